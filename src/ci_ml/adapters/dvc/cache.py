@@ -1,0 +1,89 @@
+"""Files that DVC keeps in its cache or on a remote, at any revision. Layer: adapters."""
+
+import logging
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ci_ml.core.documents import MAX_BYTES
+from ci_ml.core.types import Gap
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cache:
+    """DVC's data of one repository; `dvc_root` is relative to `root`, the top of the git repository."""
+
+    root: Path
+    dvc_root: str
+    _open: dict[str | None, Any] = field(default_factory=dict, repr=False)
+
+    def read(self, sha: str | None, paths: Iterable[str]) -> Mapping[str, bytes | Gap]:
+        """The content of tracked files, from the cache or streamed from the remote, or why there is none."""
+        with _quiet():
+            return {path: self._read(sha, path) for path in paths}
+
+    def find(self, sha: str | None, folder: str) -> frozenset[str]:
+        """Every file in a tracked folder; empty when its listing is neither in the cache nor on a remote."""
+        with _quiet():
+            try:
+                files = self._files(sha).find(self._inside(folder))
+            except Exception:  # noqa: BLE001  any backend's error means the same: no listing
+                return frozenset()
+            prefix = f"{self.dvc_root}/" if self.dvc_root else ""
+            return frozenset(f"{prefix}{name.lstrip('/')}" for name in files)
+
+    def _read(self, sha: str | None, path: str) -> bytes | Gap:
+        try:
+            files, name = self._files(sha), self._inside(path)
+            size = files.info(name).get("size") or 0
+            if size > MAX_BYTES:
+                return Gap(reason=f"{path} is {size / 1e6:,.0f} MB large; metrics files of up to {MAX_BYTES // 2**20} MiB are read")
+            data: bytes = files.read_bytes(name)
+            return data
+        except Exception as error:  # noqa: BLE001  each storage backend raises its own kinds
+            return Gap(reason=f"{path} is tracked by DVC, and neither in its cache nor to be had from a remote ({_words(error)})")
+
+    def _files(self, sha: str | None) -> Any:
+        if sha not in self._open:
+            from dvc.api import DVCFileSystem
+
+            self._open[sha] = DVCFileSystem(str(self.root / self.dvc_root), rev=sha, subrepos=False)
+        return self._open[sha]
+
+    def _inside(self, path: str) -> str:
+        return path[len(self.dvc_root) + 1 :] if self.dvc_root else path
+
+
+def _words(error: Exception) -> str:
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= 200 else f"{text[:197]}..."
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """DVC logs to stderr on its own; what matters travels in the Gap."""
+    logger = logging.getLogger("dvc")
+    before = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
+
+
+def python_params(data: bytes, path: str) -> Mapping[str, Any]:
+    """The parameters in a Python module, by DVC's own reader, which parses and never runs it.
+
+    Raises UsageError when it is not valid Python.
+    """
+    from dvc.utils.serialize import PythonFileCorruptedError, parse_py
+
+    from ci_ml.errors import UsageError
+
+    try:
+        parsed: dict[str, Any] = parse_py(data.decode("utf-8", "replace"), path)
+    except (PythonFileCorruptedError, ValueError) as error:
+        raise UsageError(f"{path} is not valid Python: {error}") from None
+    return parsed

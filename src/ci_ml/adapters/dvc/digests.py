@@ -1,0 +1,148 @@
+"""The digest of a file or folder as DVC computes it, without DVC. Layer: adapters.
+
+A file is the md5 of its bytes; DVC 2 folded CRLF in text files first. A folder is the md5 of a JSON list of its files
+(dvc_data/hashfile/tree.py, `Tree.as_bytes`). Data that DVC tracks is opened only when its size or its time of change
+says that it may differ, for the question is about what was committed, and data can be large.
+"""
+
+import hashlib
+import json
+import os
+import posixpath
+import stat
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ci_ml.core.pipeline import Digest, Output
+from ci_ml.errors import DependencyError
+
+_BLOCK = 1024 * 1024
+_TEXT = bytes(range(32, 127)) + b"\n\r\t\f\b"
+_ALWAYS_IGNORED = frozenset({".git", ".hg", ".dvc"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Digests:
+    """Digests of the files on disk below `root`; calling it answers `core.staleness.Digests`.
+
+    `stamp` is when dvc.lock and the .dvc files were last written, in seconds since 1970: data older than that, and of
+    the recorded size, is taken to be what they say.
+    """
+
+    root: Path
+    outputs: Mapping[str, Output]
+    stamp: float
+    ignore: Callable[[str], bool]
+    _known: dict[tuple[str, str], Digest | None] = field(default_factory=dict, repr=False)
+
+    def __call__(self, path: str, like: Digest) -> Digest | None:
+        """The digest of `path` now, by the algorithm of `like`; None when it, or a part of it, is not here."""
+        key = (path, like.algorithm)
+        if key not in self._known:
+            try:
+                self._known[key] = self._compute(path, like)
+            except PermissionError as error:
+                raise DependencyError(f"{path} cannot be read: {error.strerror}") from None
+        return self._known[key]
+
+    def _compute(self, path: str, like: Digest) -> Digest | None:
+        place = self.root / path
+        try:
+            status = place.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        tracked = path in self.outputs and self.outputs[path].cached
+        if stat.S_ISDIR(status.st_mode):
+            return self._folder(path, like, tracked=tracked)
+        if tracked and status.st_mtime <= self.stamp and like.size == status.st_size:
+            return like
+        return Digest(algorithm=like.algorithm, value=file_digest(place, like.algorithm), size=status.st_size)
+
+    def _folder(self, path: str, like: Digest, *, tracked: bool) -> Digest | None:
+        entries = {name: (self.root / path / name).stat() for name in self._walk(path)}
+        if tracked and all(entry.st_mtime <= self.stamp for entry in entries.values()):
+            if like.files == len(entries) and like.size == sum(entry.st_size for entry in entries.values()):
+                return like
+        listing = {name: file_digest(self.root / path / name, like.algorithm) for name in entries}
+        for name, recorded in self._absent(path, entries).items():
+            # The listing of a folder that is not here is unknown, and so is a file hashed in another way.
+            if recorded is None or recorded.is_folder or recorded.algorithm != like.algorithm:
+                return None
+            listing[name] = recorded.value
+        return Digest(algorithm=like.algorithm, value=f"{listing_digest(listing, like.algorithm)}.dir")
+
+    def _absent(self, folder: str, entries: Mapping[str, object]) -> dict[str, Digest | None]:
+        """Outputs inside a folder that are not on disk, by their path in it."""
+        inside = {path[len(folder) + 1 :]: out for path, out in self.outputs.items() if path.startswith(f"{folder}/")}
+        return {
+            name: out.recorded
+            for name, out in inside.items()
+            if out.cached and name not in entries and not any(entry.startswith(f"{name}/") for entry in entries)
+        }
+
+    def _walk(self, folder: str) -> Iterator[str]:
+        """The files of a folder by their path in it, without what .dvcignore leaves out."""
+        top = self.root / folder
+        for place, folders, files in os.walk(top):
+            inner = posixpath.normpath(Path(place).relative_to(top).as_posix())
+            inner = "" if inner == "." else f"{inner}/"
+            folders[:] = [name for name in folders if not self.ignore(f"{folder}/{inner}{name}/")]
+            yield from (f"{inner}{name}" for name in files if not self.ignore(f"{folder}/{inner}{name}"))
+
+
+def file_digest(place: Path, algorithm: str) -> str:
+    """The digest of a file's bytes; `md5-dos2unix` reads CRLF as LF in text files.
+
+    Raises DependencyError for an algorithm that is not known here.
+    """
+    name = "md5" if algorithm == "md5-dos2unix" else algorithm
+    try:
+        hasher = hashlib.new(name, usedforsecurity=False)
+    except ValueError:
+        raise DependencyError(f"dvc.lock uses the hash {algorithm}, which this Python does not have") from None
+    with place.open("rb") as stream:
+        block = stream.read(_BLOCK)
+        fold = algorithm == "md5-dos2unix" and is_text(block[:512])
+        while block:
+            hasher.update(block.replace(b"\r\n", b"\n") if fold else block)
+            block = stream.read(_BLOCK)
+    return hasher.hexdigest()
+
+
+def is_text(block: bytes) -> bool:
+    """DVC's guess from a first block: no NUL byte, and at most 30 % of bytes that text does not hold."""
+    if b"\0" in block:
+        return False
+    return not block or len(block.translate(None, _TEXT)) / len(block) <= 0.30
+
+
+def listing_digest(listing: Mapping[str, str], algorithm: str) -> str:
+    """The digest of a folder's listing: relative path to digest."""
+    key = "md5" if algorithm == "md5-dos2unix" else algorithm
+    entries = [{key: listing[path], "relpath": path} for path in sorted(listing)]
+    name = "md5" if algorithm == "md5-dos2unix" else algorithm
+    return hashlib.new(name, json.dumps(entries, sort_keys=True).encode(), usedforsecurity=False).hexdigest()
+
+
+def ignore_rules(root: Path, files: Iterable[str], dvc_root: str) -> Callable[[str], bool]:
+    """What DVC does not see: its own and git's folders, and what the .dvcignore files say.
+
+    The returned function takes a path relative to the repository, with a `/` at the end of a folder.
+    """
+    rules: list[tuple[str, Any]] = []
+    for path in sorted(name for name in files if posixpath.basename(name) == ".dvcignore"):
+        import pathspec
+
+        text = (root / path).read_text(encoding="utf-8", errors="replace") if (root / path).is_file() else ""
+        folder = posixpath.dirname(path)
+        if not dvc_root or folder == dvc_root or folder.startswith(f"{dvc_root}/"):
+            rules.append((f"{folder}/" if folder else "", pathspec.GitIgnoreSpec.from_lines(text.splitlines())))
+
+    def ignored(path: str) -> bool:
+        if posixpath.basename(path.rstrip("/")) in _ALWAYS_IGNORED and path.endswith("/"):
+            return True
+        return any(path.startswith(folder) and spec.match_file(path[len(folder) :]) for folder, spec in rules)
+
+    return ignored

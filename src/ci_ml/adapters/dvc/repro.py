@@ -1,0 +1,110 @@
+"""Reproducing a pipeline in another process, as a stream of events. Layer: adapters."""
+
+import contextlib
+import json
+import os
+import re
+import secrets
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ci_ml.adapters import proc
+from ci_ml.core.training import CommandStarted, Event, Failure, OutputLine, StageRun, StageStarted, StageState
+
+# The runner ends a stubborn stage within 15 s; after that it is ended itself.
+_PATIENCE = 30.0
+_LINE_BYTES = 64 * 1024
+
+
+def reproduce(folder: Path, targets: Sequence[str], *, force: bool, env: Mapping[str, str]) -> Iterator[Event]:
+    """Reproduce `targets` (every stage below `folder` when empty), pulling what that needs; yields what happens.
+
+    Closing the generator, or an exception in its consumer such as KeyboardInterrupt, stops the training: when it
+    returns, no process of it is left. The environment of the stages is `env` as it is.
+    """
+    nonce = f"\x1e{secrets.token_hex(16)} "
+    control, ours = os.pipe()
+    options = json.dumps({"root": ".", "targets": list(targets), "force": force, "control": control})
+    command = [sys.executable, "-P", "-m", "ci_ml.adapters.dvc.runner", nonce, options]
+    try:
+        process = proc.start(command, cwd=folder, env=env, pass_fds=(control,))
+    finally:
+        os.close(control)
+    try:
+        yield from _events(process, nonce)
+    finally:
+        with contextlib.suppress(OSError):
+            os.close(ours)
+        _end(process)
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    try:
+        process.wait(timeout=_PATIENCE)
+    except subprocess.TimeoutExpired:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    if process.stdout:
+        process.stdout.close()
+
+
+def _events(process: "subprocess.Popen[bytes]", nonce: str) -> Iterator[Event]:
+    stage: str | None = None
+    failed = False
+    for text, transient in _lines(process):
+        if not text.startswith(nonce):
+            yield OutputLine(name=stage, text=text, transient=transient)
+            continue
+        event = json.loads(text[len(nonce) :])
+        stage = event.get("stage") if event["event"] in ("start", "command") else stage
+        failed = failed or event["event"] == "failure"
+        yield _event(event)
+    code = process.wait()
+    if code not in (0, 130) and not failed:
+        yield Failure(stage=stage, message=f"DVC ended with {_ending(code)} without saying why")
+
+
+def _ending(code: int) -> str:
+    return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+
+
+def _event(event: Mapping[str, Any]) -> Event:
+    match event["event"]:
+        case "start":
+            return StageStarted(name=event["stage"])
+        case "command":
+            return CommandStarted(name=event["stage"], commands=tuple(event["commands"]))
+        case "end":
+            return StageRun(name=event["stage"], state=StageState(event["state"]), seconds=round(event["seconds"], 3))
+        case _:
+            return Failure(stage=event["stage"], message=event["message"], command=event["command"], code=event["code"])
+
+
+_BREAK = re.compile(rb"\r\n|\n|\r")
+
+
+def _lines(process: "subprocess.Popen[bytes]") -> Iterator[tuple[str, bool]]:
+    """Lines as they come; one that ends in a carriage return alone is transient, and endless ones are cut."""
+    assert process.stdout is not None
+    pending = b""
+    while chunk := os.read(process.stdout.fileno(), _LINE_BYTES):
+        pending += chunk
+        position = 0
+        for match in _BREAK.finditer(pending):
+            if match.end() == len(pending) and match[0] == b"\r":
+                break  # the line feed may be on its way
+            piece = pending[position : match.start()]
+            position = match.end()
+            if piece:
+                yield piece.decode("utf-8", "replace"), match[0] == b"\r"
+        pending = pending[position:]
+        if len(pending) > _LINE_BYTES:
+            yield pending.decode("utf-8", "replace"), False
+            pending = b""
+    if pending.strip(b"\r\n"):
+        yield pending.strip(b"\r\n").decode("utf-8", "replace"), False

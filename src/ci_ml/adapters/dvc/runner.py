@@ -1,0 +1,205 @@
+"""Runs in a process of its own: reproduces a DVC pipeline and tells its parent what happens. Layer: adapters.
+
+Called as `python -P -m ci_ml.adapters.dvc.runner NONCE OPTIONS`. Everything that stages print goes to stdout as it is;
+between it, lines that start with NONCE carry events as JSON, so both stay in order. DVC's own seam for a caller that
+wants to know about each stage is `Repo.reproduce(repro_fn=...)`, which its experiments use as well.
+
+A parent that is gone or wants to stop closes the file descriptor `control`: then the stage's processes are ended, the
+outputs of the stage that was running are put back as they were, and DVC's locks are released.
+"""
+
+import contextlib
+import json
+import logging
+import os
+import re
+import shutil
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+_GRACE = 5.0
+# dvc.stage.exceptions.StageCmdFailedError keeps neither the command nor the code but in its message.
+_COMMAND_FAILED = re.compile(r"failed to run: (.*), exited with (-?\d+)$", re.DOTALL)
+
+
+def main() -> int:
+    """Reproduce what the options ask for; 0 when it worked, 1 when it failed, 130 when it was stopped."""
+    nonce, options = sys.argv[1], json.loads(sys.argv[2])
+    signal.signal(signal.SIGTERM, lambda *_: None)  # a Python handler, so that stages do not inherit ignoring it
+    stop = Stop(options["control"])
+    run = Run(nonce, stop, pull=False)
+    try:
+        run.reproduce(options)
+    except KeyboardInterrupt:
+        return 130
+    except Exception as error:  # noqa: BLE001  the parent words it; a traceback here would be noise
+        run.failure(error)
+        return 130 if stop.asked else 1
+    return 130 if stop.asked else 0
+
+
+class Stop:
+    """Waits for the control descriptor to close, then ends the stage's processes ever more firmly."""
+
+    def __init__(self, control: int) -> None:
+        self.asked = False
+        self._control = control
+        threading.Thread(target=self._wait, daemon=True).start()
+
+    def _wait(self) -> None:
+        os.read(self._control, 1)
+        self.asked = True
+        import psutil
+
+        signal.raise_signal(signal.SIGINT)
+        for kind in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+            children = psutil.Process().children(recursive=True)
+            for child in children:
+                with contextlib.suppress(psutil.Error):
+                    child.send_signal(kind)
+            psutil.wait_procs(children, timeout=_GRACE)
+
+
+class Run:
+    """One reproduction and its events."""
+
+    def __init__(self, nonce: str, stop: Stop, *, pull: bool) -> None:
+        self._nonce = nonce
+        self._stop = stop
+        self._pull = pull
+        self._ran = False
+        self._current: str | None = None
+
+    def reproduce(self, options: dict[str, Any]) -> None:
+        from dvc.repo import Repo
+        from dvc.stage import run as commands
+
+        logging.getLogger("dvc").setLevel(logging.WARNING)  # what it informs about, our events say
+        original = commands.cmd_run
+
+        def cmd_run(stage: Any, *arguments: Any, **keywords: Any) -> Any:
+            self._ran = True
+            self.emit(event="command", stage=stage.addressing, commands=_commands(stage.cmd))
+            return original(stage, *arguments, **keywords)
+
+        commands.cmd_run = cmd_run
+        repo = Repo(options["root"])
+        self._pull = bool(repo.config["core"].get("remote") or repo.config.get("remote"))
+        targets = options["targets"] or ["."]
+        # `pull` goes to each stage instead of to the whole: given to the whole it fetches the entire run cache first,
+        # which can take hours (https://github.com/treeverse/dvc/issues/10449).
+        repo.reproduce(
+            targets, recursive=not options["targets"], force=options["force"], allow_missing=True, repro_fn=self.stage
+        )
+
+    def stage(self, stage: Any, **keywords: Any) -> Any:
+        """Reproduce one stage; called by DVC in order."""
+        from dvc.repo.reproduce import _reproduce_stage
+
+        if self._stop.asked:
+            raise KeyboardInterrupt
+        if not stage.cmd:
+            return _reproduce_stage(stage, pull=self._pull, **keywords)
+        self._ran, self._current, begun = False, stage.addressing, time.monotonic()
+        self.emit(event="start", stage=stage.addressing)
+        with kept_outputs(stage, lambda: self._ran):
+            try:
+                result = _reproduce_stage(stage, pull=self._pull, **keywords)
+            except BaseException:
+                self.emit(event="end", stage=stage.addressing, state="failed", seconds=time.monotonic() - begun)
+                raise
+        state = "ran" if self._ran else "cached" if result else "skipped"
+        self.emit(event="end", stage=stage.addressing, state=state, seconds=time.monotonic() - begun)
+        return result
+
+    def failure(self, error: Exception) -> None:
+        """Tell the parent why it failed: the deepest cause is the one that helps."""
+        chain = [error]
+        while chain[-1].__cause__ is not None and isinstance(chain[-1].__cause__, Exception):
+            chain.append(chain[-1].__cause__)
+        failed = next((found for item in chain if (found := _COMMAND_FAILED.search(str(item)))), None)
+        message = ": ".join(dict.fromkeys(" ".join(str(item).split()) for item in chain if str(item)))
+        self.emit(
+            event="failure",
+            stage=self._current,
+            message=message or type(error).__name__,
+            command=failed[1] if failed else None,
+            code=int(failed[2]) if failed else None,
+        )
+
+    def emit(self, **event: Any) -> None:
+        sys.stdout.flush()
+        sys.stdout.write(f"\n{self._nonce}{json.dumps(event)}\n")
+        sys.stdout.flush()
+
+
+def _commands(cmd: Any) -> list[str]:
+    return [str(item) for item in cmd] if isinstance(cmd, list) else str(cmd).splitlines()
+
+
+@contextlib.contextmanager
+def kept_outputs(stage: Any, ran: Callable[[], bool]) -> Iterator[None]:
+    """Put a stage's outputs back as they were when it fails or is stopped half-way.
+
+    DVC removes outputs before it runs a stage. What it caches it can check out again; what git tracks is kept aside.
+    Outputs marked `persist` carry a run's progress and are left alone.
+    """
+    outs = [out for out in stage.outs if out.protocol == "local" and not out.persist]
+    aside = Path(stage.repo.tmp_dir or stage.repo.root_dir) / f"ci-ml-{os.getpid()}"
+    kept: dict[Path, Path] = {}
+    try:
+        for number, out in enumerate(out for out in outs if not out.use_cache):
+            place = Path(out.fs_path)
+            if place.exists():
+                kept[place] = aside / str(number)
+                aside.mkdir(parents=True, exist_ok=True)
+                _link(place, kept[place])
+        yield
+    except BaseException:
+        if ran():
+            _put_back(outs, kept)
+        raise
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _put_back(outs: list[Any], kept: dict[Path, Path]) -> None:
+    for out in outs:
+        place = Path(out.fs_path)
+        with contextlib.suppress(Exception):  # the failure itself is what the user has to hear about
+            if place in kept:
+                _remove(place)
+                shutil.move(kept[place], place)
+            elif out.use_cache:
+                out.remove()
+                if out.hash_info:
+                    out.checkout(force=True, allow_missing=True)
+            else:
+                _remove(place)
+
+
+def _remove(place: Path) -> None:
+    if place.is_dir() and not place.is_symlink():
+        shutil.rmtree(place)
+    else:
+        place.unlink(missing_ok=True)
+
+
+def _link(source: Path, target: Path) -> None:
+    """A hard link costs nothing, and DVC unlinks the original before the stage writes a new one."""
+    if source.is_dir():
+        shutil.copytree(source, target, copy_function=shutil.copy2)
+    else:
+        try:
+            os.link(source, target)
+        except OSError:
+            shutil.copy2(source, target)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,53 @@
+"""Files that ci-ml writes: whole or not at all. Layer: adapters."""
+
+import contextlib
+import os
+import tempfile
+from pathlib import Path
+
+from ci_ml.errors import DependencyError
+
+
+def make_output(folder: Path) -> None:
+    """Make the output folder before anything is written there. Raises DependencyError when that is impossible."""
+    try:
+        _own_folder(folder)
+    except OSError as error:
+        raise _unwritable(folder, error) from None
+
+
+def write(path: Path, text: str) -> None:
+    """Write a file so that it is there whole or as it was before, and keep its folder out of git.
+
+    Raises DependencyError when the disk is full or the folder cannot be written.
+    """
+    temporary = None
+    try:
+        _own_folder(path.parent)
+        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except OSError as error:
+        if temporary:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+        raise _unwritable(path, error) from None
+
+
+def _unwritable(path: Path, error: OSError) -> DependencyError:
+    return DependencyError(f"{path} could not be written: {error.strerror}", "free some space, or choose --output DIR")
+
+
+def _own_folder(folder: Path) -> None:
+    """Make the output folder; a folder made here ignores itself, so that no run shows up in git status.
+
+    Raises OSError when it cannot be made.
+    """
+    if folder.is_dir():
+        return
+    folder.mkdir(parents=True)
+    (folder / ".gitignore").write_text("*\n", encoding="utf-8")

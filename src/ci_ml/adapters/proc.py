@@ -1,0 +1,90 @@
+"""The only door to other processes. Layer: adapters.
+
+Commands are lists, never shell strings. Git's own variables are dropped from the environment, because a hook sets
+them and every git below would then work on the wrong index (https://git-scm.com/docs/githooks).
+"""
+
+import os
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ci_ml.errors import DependencyError
+
+_GIT_OF_THE_HOOK = (
+    "GIT_DIR",
+    "GIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "GIT_PREFIX",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_QUARANTINE_PATH",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Completed:
+    """How a command ended: its exit code and what it wrote."""
+
+    code: int
+    out: bytes
+    err: str
+
+
+def environment(base: Mapping[str, str], **extra: str) -> dict[str, str]:
+    """`base` without what a git hook left in it, plus `extra`."""
+    return {**{key: value for key, value in base.items() if key not in _GIT_OF_THE_HOOK}, **extra}
+
+
+def run(
+    command: Sequence[str],
+    *,
+    cwd: Path,
+    env: Mapping[str, str],
+    stdin: bytes | None = None,
+    timeout: float | None = None,
+) -> Completed:
+    """Run a command to its end.
+
+    Raises DependencyError when it cannot be started or does not end within `timeout` seconds.
+    """
+    source: dict[str, object] = {"stdin": subprocess.DEVNULL} if stdin is None else {"input": stdin}
+    try:
+        done = subprocess.run(  # noqa: S603
+            list(command), cwd=cwd, env=dict(env), capture_output=True, timeout=timeout, check=False, **source  # type: ignore[call-overload]
+        )
+    except FileNotFoundError:
+        raise DependencyError(f"{command[0]} is not installed or not on PATH", f"install {command[0]}") from None
+    except subprocess.TimeoutExpired:
+        raise DependencyError(f"{command[0]} {command[1]} did not answer within {timeout:g} s") from None
+    except OSError as error:
+        raise DependencyError(f"{command[0]} cannot be started: {error.strerror}") from None
+    return Completed(code=done.returncode, out=done.stdout, err=done.stderr.decode("utf-8", "replace").strip())
+
+
+def start(
+    command: Sequence[str],
+    *,
+    cwd: Path,
+    env: Mapping[str, str],
+    pass_fds: tuple[int, ...] = (),
+) -> "subprocess.Popen[bytes]":
+    """Start a command in a session of its own, with its output and errors in one pipe and no input.
+
+    A session of its own lets the caller end it with all its children. Raises DependencyError when it cannot start.
+    """
+    try:
+        return subprocess.Popen(  # noqa: S603
+            list(command),
+            cwd=cwd,
+            env=dict(env),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            bufsize=0,
+            pass_fds=pass_fds,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise DependencyError(f"{command[0]} cannot be started: {os.strerror(error.errno or 0)}") from None

@@ -1,0 +1,62 @@
+"""Where errors end: one clear message on stderr and the exit code of the contract. Layer: cli."""
+
+import os
+import shutil
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+
+from ci_ml.errors import CiMlError, ConfigError, StageFailed
+
+
+@contextmanager
+def errors() -> Iterator[None]:
+    """Turn what the user can act on into a message and an exit code; everything else stays a crash (exit 1)."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        yield
+    except CiMlError as error:
+        click.echo(message(error), err=True)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        click.echo("interrupted", err=True)
+        sys.exit(130)
+    except BrokenPipeError:
+        # Whoever read our output has gone (`| head`): end quietly, and keep Python from complaining at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
+
+
+def _interrupt(*_: object) -> None:
+    """A CI system that cancels a job sends SIGTERM: end as cleanly as on Ctrl-C."""
+    raise KeyboardInterrupt
+
+
+def message(error: CiMlError) -> str:
+    """What went wrong, where, and what to do, as lines of text without control characters."""
+    lines = [f"{click.style('error:', fg='red', bold=True)} {printable(error.what)}"]
+    if isinstance(error, ConfigError):
+        lines.extend(f"  {printable(problem)}" for problem in error.problems)
+    if isinstance(error, StageFailed) and error.last_lines:
+        lines.extend(["its last lines:", *(f"  {printable(line)}" for line in error.last_lines)])
+    if error.hint:
+        lines.append(f"{click.style('hint:', bold=True)} {printable(error.hint)}")
+    return "\n".join(lines)
+
+
+def printable(text: str) -> str:
+    """Text that cannot move the cursor or hide what is before it: control characters are shown as escapes."""
+    return "".join(char if char.isprintable() or char == "\t" else ascii(char)[1:-1] for char in text)
+
+
+def width() -> int:
+    """How wide output for people may be: the terminal's width, and 120 columns elsewhere."""
+    return shutil.get_terminal_size((120, 24)).columns if sys.stdout.isatty() else 120
+
+
+def color() -> bool:
+    """Whether stdout is a terminal that wants colour."""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR")

@@ -1,0 +1,173 @@
+"""Every command. Layer: cli; what a command needs is imported when it runs, for no command pays for another."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ci_ml import __version__
+from ci_ml.cli import boundary
+
+CONTEXT = {"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "CI_ML"}
+
+Command = Callable[..., Any]
+
+
+def _common(command: Command) -> Command:
+    command = click.option("--config", metavar="FILE", help="The configuration.  [default: the nearest ci-ml.yaml]")(command)
+    return click.option("--output", metavar="DIR", help="Where results are written.  [default: .ci-ml]")(command)
+
+
+_base = click.option("--base", metavar="REV", help="The commit to compare with.  [default: `baseline` in ci-ml.yaml]")
+_policy = click.option(
+    "--policy",
+    type=click.Choice(["base", "head"]),
+    default="base",
+    show_default=True,
+    help="Whose gates judge: `head` tries an edited ci-ml.yaml.",
+)
+
+
+def _format(*names: str) -> Callable[[Command], Command]:
+    return click.option("--format", "style", type=click.Choice(names), default=names[0], show_default=True)
+
+
+@click.group(context_settings=CONTEXT)
+@click.version_option(__version__, prog_name="ci-ml", message="%(prog)s %(version)s")
+def cli() -> None:
+    """Gates for machine learning in CI: reproduce a change, measure it against its base, judge it, explain it.
+
+    Exit codes: 0 pass, 2 usage or configuration, 3 something ci-ml depends on failed, 10 a blocking regression,
+    11 undecided, 12 dvc.lock or a generated file is out of date.
+    """
+
+
+@cli.command()
+@_common
+@_base
+@_policy
+@_format("terminal", "markdown", "json")
+def check(config: str | None, output: str | None, base: str | None, policy: Any, style: str) -> None:
+    """Judge the work tree against its base, offline: the verdict that CI will give."""
+    with boundary.errors():
+        from ci_ml import wiring
+
+        report = wiring.run_check(wiring.workspace(config, output), base, policy)
+        _show(report, style)
+    sys.exit(wiring.exit_code(report))
+
+
+@cli.command()
+@_common
+@_base
+@_policy
+@_format("terminal", "markdown", "json")
+def ci(config: str | None, output: str | None, base: str | None, policy: Any, style: str) -> None:
+    """Train what is stale, then check: what a CI job runs."""
+    with boundary.errors():
+        from ci_ml import wiring
+
+        report = wiring.run_ci(wiring.workspace(config, output), base, policy, sys.stderr)
+        _show(report, style)
+    sys.exit(wiring.exit_code(report))
+
+
+@cli.command()
+@_common
+@click.argument("targets", nargs=-1)
+def train(config: str | None, output: str | None, targets: tuple[str, ...]) -> None:
+    """Reproduce what is stale (TARGETS, else those of ci-ml.yaml), pulling only what that needs."""
+    with boundary.errors():
+        from ci_ml import wiring
+
+        wiring.run_training(wiring.workspace(config, output), sys.stderr, targets)
+
+
+@cli.command()
+@_common
+@_format("terminal", "json")
+def verify(config: str | None, output: str | None, style: str) -> None:
+    """Is dvc.lock true for this commit? Needs no data. Exit 12 when a stage is stale."""
+    with boundary.errors():
+        from ci_ml import wiring
+        from ci_ml.core.staleness import State
+
+        items = wiring.run_verify(wiring.workspace(config, output))
+        if style == "json":
+            from ci_ml.render import data
+
+            click.echo(data.freshness(items), nl=False)
+        else:
+            from ci_ml.render import terminal
+
+            click.echo(terminal.freshness(items, width=boundary.width(), color=boundary.color()), nl=False)
+    sys.exit(12 if any(item.state is State.STALE for item in items) else 0)
+
+
+@cli.command()
+@_common
+@click.option("--base", metavar="REV", help="The first revision.  [default: as in check; with --head, its parent]")
+@click.option("--head", metavar="REV", help="The second revision.  [default: the work tree]")
+@click.option("--all", "unchanged", is_flag=True, help="Show metrics and params that are the same, too.")
+@_format("terminal", "json")
+def diff(config: str | None, output: str | None, base: str | None, head: str | None, unchanged: bool, style: str) -> None:
+    """Metrics, params, data and stages that differ between two revisions. Never blocks."""
+    with boundary.errors():
+        from ci_ml import wiring
+
+        one, other, found = wiring.run_diff(wiring.workspace(config, output), base, head, unchanged=unchanged)
+        if style == "json":
+            from ci_ml.render import data
+
+            click.echo(data.diff(one, other, found.changes, found.notices), nl=False)
+        else:
+            from ci_ml.render import terminal
+
+            options = {"width": boundary.width(), "color": boundary.color()}
+            click.echo(terminal.diff(one, other, found.changes, found.notices, **options), nl=False)
+
+
+@cli.command()
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path), default=Path(".ci-ml/report.json"))
+@_format("terminal", "markdown", "json")
+def report(file: Path, style: str) -> None:
+    """Render a report.json again (FILE, by default the last one here). Exits 0 whatever its verdict."""
+    with boundary.errors():
+        from ci_ml import wiring
+
+        _show(wiring.read_report(file), style)
+
+
+@cli.command()
+@click.option("--output", type=click.Path(file_okay=False, path_type=Path), default=Path("ci-ml-demo"), show_default=True)
+def demo(output: Path) -> None:
+    """Build a small real project with a regressing branch, and show the verdict on it."""
+    with boundary.errors():
+        from ci_ml import wiring
+
+        wiring.run_demo(output, sys.stdout, width=boundary.width(), color=boundary.color())
+
+
+@cli.command()
+def schema() -> None:
+    """Print the JSON Schema of ci-ml.yaml."""
+    import json
+
+    from ci_ml.core import config as configuration
+
+    click.echo(json.dumps(configuration.json_schema(), indent=2))
+
+
+def _show(report: Any, style: str) -> None:
+    if style == "json":
+        click.echo(report.to_json(), nl=False)
+    elif style == "markdown":
+        from ci_ml.render import markdown
+
+        click.echo(markdown.report(report), nl=False)
+    else:
+        from ci_ml.render import terminal
+
+        click.echo(terminal.report(report, width=boundary.width(), color=boundary.color()), nl=False)

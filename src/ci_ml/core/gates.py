@@ -1,0 +1,83 @@
+"""From the gates of the configuration to one gate per metric. Layer: core."""
+
+import functools
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from ci_ml.core.config import GateConfig
+from ci_ml.core.types import Direction, Evidence, Margin, MetricKey, Require, Severity
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gate:
+    """What is asked of one metric."""
+
+    metric: MetricKey
+    direction: Direction
+    margin: Margin
+    require: Require = Require.NO_REGRESSION
+    severity: Severity = Severity.BLOCK
+    floor: float | None = None
+    ceiling: float | None = None
+
+
+def is_glob(text: str) -> bool:
+    """Whether the text holds a glob character; `[` is literal, because keys use it for classes."""
+    return "*" in text or "?" in text
+
+
+@functools.cache
+def _regex(pattern: str, separator: str) -> re.Pattern[str]:
+    inside = f"[^{re.escape(separator)}]"
+    pieces = []
+    for part in re.split(r"(\*\*/|\*\*|\*|\?)", pattern):
+        pieces.append({"**/": f"(?:.*{separator})?", "**": ".*", "*": f"{inside}*", "?": inside}.get(part, re.escape(part)))
+    return re.compile("".join(pieces), re.DOTALL)
+
+
+def matches(pattern: MetricKey, metric: MetricKey) -> bool:
+    """Whether a gate's pattern covers a metric. `*` stays within a folder or within a key's part, `**` crosses them."""
+    return match_path(pattern.path, metric.path) and bool(_regex(pattern.key, ".").fullmatch(metric.key))
+
+
+def match_path(pattern: str, path: str) -> bool:
+    """Whether a path's glob covers a path."""
+    return bool(_regex(pattern, "/").fullmatch(path))
+
+
+def expand(configured: Iterable[GateConfig], sides: Iterable[Evidence]) -> tuple[Gate, ...]:
+    """One gate per metric, in the order of the configuration.
+
+    A gate that names one metric keeps it, known or not. A glob covers what it matches on either side, less what a gate
+    without a glob names; a file that it matches and that cannot be read, and a glob that matches nothing, stay as
+    they are written, so that they are reported as missing and never dropped.
+    """
+    configured, sides = tuple(configured), tuple(sides)
+    named = {gate.pattern for gate in configured if not is_glob(gate.metric)}
+    known = sorted({key for side in sides for key in side.readings} - named)
+    broken = sorted({path for side in sides for path, gap in side.unreadable.items() if not gap.absent})
+    gates: dict[MetricKey, Gate] = {}
+    for gate in configured:
+        for key in _covered(gate.pattern, known, broken) if is_glob(gate.metric) else [gate.pattern]:
+            gates.setdefault(key, _gate(gate, key))
+    return tuple(gates.values())
+
+
+def _covered(pattern: MetricKey, known: list[MetricKey], broken: list[str]) -> list[MetricKey]:
+    found = [key for key in known if matches(pattern, key)]
+    read = {key.path for key in found}
+    unread = [path for path in broken if path not in read and match_path(pattern.path, path)]
+    return [*found, *(MetricKey(path=path, key=pattern.key) for path in unread)] or [pattern]
+
+
+def _gate(gate: GateConfig, metric: MetricKey) -> Gate:
+    return Gate(
+        metric=metric,
+        direction=gate.direction,
+        margin=gate.margin,
+        require=gate.require,
+        severity=gate.severity,
+        floor=gate.floor,
+        ceiling=gate.ceiling,
+    )

@@ -1,0 +1,149 @@
+"""The pipeline as dvc.yaml defines it and dvc.lock remembers it. Layer: core.
+
+Every path here is relative to the root of the git repository, with `/` between folders.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class Digest:
+    """What DVC recorded of a file or folder: the algorithm's name (`md5`, or `md5-dos2unix` of DVC 2) and value."""
+
+    algorithm: str
+    value: str
+    size: int | None = None
+    files: int | None = None
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether this is the digest of a folder's listing."""
+        return self.value.endswith(".dir")
+
+    def __str__(self) -> str:
+        return f"{self.algorithm.removesuffix('-dos2unix')}:{self.value}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Output:
+    """What a stage or a .dvc file produces; `recorded` is the digest in dvc.lock or the .dvc file, if any."""
+
+    path: str
+    cached: bool = True
+    metric: bool = False
+    plot: bool = False
+    recorded: Digest | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ParamsFile:
+    """A parameters file a stage depends on: the dotted keys, or every key when `keys` is empty."""
+
+    path: str
+    keys: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class LockedStage:
+    """A stage's entry in dvc.lock: the command, digests and parameter values of its last run."""
+
+    command: tuple[str, ...]
+    deps: Mapping[str, Digest | None] = field(default_factory=dict)
+    params: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    outs: Mapping[str, Digest | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """One stage with everything resolved; `name` is its DVC address (`train`, `models/dvc.yaml:train@de`)."""
+
+    name: str
+    file: str
+    command: tuple[str, ...]
+    wdir: str
+    deps: tuple[str, ...] = ()
+    params: tuple[ParamsFile, ...] = ()
+    outs: tuple[Output, ...] = ()
+    frozen: bool = False
+    always: bool = False
+    locked: LockedStage | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataSource:
+    """A .dvc file: data that DVC tracks and no stage makes."""
+
+    file: str
+    outs: tuple[Output, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pipeline:
+    """All stages and data of a repository at one revision, and the files it declares as metrics and parameters."""
+
+    stages: tuple[Stage, ...] = ()
+    sources: tuple[DataSource, ...] = ()
+    metrics: tuple[str, ...] = ()
+    params: tuple[str, ...] = ()
+    unread: Mapping[str, str] = field(default_factory=dict)
+
+    def outputs(self) -> dict[str, tuple[Output, Stage | DataSource]]:
+        """Every output by path, with what makes it."""
+        made: dict[str, tuple[Output, Stage | DataSource]] = {}
+        for maker in (*self.sources, *self.stages):
+            for out in maker.outs:
+                made[out.path] = (out, maker)
+        return made
+
+
+def covering(path: str, made: Mapping[str, Any]) -> str | None:
+    """The output that is `path` or a folder around it, or None."""
+    parts = path.split("/")
+    for end in range(len(parts), 0, -1):
+        candidate = "/".join(parts[:end])
+        if candidate in made:
+            return candidate
+    return None
+
+
+def in_order(stages: tuple[Stage, ...]) -> tuple[tuple[Stage, ...], dict[str, set[str]]]:
+    """Stages so that each comes after those it depends on, and for each name the names directly upstream of it.
+
+    An output that is a folder is upstream of everything inside it, and a dependency on a folder is downstream of every
+    output inside it, as in DVC. Frozen stages have no upstream.
+    """
+    made = {out.path: stage.name for stage in stages for out in stage.outs}
+    parents: dict[str, list[str]] = {}
+    for path in made:
+        parts = path.split("/")
+        for end in range(1, len(parts)):
+            parents.setdefault("/".join(parts[:end]), []).append(path)
+    upstream: dict[str, set[str]] = {}
+    for stage in stages:
+        names: set[str] = set()
+        for dep in (*stage.deps, *(params.path for params in stage.params)):
+            owner = covering(dep, made)
+            names.update([made[owner]] if owner else [])
+            names.update(made[path] for path in parents.get(dep, ()))
+        upstream[stage.name] = set() if stage.frozen else names - {stage.name}
+    return _topological(stages, upstream), upstream
+
+
+def _topological(stages: tuple[Stage, ...], upstream: Mapping[str, set[str]]) -> tuple[Stage, ...]:
+    by_name = {stage.name: stage for stage in stages}
+    done: dict[str, Stage] = {}
+    for stage in stages:
+        pending = [stage.name]
+        visiting: set[str] = set()
+        while pending:
+            name = pending[-1]
+            waiting = [up for up in sorted(upstream[name]) if up not in done and up not in visiting]
+            if name in done or not waiting:
+                done.setdefault(name, by_name[name])
+                pending.pop()
+            else:
+                visiting.add(name)
+                pending.extend(waiting)
+    return tuple(done.values())

@@ -1,0 +1,246 @@
+"""The report: report.json, version 1. Layer: core.
+
+This is its own type, apart from the values it is built from, because other people's scripts read it. A template or a
+JSON reader sees nothing else, and everything is rendered from it alone, later and elsewhere.
+"""
+
+import json
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ci_ml import __version__
+from ci_ml.core import changes, verdict
+from ci_ml.core.compare import Comparison, allowance
+from ci_ml.core.types import Direction, Measurement, Outcome, Require, Revision, Severity, Status
+from ci_ml.errors import ConfigError, UsageError
+
+SCHEMA = "ci-ml/report/v1"
+MAX_BYTES = 64 * 1024 * 1024
+
+
+class _Part(BaseModel):
+    # Additions are free: an older ci-ml reads what a newer one of the same schema wrote, and leaves out what it does not know.
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True, allow_inf_nan=False)
+
+
+class Tool(_Part):
+    """What wrote the report."""
+
+    name: str = "ci-ml"
+    version: str = __version__
+
+
+class VerdictPart(_Part):
+    """The outcome and why."""
+
+    outcome: Outcome
+    sentence: str
+    reasons: tuple[str, ...] = ()
+    waivers: tuple[str, ...] = ()
+
+
+class RevisionPart(_Part):
+    """One side: which commit, and why this one."""
+
+    sha: str | None
+    ref: str | None = None
+    why: str = ""
+    dirty: bool = False
+
+    @property
+    def label(self) -> str:
+        """Seven digits of the commit, and whether the work tree differs from it."""
+        short = self.sha[:7] if self.sha else "no commit"
+        return f"{short} + work tree" if self.dirty else short
+
+
+class PolicyPart(_Part):
+    """The gates: the digest of the file they came from, the side it was read from, and whether the change edits it."""
+
+    digest: str
+    source: Literal["base", "head"] = Field(alias="from")
+    changed_in_head: bool = False
+
+
+class ComparisonPart(_Part):
+    """One gate: what was measured, its status, and one sentence for a human."""
+
+    metric: str
+    slice: dict[str, str] | None = None
+    direction: Direction
+    base: float | None
+    head: float | None
+    delta: float | None
+    interval: tuple[float, float] | None = None
+    confidence: float | None = None
+    p_value: float | None = None
+    n: int | None = None
+    n_clusters: int | None = None
+    method: str = "point"
+    margin: float | str
+    margin_absolute: float | None = None
+    allows: str = ""
+    floor: float | None = None
+    ceiling: float | None = None
+    require: Require
+    severity: Severity
+    status: Status
+    impact: Outcome
+    reason: str
+
+
+class ParamPart(_Part):
+    """A parameter that differs."""
+
+    path: str
+    key: str
+    base: Any = None
+    head: Any = None
+
+
+class DataPart(_Part):
+    """A data file or folder whose digest differs."""
+
+    path: str
+    base: str | None = None
+    head: str | None = None
+
+
+class StageChangePart(_Part):
+    """A stage that came, went or changed."""
+
+    name: str
+    change: Literal["added", "removed", "changed"]
+    what: tuple[str, ...] = ()
+
+
+class StageRunPart(_Part):
+    """What became of one stage in training."""
+
+    name: str
+    state: Literal["ran", "cached", "skipped", "failed"]
+    seconds: float
+
+
+class TrainingPart(_Part):
+    """The training behind the head's numbers."""
+
+    stages: tuple[StageRunPart, ...] = ()
+    seconds: float = 0.0
+    mlflow_run: str | None = None
+
+
+class Report(_Part):
+    """Everything about one verdict."""
+
+    schema_: Literal["ci-ml/report/v1"] = Field(default=SCHEMA, alias="schema")
+    tool: Tool = Tool()
+    name: str = "ci-ml"
+    verdict: VerdictPart
+    base: RevisionPart
+    head: RevisionPart
+    policy: PolicyPart
+    comparisons: tuple[ComparisonPart, ...] = ()
+    params: tuple[ParamPart, ...] = ()
+    data: tuple[DataPart, ...] = ()
+    stages: tuple[StageChangePart, ...] = ()
+    training: TrainingPart | None = None
+    notices: tuple[str, ...] = ()
+
+    def to_json(self) -> str:
+        """Strict JSON, ending in a line break."""
+        document = self.model_dump(mode="json", by_alias=True)
+        return json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def build(
+    *,
+    name: str,
+    judged: verdict.Verdict,
+    base: Revision,
+    head: Revision,
+    policy: PolicyPart,
+    comparisons: Sequence[Comparison],
+    differences: changes.Changes,
+    training: TrainingPart | None,
+    notices: Sequence[str],
+) -> Report:
+    """Put a report together; comparisons come out with the most harmful first."""
+    ordered = sorted(comparisons, key=lambda item: (-verdict.impact(item).rank, verdict.HARM.index(item.status)))
+    return Report(
+        name=name,
+        verdict=VerdictPart(
+            outcome=judged.outcome, sentence=judged.sentence, reasons=judged.reasons, waivers=judged.waivers
+        ),
+        base=RevisionPart(sha=base.sha, ref=base.ref, why=base.why, dirty=base.dirty),
+        head=RevisionPart(sha=head.sha, ref=head.ref, why=head.why, dirty=head.dirty),
+        policy=policy,
+        comparisons=tuple(_comparison(item) for item in ordered),
+        params=tuple(
+            ParamPart(path=item.metric.path, key=item.metric.key, base=changes.jsonable(item.base), head=changes.jsonable(item.head))
+            for item in differences.params
+        ),
+        data=tuple(DataPart(path=item.path, base=item.base, head=item.head) for item in differences.data),
+        stages=tuple(
+            StageChangePart.model_validate({"name": item.name, "change": item.change, "what": item.what})
+            for item in differences.stages
+        ),
+        training=training,
+        notices=tuple(notices),
+    )
+
+
+def _comparison(item: Comparison) -> ComparisonPart:
+    contrast, gate = item.contrast, item.gate
+    base = item.base.value if isinstance(item.base, Measurement) else None
+    return ComparisonPart(
+        metric=str(gate.metric),
+        direction=gate.direction,
+        base=base,
+        head=item.head.value if isinstance(item.head, Measurement) else None,
+        delta=contrast.delta if contrast else None,
+        interval=contrast.interval if contrast else None,
+        p_value=contrast.p_value if contrast else None,
+        n=contrast.n if contrast else None,
+        n_clusters=contrast.n_clusters if contrast else None,
+        method=contrast.method if contrast else "point",
+        margin=str(gate.margin) if gate.margin.relative else gate.margin.value,
+        margin_absolute=gate.margin.at(base) if base is not None else None if gate.margin.relative else gate.margin.value,
+        allows=allowance(gate, base) if base is not None else "",
+        floor=gate.floor,
+        ceiling=gate.ceiling,
+        require=gate.require,
+        severity=gate.severity,
+        status=item.status,
+        impact=verdict.impact(item),
+        reason=item.reason,
+    )
+
+
+def load(data: bytes, name: str) -> Report:
+    """Read a report.json.
+
+    Raises UsageError when it is too large or of a newer schema, ConfigError when it is not a report.
+    """
+    if len(data) > MAX_BYTES:
+        raise UsageError(f"{name} is {len(data) / 1e6:,.0f} MB large; reports of up to {MAX_BYTES // 2**20} MiB are read")
+    try:
+        document = json.loads(data, parse_constant=_refuse)
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{name} is not strict JSON: {error}", "give the report.json that ci-ml wrote") from None
+    schema = document.get("schema") if isinstance(document, dict) else None
+    if schema != SCHEMA:
+        if isinstance(schema, str) and schema.startswith("ci-ml/report/v"):
+            raise UsageError(f"{name} has the schema {schema}; this ci-ml {__version__} reads {SCHEMA}", "update ci-ml")
+        raise UsageError(f"{name} is not a report of ci-ml: its schema is {schema!r}", f"a report says {SCHEMA!r}")
+    try:
+        return Report.model_validate(document)
+    except ValidationError as error:
+        problems = [f"{name}: {'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()]
+        raise ConfigError(f"{name} is not a valid report", problems) from None
+
+
+def _refuse(constant: str) -> float:
+    raise ValueError(f"{constant} is not allowed")

@@ -1,0 +1,185 @@
+"""The vocabulary: what a side measured, how two sides differ, and how sure that is. Layer: core.
+
+Three things stay apart: how much (`Contrast`), how sure (`Status`), who cares (`Require`, `Severity`).
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Direction(StrEnum):
+    """Which way a metric is better."""
+
+    HIGHER = "higher"
+    LOWER = "lower"
+
+
+class Require(StrEnum):
+    """What a gate asks of the change."""
+
+    NO_REGRESSION = "no_regression"
+    NON_INFERIOR = "non_inferior"
+    IMPROVEMENT = "improvement"
+    REPORT = "report"
+
+
+class Severity(StrEnum):
+    """Whether a gate that is not met stops the change."""
+
+    BLOCK = "block"
+    WARN = "warn"
+
+
+class Status(StrEnum):
+    """What one comparison came to; docs/gates.md says when each holds."""
+
+    MISSING = "missing"
+    NEW = "new"
+    REGRESSED = "regressed"
+    UNCHANGED = "unchanged"
+    IMPROVED = "improved"
+    HELD = "held"
+    INCONCLUSIVE = "inconclusive"
+
+
+class Outcome(StrEnum):
+    """The verdict on a change, from best to worst."""
+
+    PASS = "pass"
+    WARN = "warn"
+    UNDECIDED = "undecided"
+    FAIL = "fail"
+
+    @property
+    def rank(self) -> int:
+        """Position from best (0) to worst (3)."""
+        return list(Outcome).index(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Margin:
+    """The largest acceptable loss: in the metric's own units, or as a share of the base value."""
+
+    value: float
+    relative: bool = False
+
+    def __post_init__(self) -> None:
+        if not math.isfinite(self.value) or self.value < 0:
+            raise ValueError(f"a margin is a number of 0 or more, not {self.value}")
+
+    def at(self, base: float) -> float:
+        """The margin in the metric's units when the base measured `base`."""
+        return abs(base) * self.value if self.relative else self.value
+
+    def __str__(self) -> str:
+        return f"{self.value * 100:.12g}%" if self.relative else f"{self.value:.12g}"
+
+
+@dataclass(frozen=True, kw_only=True, order=True)
+class MetricKey:
+    """A number in a file: the file's path, and the dotted key in it (empty when the file is a bare number)."""
+
+    path: str
+    key: str
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.key}" if self.key else self.path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measurement:
+    """A finite number and where it came from. NaN and infinity cannot be constructed."""
+
+    value: float
+    source: str
+
+    def __post_init__(self) -> None:
+        if not math.isfinite(self.value):
+            raise ValueError(f"a measurement is a finite number, not {self.value}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gap:
+    """Why there is no number.
+
+    `absent` is True when the revision never had it (no such file or key), False when it has it and it cannot be used.
+    """
+
+    reason: str
+    absent: bool = False
+
+
+Reading = Measurement | Gap
+
+
+@dataclass(frozen=True, kw_only=True)
+class Revision:
+    """A state of the repository: a commit, or the work tree on top of one (`dirty` when they differ)."""
+
+    sha: str | None
+    ref: str | None = None
+    dirty: bool = False
+    why: str = ""
+
+    @property
+    def short(self) -> str:
+        """Seven digits of the commit, or what stands in for it."""
+        return self.sha[:7] if self.sha else "no commit"
+
+    def __str__(self) -> str:
+        return f"{self.short} + work tree" if self.dirty else self.short
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """What a CI system says about the change that is judged; everything is None on a laptop.
+
+    `head` is the commit that was proposed, which differs from HEAD when the CI system checked out a merge of it.
+    """
+
+    forge: str | None = None
+    head: str | None = None
+    target: str | None = None
+    base: str | None = None
+    is_merge: bool = False
+    ref: str | None = None
+    run_url: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """One side of a comparison: what could be read of it by metric, and the files that could not be read at all."""
+
+    revision: Revision
+    readings: Mapping[MetricKey, Reading] = field(default_factory=dict)
+    unreadable: Mapping[str, Gap] = field(default_factory=dict)
+
+    def reading(self, metric: MetricKey) -> Reading:
+        """What this side measured of a metric, or why it did not."""
+        found = self.readings.get(metric) or self.unreadable.get(metric.path)
+        if found is not None:
+            return found
+        return Gap(reason=f"{metric.path} has no key {metric.key}" if metric.key else f"no file {metric.path}", absent=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contrast:
+    """One metric on one slice, base against head; `delta` is head - base in the metric's own units.
+
+    `interval` belongs to `delta` and is None for a point estimate, where nothing is known about noise.
+    """
+
+    base: float | None
+    head: float
+    interval: tuple[float, float] | None = None
+    p_value: float | None = None
+    n: int | None = None
+    n_clusters: int | None = None
+    method: str = "point"
+
+    @property
+    def delta(self) -> float | None:
+        """Head minus base, or None without a base."""
+        return None if self.base is None else self.head - self.base

@@ -1,0 +1,114 @@
+"""From comparisons to one outcome, its reasons and its exit code. Layer: core. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from ci_ml.core.compare import Comparison
+from ci_ml.core.types import Outcome, Require, Severity, Status
+
+EXIT_CODES = {Outcome.PASS: 0, Outcome.WARN: 0, Outcome.UNDECIDED: 11, Outcome.FAIL: 10}
+
+# How harmful a status is, worst first: the order of every table.
+HARM = (
+    Status.REGRESSED,
+    Status.MISSING,
+    Status.INCONCLUSIVE,
+    Status.NEW,
+    Status.HELD,
+    Status.UNCHANGED,
+    Status.IMPROVED,
+)
+
+_IMPACT: dict[Require, dict[Status, Outcome]] = {
+    Require.NO_REGRESSION: {
+        Status.REGRESSED: Outcome.FAIL,
+        Status.MISSING: Outcome.UNDECIDED,
+        Status.INCONCLUSIVE: Outcome.WARN,
+        Status.NEW: Outcome.WARN,
+    },
+    Require.NON_INFERIOR: {
+        Status.REGRESSED: Outcome.FAIL,
+        Status.MISSING: Outcome.UNDECIDED,
+        Status.INCONCLUSIVE: Outcome.UNDECIDED,
+        Status.NEW: Outcome.WARN,
+    },
+    Require.IMPROVEMENT: {
+        Status.REGRESSED: Outcome.FAIL,
+        Status.HELD: Outcome.FAIL,
+        Status.UNCHANGED: Outcome.FAIL,
+        Status.MISSING: Outcome.UNDECIDED,
+        Status.INCONCLUSIVE: Outcome.UNDECIDED,
+        Status.NEW: Outcome.UNDECIDED,
+    },
+    Require.REPORT: {},
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """The outcome, the sentence that says it with the number that decided, and every reason behind it."""
+
+    outcome: Outcome
+    sentence: str
+    reasons: tuple[str, ...] = ()
+    waivers: tuple[str, ...] = field(default_factory=tuple)
+
+
+def impact(comparison: Comparison) -> Outcome:
+    """What one comparison alone would make of the verdict."""
+    outcome = _IMPACT[comparison.gate.require].get(comparison.status, Outcome.PASS)
+    if comparison.gate.severity is Severity.WARN and outcome.rank > Outcome.WARN.rank:
+        return Outcome.WARN
+    return outcome
+
+
+def decide(comparisons: Sequence[Comparison], warnings: Sequence[str] = ()) -> Verdict:
+    """The verdict on a change.
+
+    The worst impact decides. No gates is undecided, never a pass; when everything is new, that is a warning.
+    `warnings` are reasons from outside the gates that forbid a silent pass, such as a stale dvc.lock.
+    """
+    if not comparisons:
+        sentence = "No gates: nothing was judged."
+        return Verdict(outcome=Outcome.UNDECIDED, sentence=sentence, reasons=(sentence, *warnings))
+    all_new = all(comparison.status is Status.NEW for comparison in comparisons)
+    if all_new:
+        count = "The one metric" if len(comparisons) == 1 else f"All {len(comparisons)} metrics"
+        first = f"{count} under a gate {'is' if len(comparisons) == 1 else 'are'} new: there is nothing to compare with yet."
+        reasons = (*(comparison.reason for comparison in comparisons), *warnings)
+        return Verdict(outcome=Outcome.WARN, sentence=first, reasons=reasons)
+    judged = sorted(comparisons, key=lambda item: (-impact(item).rank, HARM.index(item.status), -_loss(item)))
+    noticed = [item for item in judged if impact(item) is not Outcome.PASS]
+    outcome = impact(judged[0])
+    if warnings and outcome is Outcome.PASS:
+        return Verdict(outcome=Outcome.WARN, sentence=warnings[0], reasons=tuple(warnings))
+    if outcome is Outcome.PASS:
+        return Verdict(outcome=outcome, sentence=_pass(comparisons))
+    reasons = (*(_reason(item) for item in noticed), *warnings)
+    return Verdict(outcome=outcome, sentence=_reason(judged[0]), reasons=reasons)
+
+
+def _reason(comparison: Comparison) -> str:
+    wanted = comparison.gate.require is Require.IMPROVEMENT and comparison.status in (Status.HELD, Status.UNCHANGED)
+    return f"{comparison.reason.removesuffix('.')}; the gate asks for an improvement." if wanted else comparison.reason
+
+
+def _loss(comparison: Comparison) -> float:
+    """How far the metric moved the wrong way, as a share of the base, to put the worst first."""
+    contrast = comparison.contrast
+    if contrast is None or contrast.base is None or contrast.delta is None:
+        return 0.0
+    worse = -contrast.delta if comparison.gate.direction.value == "higher" else contrast.delta
+    return worse / (abs(contrast.base) or 1.0)
+
+
+def _pass(comparisons: Sequence[Comparison]) -> str:
+    improved = [item for item in comparisons if item.status is Status.IMPROVED]
+    total = "The one gated metric" if len(comparisons) == 1 else f"All {len(comparisons)} gated metrics"
+    if len(comparisons) == 1:
+        return comparisons[0].reason
+    if not improved:
+        return f"{total} held."
+    best = max(improved, key=lambda item: -_loss(item))
+    count = "1 improved" if len(improved) == 1 else f"{len(improved)} improved"
+    return f"{total} held, {count}: {best.reason}"

@@ -1,0 +1,67 @@
+"""What can go wrong, and the exit code of each. Layer: errors (imports nothing of ci-ml).
+
+    CiMlError                    base; never raised itself
+    ├── UsageError         2     the question could not be asked: options, configuration, repository state
+    │   └── ConfigError    2     ci-ml.yaml (or a report.json) does not say what it must; carries every problem
+    ├── DependencyError    3     something we depend on failed: git, DVC, training, MLflow, the disk
+    │   └── StageFailed    3     a stage's command failed; carries its name, command and last lines
+    └── OutOfDate         12     dvc.lock or a generated file is not true for this commit
+
+A verdict is not an error: it travels as a value, and `core.verdict` knows its exit code. Code 1 is never chosen,
+because Python exits with 1 when ci-ml itself crashes.
+"""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+
+class CiMlError(Exception):
+    """Something the user can act on.
+
+    `what` says what happened and where, `hint` what to do about it.
+    """
+
+    exit_code: ClassVar[int] = 3
+
+    def __init__(self, what: str, hint: str | None = None) -> None:
+        super().__init__(what)
+        self.what = what
+        self.hint = hint
+
+
+class UsageError(CiMlError):
+    """Nothing was judged: the options, the configuration or the repository do not allow the question."""
+
+    exit_code = 2
+
+
+class ConfigError(UsageError):
+    """A file that people write for ci-ml is wrong; `problems` holds one line each, with file, line and key path."""
+
+    def __init__(self, what: str, problems: Sequence[str] = (), hint: str | None = None) -> None:
+        super().__init__(what, hint)
+        self.problems = tuple(problems)
+
+
+class DependencyError(CiMlError):
+    """git, DVC, MLflow, the disk or another thing we depend on failed."""
+
+    exit_code = 3
+
+
+class StageFailed(DependencyError):
+    """The command of a stage failed; nothing was judged."""
+
+    def __init__(self, stage: str, command: str, code: int | None, last_lines: Sequence[str]) -> None:
+        ending = "failed" if code is None else f"failed with exit code {code}"
+        super().__init__(f"stage '{stage}' {ending}: {command}", "its last lines are above; `ci-ml train` runs it again")
+        self.stage = stage
+        self.command = command
+        self.code = code
+        self.last_lines = tuple(last_lines)
+
+
+class OutOfDate(CiMlError):
+    """A file that is derived from others does not follow from them any more."""
+
+    exit_code = 12

@@ -1,0 +1,1 @@
+"""Values to text; decides nothing. Layer: render."""

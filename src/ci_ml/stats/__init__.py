@@ -1,0 +1,1 @@
+"""Mathematics only: numbers in, numbers out. Layer: stats (imports only errors)."""

@@ -1,0 +1,147 @@
+"""Which commit a change is compared with, and why that one. Layer: usecases.
+
+The tip of the target branch, the merge base and a pull request's `base.sha` are three different commits; comparing
+with the wrong one blames a change for what others merged. The report always says which was used.
+"""
+
+from ci_ml.core.types import Change, Revision
+from ci_ml.errors import UsageError
+from ci_ml.ports import History
+
+_DEEPEN = (50, 500, 5000)
+_HINT = "name a commit to compare with: --base REV"
+
+
+def head(history: History, change: Change) -> Revision:
+    """The state that is judged: HEAD and the work tree on top of it. Raises UsageError before the first commit."""
+    sha = history.commit("HEAD")
+    if sha is None:
+        raise UsageError("the repository has no commit yet", "commit first: there is nothing to compare with")
+    return Revision(sha=sha, ref=history.branch() or change.ref, dirty=history.is_dirty(), why="the work tree")
+
+
+def resolve(history: History, configured: str, explicit: str | None, at: Revision, change: Change) -> Revision:
+    """The base: `explicit` (--base), else what the configuration says, else the best guess of `auto`.
+
+    Raises UsageError when there is no such commit, and when base and head are the same clean commit.
+    """
+    if explicit:
+        base = _named(history, explicit, "named with --base")
+    elif configured.startswith("rev:"):
+        base = _named(history, configured[4:], "baseline in ci-ml.yaml")
+    elif configured.startswith("branch:"):
+        base = _branch(history, configured[7:])
+    else:
+        base = _automatic(history, at, change, merge_parent=configured == "auto")
+    if base.sha == at.sha and not at.dirty:
+        raise UsageError(f"base and head are the same commit {at.short} ({base.why}) and the work tree is clean", _HINT)
+    return base
+
+
+def _named(history: History, revision: str, why: str) -> Revision:
+    sha = history.commit(revision)
+    if sha is None and history.is_shallow() and (remote := history.remote()):
+        history.fetch("--depth=1", remote, revision)
+        sha = history.commit("FETCH_HEAD")
+    if sha is None:
+        raise UsageError(f"{revision} is not a commit of this clone ({why})", "check the name, or fetch it first: git fetch --tags")
+    return Revision(sha=sha, ref=revision, why=why)
+
+
+def _branch(history: History, name: str) -> Revision:
+    found = _target(history, name)
+    if found is None:
+        raise UsageError(f"there is no branch {name} here (baseline in ci-ml.yaml)", f"git fetch origin {name}")
+    return Revision(sha=history.commit(found), ref=name, why=f"tip of {found}")
+
+
+def _automatic(history: History, at: Revision, change: Change, *, merge_parent: bool) -> Revision:
+    assert at.sha is not None
+    if merge_parent and change.is_merge and (base := _base_parent(history, at.sha, change)):
+        return base
+    if merge_parent and change.base and change.base != at.sha and not change.target and history.commit(change.base):
+        return Revision(sha=change.base, ref=change.ref, why=f"{change.ref or 'the branch'} before this push")
+    target = _target(history, change.target) if change.target else history.target_branch()
+    if target is None:
+        return _without_target(history, at, change)
+    sha = _merge_base(history, at.sha, target)
+    if sha != at.sha:
+        return Revision(sha=sha, ref=target.removeprefix("origin/"), why=f"merge base of HEAD and {target}")
+    if at.dirty:
+        return Revision(sha=sha, ref=at.ref, why="HEAD, which the work tree is compared with")
+    return _first_parent(history, at, f"it is part of {target}")
+
+
+def _base_parent(history: History, sha: str, change: Change) -> Revision | None:
+    """The parent of a CI system's merge commit that is not the change itself; the order is not relied on."""
+    parents = history.parents(sha)
+    others = [parent for parent in parents if parent != change.head]
+    if len(parents) != 2 or not others:
+        return None
+    base = others[0]
+    if history.commit(base) is None and (remote := history.remote()):
+        history.fetch("--depth=1", remote, base)
+    if history.commit(base) is None:
+        raise UsageError(
+            f"this is a shallow clone without the base {base[:7]} of the merge commit {sha[:7]}, and it could not be fetched",
+            "check out with a depth of 2 (fetch-depth: 2, or GIT_DEPTH: 2)",
+        )
+    return Revision(sha=base, ref=change.target, why=f"base parent of the merge commit {sha[:7]}")
+
+
+def _target(history: History, name: str) -> str | None:
+    """A branch as this clone knows it, fetched when it is not here."""
+    remote = history.remote()
+    candidates = [f"{remote}/{name}", name] if remote else [name]
+    found = next((candidate for candidate in candidates if history.commit(candidate)), None)
+    if found is None and remote:
+        depth = ["--depth=1"] if history.is_shallow() else []
+        history.fetch(*depth, remote, f"+refs/heads/{name}:refs/remotes/{remote}/{name}")
+        found = candidates[0] if history.commit(candidates[0]) else None
+    return found
+
+
+def _merge_base(history: History, sha: str, target: str) -> str:
+    """The merge base, with a shallow clone deepened as far as it takes."""
+    remote = history.remote()
+    found = history.merge_base(sha, target)
+    for depth in _DEEPEN if found is None and remote and history.is_shallow() else ():
+        assert remote is not None
+        if not history.fetch(f"--deepen={depth}", remote):
+            break
+        found = history.merge_base(sha, target)
+        if found or not history.is_shallow():
+            break
+    if found is None and remote and history.is_shallow() and history.fetch("--unshallow", remote):
+        found = history.merge_base(sha, target)
+    if found:
+        return found
+    if history.is_shallow():
+        raise UsageError(
+            f"this is a shallow clone without the merge base of HEAD and {target}, and the older commits could not be fetched",
+            "fetch the history (fetch-depth: 0, or GIT_DEPTH: 0), or name a commit to compare with: --base REV",
+        )
+    raise UsageError(f"HEAD and {target} have unrelated histories: there is no merge base", _HINT)
+
+
+def _without_target(history: History, at: Revision, change: Change) -> Revision:
+    if change.target:
+        raise UsageError(f"the target branch {change.target} is not in this clone and could not be fetched", _HINT)
+    if at.dirty:
+        return Revision(sha=at.sha, ref=at.ref, why="HEAD, which the work tree is compared with")
+    return _first_parent(history, at, "there is no branch main or master to compare with")
+
+
+def _first_parent(history: History, at: Revision, because: str) -> Revision:
+    assert at.sha is not None
+    parents = history.parents(at.sha)
+    if not parents:
+        raise UsageError(f"{at.short} is the first commit and the work tree is clean: there is nothing to compare with", _HINT)
+    if history.commit(parents[0]) is None and (remote := history.remote()):
+        history.fetch("--deepen=1", remote)
+    if history.commit(parents[0]) is None:
+        raise UsageError(
+            f"this is a shallow clone without {parents[0][:7]}, the parent of HEAD, and it could not be fetched",
+            "check out with a depth of 2 (fetch-depth: 2, or GIT_DEPTH: 2)",
+        )
+    return Revision(sha=parents[0], ref=at.ref, why=f"parent of HEAD, because {because}")

@@ -1,0 +1,116 @@
+"""Reading numbers out of files at one revision. Layer: usecases.
+
+A file that git tracks comes out of git (or the disk) in one batch; only a file that DVC keeps in its cache goes
+through DVC.
+"""
+
+import posixpath
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from ci_ml.core import documents
+from ci_ml.core.config import GateConfig
+from ci_ml.core.gates import is_glob, match_path, matches
+from ci_ml.core.pipeline import DataSource, Output, Pipeline, Stage, covering
+from ci_ml.core.types import Evidence, Gap, MetricKey, Reading, Revision
+from ci_ml.ports import DataStore, Tree
+from ci_ml.usecases.project import Project
+
+
+@dataclass(frozen=True, kw_only=True)
+class Side:
+    """One state of the repository, and what it takes to read files of it."""
+
+    project: Project
+    revision: Revision
+    tree: Tree
+    pipeline: Pipeline
+    data: DataStore | None
+    commit: str | None = field(default=None)
+
+    @cached_property
+    def _made(self) -> dict[str, tuple[Output, Stage | DataSource]]:
+        return self.pipeline.outputs()
+
+    def paths(self, pattern: str) -> list[str]:
+        """The files that a path pattern of ci-ml.yaml covers here, relative to the project."""
+        if not is_glob(pattern):
+            return [pattern]
+        known = {*self.tree.files(), *(path for path, (out, _) in self._made.items() if not _is_folder(out))}
+        fixed = self.project.inside(posixpath.dirname(pattern.partition("*")[0].partition("?")[0]))
+        for path, (out, _) in self._made.items():
+            if _is_folder(out) and out.cached and self.data and (_overlap(path, fixed)):
+                known |= self.data.find(self.commit, path)
+        relative = (self.project.outside(path) for path in known)
+        return sorted(path for path in relative if match_path(pattern, path))
+
+    def read(self, paths: Iterable[str]) -> dict[str, bytes | Gap]:
+        """The content of files (relative to the project), from git, the disk or DVC, or why there is none."""
+        names = {path: self.project.inside(path) for path in paths}
+        contents = dict(self.tree.read(names.values()))
+        cached = [path for path, found in contents.items() if isinstance(found, Gap) and found.absent and self._is_tracked(path)]
+        if cached and self.data:
+            contents.update(self.data.read(self.commit, cached))
+        return {path: contents[name] for path, name in names.items()}
+
+    def _is_tracked(self, path: str) -> bool:
+        owner = covering(path, self._made)
+        return owner is not None and self._made[owner][0].cached and self._made[owner][0].recorded is not None
+
+
+def _is_folder(out: Output) -> bool:
+    return out.recorded is not None and out.recorded.is_folder
+
+
+def _overlap(folder: str, fixed: str) -> bool:
+    return not fixed or folder == fixed or folder.startswith(f"{fixed}/") or fixed.startswith(f"{folder}/")
+
+
+def gather(side: Side, gates: Iterable[GateConfig]) -> Evidence:
+    """Every reading that the gates ask for or that their globs find."""
+    patterns = [gate.pattern for gate in gates]
+    files = {pattern.path: side.paths(pattern.path) for pattern in patterns}
+    parsed = parse_all(side.read(dict.fromkeys(path for paths in files.values() for path in paths)))
+    readings: dict[MetricKey, Reading] = {}
+    for pattern in patterns:
+        for path in files[pattern.path]:
+            values = parsed[path]
+            if not isinstance(values, Gap):
+                readings.update(_readings(pattern, path, values))
+    unreadable = {path: found for path, found in parsed.items() if isinstance(found, Gap)}
+    return Evidence(revision=side.revision, readings=readings, unreadable=unreadable)
+
+
+def parse_all(contents: Mapping[str, bytes | Gap]) -> dict[str, dict[str, Any] | Gap]:
+    """The scalars of every file by dotted key, or why a file has none."""
+    return {path: found if isinstance(found, Gap) else leaves(found, path) for path, found in contents.items()}
+
+
+def leaves(data: bytes, path: str) -> dict[str, Any] | Gap:
+    """The scalars of one file by dotted key, or why they cannot be had."""
+    if not data.strip():
+        return Gap(reason=f"{path} is empty")
+    try:
+        return dict(documents.scalars(documents.parse(data, path).value))
+    except documents.DocumentError as error:
+        return Gap(reason=f"{path}{f', line {error.line}' if error.line else ''}: {error.reason}")
+
+
+def _readings(pattern: MetricKey, path: str, values: Mapping[str, Any]) -> dict[MetricKey, Reading]:
+    if not is_glob(pattern.key):
+        key = MetricKey(path=path, key=pattern.key)
+        if pattern.key in values:
+            return {key: documents.reading(values[pattern.key], str(key))}
+        if is_glob(pattern.path):
+            return {}
+        return {key: _no_key(key, values)}
+    found = (MetricKey(path=path, key=name) for name, value in values.items() if documents.is_numeric(value))
+    return {key: documents.reading(values[key.key], str(key)) for key in found if matches(pattern, key)}
+
+
+def _no_key(metric: MetricKey, values: Mapping[str, Any]) -> Gap:
+    if any(name.startswith(f"{metric.key}.") for name in values):
+        return Gap(reason=f"{metric.key} in {metric.path} is a mapping of further keys, not a number")
+    return Gap(reason=f"{metric.path} has no key {metric.key}", absent=True)

@@ -1,0 +1,183 @@
+"""Reproduce what is stale and write down what happened. Layer: usecases."""
+
+import datetime as dt
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from ci_ml.core import changes
+from ci_ml.core.pipeline import Pipeline
+from ci_ml.core.training import (
+    Environment,
+    Event,
+    Failure,
+    OutputLine,
+    StageRun,
+    Training,
+    TrainingOutcome,
+    redact,
+)
+from ci_ml.core.types import Revision
+from ci_ml.errors import CiMlError, DependencyError, StageFailed
+
+_LAST_LINES = 20
+
+
+class Tracker(Protocol):
+    """Where runs are logged."""
+
+    def address(self) -> str: ...
+
+    def log(self, training: Training, mark: str, metrics: Mapping[str, float]) -> tuple[str, tuple[str, ...]]: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One training: how to run it, how to show it, and how to learn what came out.
+
+    `result` reads the pipeline and the numbers anew after the run; `save` stores the record; `notice` tells the user.
+    """
+
+    head: Revision
+    run_url: str | None
+    mark: str
+    events: Iterator[Event]
+    show: Callable[[Event], None]
+    environment: Callable[[], Environment]
+    result: Callable[[], tuple[Pipeline, str | None, Mapping[str, float]]]
+    save: Callable[[Training], None]
+    notice: Callable[[str], None]
+    tracker: Tracker | None
+    hidden: tuple[str, ...] = ()
+
+
+def train(job: Job) -> Training:
+    """Run a training to its end; the record is saved however it ends.
+
+    Raises StageFailed when a stage's command fails, DependencyError when DVC does, KeyboardInterrupt when stopped.
+    """
+    watch = _Watch(job)
+    try:
+        watch.run()
+    except KeyboardInterrupt:
+        job.save(watch.record(TrainingOutcome.INTERRUPTED))
+        raise
+    if watch.failure is not None:
+        failed = watch.record(TrainingOutcome.FAILED)
+        job.save(_tracked(job, failed) if failed.trained else failed)
+        raise watch.error()
+    done = watch.record(TrainingOutcome.SUCCESS)
+    done = _tracked(job, done) if done.trained else done
+    job.save(done)
+    return done
+
+
+class _Watch:
+    """Follows the events of one training."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._begun = time.monotonic()
+        self._started = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+        self._stages: list[StageRun] = []
+        self._tail: deque[str] = deque(maxlen=_LAST_LINES)
+        self._tail_of: str | None = None
+        self.failure: Failure | None = None
+
+    def run(self) -> None:
+        for event in self._job.events:
+            self._take(event)
+            self._job.show(event)
+
+    def _take(self, event: Event) -> None:
+        if isinstance(event, OutputLine) and not event.transient:
+            if event.name != self._tail_of:
+                self._tail.clear()
+                self._tail_of = event.name
+            self._tail.append(event.text)
+        elif isinstance(event, StageRun):
+            self._stages.append(event)
+        elif isinstance(event, Failure):
+            self.failure = event
+
+    def error(self) -> CiMlError:
+        failure = self.failure
+        assert failure is not None
+        message = redact(failure.message, self._job.hidden)
+        lines = [redact(line, self._job.hidden) for line in self._tail]
+        if failure.stage and failure.command:
+            return StageFailed(failure.stage, redact(failure.command, self._job.hidden), failure.code, lines)
+        where = f" at stage '{failure.stage}'" if failure.stage else ""
+        return DependencyError(f"DVC failed{where}: {message}", _hint(message))
+
+    def record(self, outcome: TrainingOutcome) -> Training:
+        job = self._job
+        record = Training(
+            outcome=outcome,
+            commit=job.head.sha,
+            dirty=job.head.dirty,
+            started=self._started,
+            seconds=round(time.monotonic() - self._begun, 3),
+            stages=tuple(self._stages),
+            environment=job.environment() if outcome is not TrainingOutcome.INTERRUPTED else None,
+            run_url=job.run_url,
+            failure=redact(self.failure.message, job.hidden) if self.failure else None,
+        )
+        return record if outcome is not TrainingOutcome.SUCCESS else _with_result(record, job)
+
+
+def _with_result(record: Training, job: Job) -> Training:
+    pipeline, lock, _ = job.result()
+    made = {out.path for stage in pipeline.stages for out in stage.outs}
+    inputs = {
+        path: str(digest) if digest else None
+        for stage in pipeline.stages
+        for path, digest in (stage.locked.deps if stage.locked else {}).items()
+        if path not in made
+    }
+    return replace(
+        record,
+        lock=lock,
+        data={path: digest for path, digest in inputs.items() if not changes.is_code(path)},
+        code={path: digest for path, digest in inputs.items() if changes.is_code(path)},
+        params=dict(_params(pipeline)),
+        outputs={
+            out.path: str(out.recorded) if out.recorded else None for stage in pipeline.stages for out in stage.outs
+        },
+    )
+
+
+def _params(pipeline: Pipeline) -> Iterable[tuple[str, Any]]:
+    for stage in pipeline.stages:
+        for path, values in (stage.locked.params if stage.locked else {}).items():
+            prefix = "" if path.rpartition("/")[2] == "params.yaml" and "/" not in path else f"{path}/"
+            for key, value in values.items():
+                yield f"{prefix}{key}", changes.jsonable(value)
+
+
+def _tracked(job: Job, record: Training) -> Training:
+    """The record with its MLflow run. MLflow down or refusing is a notice: the training is not lost."""
+    if job.tracker is None:
+        return record
+    try:
+        _, _, metrics = job.result() if record.outcome is TrainingOutcome.SUCCESS else (None, None, {})
+        run, linked = job.tracker.log(record, job.mark, metrics)
+    except DependencyError as error:
+        job.notice(f"the run was not logged: {redact(error.what, job.hidden)}")
+        return record
+    return replace(record, mlflow_run=run, mlflow_uri=redact(job.tracker.address(), job.hidden), linked_runs=linked)
+
+
+def _hint(message: str) -> str | None:
+    hints = (
+        ("Unable to acquire lock", "another dvc runs in this repository; wait for it, or see .dvc/tmp"),
+        ("lock", None),
+        ("remote", "check the remote and its credentials: `dvc remote list`, `dvc pull`"),
+        ("Unable to locate credentials", "give the job credentials for the remote"),
+        ("missing data", "the data is neither here nor on a remote: `dvc pull` shows what is missing"),
+        ("does not exist", "it is neither in the repository nor on a remote: `dvc status -c` shows what is missing"),
+    )
+    return next((hint for words, hint in hints if words.lower() in message.lower() and hint), None)
+

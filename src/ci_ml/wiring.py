@@ -1,0 +1,310 @@
+"""Where environment, adapters and use cases meet; the only place that reads the environment. Layer: wiring."""
+
+import contextlib
+import dataclasses
+import hashlib
+import os
+import uuid
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Literal, TextIO
+
+from ci_ml.adapters import console, context, environment, files, git, mlflow
+from ci_ml.adapters.dvc import cache, definitions, digests, repro
+from ci_ml.core import config
+from ci_ml.core.pipeline import Pipeline
+from ci_ml.core.report import Report
+from ci_ml.core.report import load as load_report
+from ci_ml.core.staleness import Freshness
+from ci_ml.core.training import Event, Training, secrets
+from ci_ml.core.types import Change, Revision
+from ci_ml.core.verdict import EXIT_CODES
+from ci_ml.errors import UsageError
+from ci_ml.ports import Tree
+from ci_ml.usecases import baseline, check, difference, policy, train, verify
+from ci_ml.usecases.evidence import Side
+from ci_ml.usecases.project import Project
+
+
+OUTPUT = ".ci-ml"
+TRAINING = "training.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workspace:
+    """One repository and one project in it, with everything that reads them."""
+
+    project: Project
+    git: git.Git
+    change: Change
+    env: Mapping[str, str] = field(repr=False)
+    output: Path
+
+    @cached_property
+    def head(self) -> Revision:
+        """HEAD and the work tree on top of it."""
+        return baseline.head(self.git, self.change)
+
+    @cached_property
+    def head_tree(self) -> git.WorkTree:
+        """The files on disk."""
+        return self.git.work_tree()
+
+    def pipeline(self, tree: Tree) -> Pipeline:
+        """What DVC's files in a tree define; empty without DVC."""
+        return definitions.read(tree, self.project.dvc) if self.project.dvc is not None else Pipeline()
+
+    @cached_property
+    def head_pipeline(self) -> Pipeline:
+        """The pipeline of the work tree."""
+        return self.pipeline(self.head_tree)
+
+    @cached_property
+    def data(self) -> cache.Cache | None:
+        """DVC's data; None without DVC."""
+        if self.project.dvc is None:
+            return None
+        return cache.Cache(root=self.git.root, dvc_root=self.project.dvc)
+
+    def head_side(self) -> Side:
+        """The work tree."""
+        return self._side(self.head, self.head_tree, self.head_pipeline, None)
+
+    def side(self, revision: Revision) -> Side:
+        """A commit."""
+        assert revision.sha is not None
+        tree = self.git.tree(revision.sha)
+        return self._side(revision, tree, self.pipeline(tree), revision.sha)
+
+    def _side(self, revision: Revision, tree: Tree, pipeline: Pipeline, commit: str | None) -> Side:
+        return Side(
+            project=self.project, revision=revision, tree=tree, pipeline=pipeline, data=self.data, commit=commit
+        )
+
+    def freshness(self) -> tuple[Freshness, ...]:
+        """What dvc.lock is worth for every stage of the work tree."""
+        pipeline = self.head_pipeline
+        if not pipeline.stages:
+            return ()
+        names = self.head_tree.files()
+        written = [name for name in names if name.endswith((".dvc", "dvc.lock"))]
+        facts = digests.Digests(
+            root=self.git.root,
+            outputs={path: out for path, (out, _) in pipeline.outputs().items()},
+            stamp=max((os.stat(self.git.root / name).st_mtime for name in written), default=0.0),
+            ignore=digests.ignore_rules(self.git.root, names, self.project.dvc or ""),
+        )
+        return verify.verify(self.head_tree, pipeline, facts, cache.python_params)
+
+    def base(self, explicit: str | None) -> Revision:
+        """The commit to compare with."""
+        if explicit:
+            return baseline.resolve(self.git, "auto", explicit, self.head, self.change)
+        try:
+            anchor = baseline.resolve(self.git, "auto", None, self.head, self.change)
+        except UsageError:
+            configured = self._configured_baseline(None)
+            if configured == "auto":
+                raise
+        else:
+            configured = self._configured_baseline(anchor)
+            if configured == "auto":
+                return anchor
+        return baseline.resolve(self.git, configured, None, self.head, self.change)
+
+    def _configured_baseline(self, anchor: Revision | None) -> str:
+        """What the base's configuration says, so that a change cannot pick its own opponent; else the head's."""
+        path = self.project.config
+        loaded = None
+        if anchor is not None and anchor.sha is not None:
+            with contextlib.suppress(UsageError):  # policy.choose explains a broken file
+                loaded = policy.load(self.git.tree(anchor.sha), path, f"{path} at {anchor.short}")
+        loaded = loaded or policy.load(self.head_tree, path, path)
+        return loaded.config.baseline if loaded else "auto"
+
+
+def workspace(config_file: str | None, output: str | None, *, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> Workspace:
+    """Find the repository and the project around the current folder.
+
+    The project is where the configuration is: the file named, else the nearest ci-ml.yaml upwards, else this folder.
+    Raises UsageError outside a repository, or when the named file is not in one.
+    """
+    env = dict(os.environ if env is None else env)
+    here = (cwd or Path.cwd()).resolve()
+    named = (here / config_file) if config_file else None
+    if named is not None and not named.parent.is_dir():
+        raise UsageError(f"there is no folder {named.parent}", "check --config")
+    repository = git.find(named.parent if named else here, env)
+    root = repository.root.resolve()
+    place = named.resolve() if named else _nearest(here, root)
+    folder = place.parent.relative_to(root).as_posix()
+    project = Project(
+        root=root,
+        folder="" if folder == "." else folder,
+        dvc=_dvc_root(place.parent, root),
+        config=place.relative_to(root).as_posix(),
+    )
+    return Workspace(
+        project=project,
+        git=git.Git(root=root, env=repository.env),
+        change=context.read(env),
+        env=env,
+        output=(here / output) if output else place.parent / OUTPUT,
+    )
+
+
+def _nearest(here: Path, root: Path) -> Path:
+    for folder in (here, *here.parents):
+        if (folder / config.FILE_NAME).is_file():
+            return folder / config.FILE_NAME
+        if folder == root:
+            break
+    return here / config.FILE_NAME
+
+
+def _dvc_root(folder: Path, root: Path) -> str | None:
+    for place in (folder, *folder.parents):
+        if (place / ".dvc").is_dir():
+            relative = place.relative_to(root).as_posix()
+            return "" if relative == "." else relative
+        if place == root:
+            break
+    return None
+
+
+def run_ci(space: Workspace, base: str | None, prefer: Literal["base", "head"], stream: TextIO) -> Report:
+    """Train, then judge. What would make the judgement impossible is found out before anything is trained."""
+    against = space.base(base)
+    assert against.sha is not None
+    policy.choose(space.git.tree(against.sha), space.head_tree, space.project.config, against, prefer)
+    run_training(space, stream)
+    trained = dataclasses.replace(space)  # the files have changed: forget what was read of them
+    return judge(trained, against, prefer)
+
+
+def run_check(space: Workspace, base: str | None, prefer: Literal["base", "head"]) -> Report:
+    """Judge the work tree, and write report.json."""
+    return judge(space, space.base(base), prefer)
+
+
+def judge(space: Workspace, against: Revision, prefer: Literal["base", "head"]) -> Report:
+    """Judge the work tree against a commit, and write report.json."""
+    recorded = space.output / TRAINING
+    training = check.training_part(recorded.read_bytes(), space.head) if recorded.is_file() else None
+    report = check.check(
+        check.Question(
+            base=space.side(against), head=space.head_side(), prefer=prefer, freshness=space.freshness, training=training
+        )
+    )
+    files.write(space.output / "report.json", report.to_json())
+    return report
+
+
+def run_diff(space: Workspace, base: str | None, head: str | None, *, unchanged: bool) -> tuple[Revision, Revision, difference.Difference]:
+    """What differs between two revisions, or between a revision and the work tree."""
+    if head is None:
+        against = _diff_base(space, base)
+        other = space.head_side()
+    else:
+        sha = space.git.commit(head)
+        if sha is None:
+            raise UsageError(f"{head} is not a commit of this clone", "check --head")
+        other = space.side(Revision(sha=sha, ref=head, why="named with --head"))
+        at = Revision(sha=sha, dirty=True)  # diff never blocks: the same commit on both sides is an empty diff
+        against = baseline.resolve(space.git, "auto", base or f"{head}^", at, space.change)
+    found = difference.difference(space.side(against), other, unchanged=unchanged)
+    return against, other.revision, found
+
+
+def _diff_base(space: Workspace, base: str | None) -> Revision:
+    if base is None:
+        return space.base(None)
+    anywhere = Revision(sha=space.head.sha, dirty=True)
+    return baseline.resolve(space.git, "auto", base, anywhere, space.change)
+
+
+def run_training(space: Workspace, stream: TextIO, targets: Sequence[str] = ()) -> Training:
+    """Reproduce what is stale, as the work tree's ci-ml.yaml says, and write training.json.
+
+    Raises StageFailed or DependencyError when it fails, OutOfDate when `train.when` is never and dvc.lock is stale.
+    """
+    require_dvc(space)
+    files.make_output(space.output)
+    loaded = policy.load(space.head_tree, space.project.config, space.project.config)
+    chosen = loaded.config.train if loaded else config.TrainConfig()
+    stages = space.head_pipeline.stages
+    if chosen.when == "never":
+        check.refuse_stale(verify.stale(space.freshness()))
+    mark = uuid.uuid4().hex
+    env = mlflow.stage_environment(space.env, mark) if chosen.track else dict(space.env)
+    folder = space.project.root / space.project.folder
+    events: Iterator[Event] = iter(())
+    if chosen.when != "never":
+        events = repro.reproduce(folder, targets or chosen.targets, force=chosen.when == "always", env=env)
+    with console.display(stream, len(stages)) as display, contextlib.closing(_generator(events)) as running:
+        return train.train(
+            train.Job(
+                head=space.head,
+                run_url=space.change.run_url,
+                mark=mark,
+                events=running,
+                show=display.show,
+                environment=lambda: environment.read(folder, (line for stage in stages for line in stage.command), space.env),
+                result=lambda: _trained(space),
+                save=lambda record: files.write(space.output / TRAINING, record.to_json()),
+                notice=lambda text: print(f"note: {text}", file=stream),
+                tracker=_tracker(space) if chosen.track else None,
+                hidden=secrets(space.env),
+            )
+        )
+
+
+def _generator(events: Iterator[Event]) -> Generator[Event]:
+    """Events that can be closed, which stops the training behind them."""
+    yield from events
+
+
+def _trained(space: Workspace) -> tuple[Pipeline, str | None, Mapping[str, float]]:
+    """The pipeline, the digest of dvc.lock and the numbers, read anew after a training."""
+    tree = space.git.work_tree()
+    pipeline = space.pipeline(tree)
+    locks = sorted(name for name in tree.files() if name.endswith("dvc.lock"))
+    contents = [data for data in tree.read(locks).values() if isinstance(data, bytes)]
+    digest = f"sha256:{hashlib.sha256(b''.join(contents)).hexdigest()}" if contents else None
+    side = Side(project=space.project, revision=space.head, tree=tree, pipeline=pipeline, data=space.data)
+    return pipeline, digest, difference.numbers(side)
+
+
+def _tracker(space: Workspace) -> mlflow.Tracking:
+    name = space.env.get("MLFLOW_EXPERIMENT_NAME") or space.project.root.name
+    return mlflow.Tracking(uri=space.env.get("MLFLOW_TRACKING_URI") or None, folder=space.output, experiment=name)
+
+
+def run_verify(space: Workspace) -> tuple[Freshness, ...]:
+    """What dvc.lock is worth for every stage. Raises UsageError where there is no DVC project."""
+    require_dvc(space)
+    return space.freshness()
+
+
+def require_dvc(space: Workspace) -> str:
+    """The folder that holds .dvc. Raises UsageError when there is none."""
+    if space.project.dvc is None:
+        raise UsageError(f"there is no DVC project in {space.project.root / space.project.folder}", "start one with `dvc init`")
+    return space.project.dvc
+
+
+def read_report(path: Path) -> Report:
+    """A report from its file. Raises UsageError or ConfigError when it is not one."""
+    try:
+        return load_report(path.read_bytes(), str(path))
+    except FileNotFoundError:
+        raise UsageError(f"there is no report {path}", "`ci-ml check` writes one, or name it: ci-ml report FILE") from None
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}") from None
+
+
+def exit_code(report: Report) -> int:
+    """The exit code of a report's verdict."""
+    return EXIT_CODES[report.verdict.outcome]
