@@ -27,7 +27,6 @@ from ci_ml.usecases import baseline, check, difference, policy, train, verify
 from ci_ml.usecases.evidence import Side
 from ci_ml.usecases.project import Project
 
-
 OUTPUT = ".ci-ml"
 TRAINING = "training.json"
 
@@ -37,7 +36,7 @@ class Workspace:
     """One repository and one project in it, with everything that reads them."""
 
     project: Project
-    git: git.Git
+    history: git.Git
     change: Change
     env: Mapping[str, str] = field(repr=False)
     output: Path
@@ -45,12 +44,12 @@ class Workspace:
     @cached_property
     def head(self) -> Revision:
         """HEAD and the work tree on top of it."""
-        return baseline.head(self.git, self.change)
+        return baseline.head(self.history, self.change)
 
     @cached_property
     def head_tree(self) -> git.WorkTree:
         """The files on disk."""
-        return self.git.work_tree()
+        return self.history.work_tree()
 
     def pipeline(self, tree: Tree) -> Pipeline:
         """What DVC's files in a tree define; empty without DVC."""
@@ -66,7 +65,7 @@ class Workspace:
         """DVC's data; None without DVC."""
         if self.project.dvc is None:
             return None
-        return cache.Cache(root=self.git.root, dvc_root=self.project.dvc)
+        return cache.Cache(root=self.history.root, dvc_root=self.project.dvc)
 
     def head_side(self) -> Side:
         """The work tree."""
@@ -75,7 +74,7 @@ class Workspace:
     def side(self, revision: Revision) -> Side:
         """A commit."""
         assert revision.sha is not None
-        tree = self.git.tree(revision.sha)
+        tree = self.history.tree(revision.sha)
         return self._side(revision, tree, self.pipeline(tree), revision.sha)
 
     def _side(self, revision: Revision, tree: Tree, pipeline: Pipeline, commit: str | None) -> Side:
@@ -91,19 +90,19 @@ class Workspace:
         names = self.head_tree.files()
         written = [name for name in names if name.endswith((".dvc", "dvc.lock"))]
         facts = digests.Digests(
-            root=self.git.root,
+            root=self.history.root,
             outputs={path: out for path, (out, _) in pipeline.outputs().items()},
-            stamp=max((os.stat(self.git.root / name).st_mtime for name in written), default=0.0),
-            ignore=digests.ignore_rules(self.git.root, names, self.project.dvc or ""),
+            stamp=max(((self.history.root / name).stat().st_mtime for name in written), default=0.0),
+            ignore=digests.ignore_rules(self.history.root, names, self.project.dvc or ""),
         )
         return verify.verify(self.head_tree, pipeline, facts, cache.python_params)
 
     def base(self, explicit: str | None) -> Revision:
         """The commit to compare with."""
         if explicit:
-            return baseline.resolve(self.git, "auto", explicit, self.head, self.change)
+            return baseline.resolve(self.history, "auto", explicit, self.head, self.change)
         try:
-            anchor = baseline.resolve(self.git, "auto", None, self.head, self.change)
+            anchor = baseline.resolve(self.history, "auto", None, self.head, self.change)
         except UsageError:
             configured = self._configured_baseline(None)
             if configured == "auto":
@@ -112,7 +111,7 @@ class Workspace:
             configured = self._configured_baseline(anchor)
             if configured == "auto":
                 return anchor
-        return baseline.resolve(self.git, configured, None, self.head, self.change)
+        return baseline.resolve(self.history, configured, None, self.head, self.change)
 
     def _configured_baseline(self, anchor: Revision | None) -> str:
         """What the base's configuration says, so that a change cannot pick its own opponent; else the head's."""
@@ -120,12 +119,14 @@ class Workspace:
         loaded = None
         if anchor is not None and anchor.sha is not None:
             with contextlib.suppress(UsageError):  # policy.choose explains a broken file
-                loaded = policy.load(self.git.tree(anchor.sha), path, f"{path} at {anchor.short}")
+                loaded = policy.load(self.history.tree(anchor.sha), path, f"{path} at {anchor.short}")
         loaded = loaded or policy.load(self.head_tree, path, path)
         return loaded.config.baseline if loaded else "auto"
 
 
-def workspace(config_file: str | None, output: str | None, *, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> Workspace:
+def workspace(
+    config_file: str | None, output: str | None, *, cwd: Path | None = None, env: Mapping[str, str] | None = None
+) -> Workspace:
     """Find the repository and the project around the current folder.
 
     The project is where the configuration is: the file named, else the nearest ci-ml.yaml upwards, else this folder.
@@ -148,7 +149,7 @@ def workspace(config_file: str | None, output: str | None, *, cwd: Path | None =
     )
     return Workspace(
         project=project,
-        git=git.Git(root=root, env=repository.env),
+        history=git.Git(root=root, env=repository.env),
         change=context.read(env),
         env=env,
         output=(here / output) if output else place.parent / OUTPUT,
@@ -178,7 +179,7 @@ def run_ci(space: Workspace, base: str | None, prefer: Literal["base", "head"], 
     """Train, then judge. What would make the judgement impossible is found out before anything is trained."""
     against = space.base(base)
     assert against.sha is not None
-    policy.choose(space.git.tree(against.sha), space.head_tree, space.project.config, against, prefer)
+    policy.choose(space.history.tree(against.sha), space.head_tree, space.project.config, against, prefer)
     run_training(space, stream)
     trained = dataclasses.replace(space)  # the files have changed: forget what was read of them
     return judge(trained, against, prefer)
@@ -195,25 +196,31 @@ def judge(space: Workspace, against: Revision, prefer: Literal["base", "head"]) 
     training = check.training_part(recorded.read_bytes(), space.head) if recorded.is_file() else None
     report = check.check(
         check.Question(
-            base=space.side(against), head=space.head_side(), prefer=prefer, freshness=space.freshness, training=training
+            base=space.side(against),
+            head=space.head_side(),
+            prefer=prefer,
+            freshness=space.freshness,
+            training=training,
         )
     )
     files.write(space.output / "report.json", report.to_json())
     return report
 
 
-def run_diff(space: Workspace, base: str | None, head: str | None, *, unchanged: bool) -> tuple[Revision, Revision, difference.Difference]:
+def run_diff(
+    space: Workspace, base: str | None, head: str | None, *, unchanged: bool
+) -> tuple[Revision, Revision, difference.Difference]:
     """What differs between two revisions, or between a revision and the work tree."""
     if head is None:
         against = _diff_base(space, base)
         other = space.head_side()
     else:
-        sha = space.git.commit(head)
+        sha = space.history.commit(head)
         if sha is None:
             raise UsageError(f"{head} is not a commit of this clone", "check --head")
         other = space.side(Revision(sha=sha, ref=head, why="named with --head"))
         at = Revision(sha=sha, dirty=True)  # diff never blocks: the same commit on both sides is an empty diff
-        against = baseline.resolve(space.git, "auto", base or f"{head}^", at, space.change)
+        against = baseline.resolve(space.history, "auto", base or f"{head}^", at, space.change)
     found = difference.difference(space.side(against), other, unchanged=unchanged)
     return against, other.revision, found
 
@@ -222,7 +229,7 @@ def _diff_base(space: Workspace, base: str | None) -> Revision:
     if base is None:
         return space.base(None)
     anywhere = Revision(sha=space.head.sha, dirty=True)
-    return baseline.resolve(space.git, "auto", base, anywhere, space.change)
+    return baseline.resolve(space.history, "auto", base, anywhere, space.change)
 
 
 def run_training(space: Workspace, stream: TextIO, targets: Sequence[str] = ()) -> Training:
@@ -251,7 +258,9 @@ def run_training(space: Workspace, stream: TextIO, targets: Sequence[str] = ()) 
                 mark=mark,
                 events=running,
                 show=display.show,
-                environment=lambda: environment.read(folder, (line for stage in stages for line in stage.command), space.env),
+                environment=lambda: environment.read(
+                    folder, (line for stage in stages for line in stage.command), space.env
+                ),
                 result=lambda: _trained(space),
                 save=lambda record: files.write(space.output / TRAINING, record.to_json()),
                 notice=lambda text: print(f"note: {text}", file=stream),
@@ -268,7 +277,7 @@ def _generator(events: Iterator[Event]) -> Generator[Event]:
 
 def _trained(space: Workspace) -> tuple[Pipeline, str | None, Mapping[str, float]]:
     """The pipeline, the digest of dvc.lock and the numbers, read anew after a training."""
-    tree = space.git.work_tree()
+    tree = space.history.work_tree()
     pipeline = space.pipeline(tree)
     locks = sorted(name for name in tree.files() if name.endswith("dvc.lock"))
     contents = [data for data in tree.read(locks).values() if isinstance(data, bytes)]
@@ -291,7 +300,9 @@ def run_verify(space: Workspace) -> tuple[Freshness, ...]:
 def require_dvc(space: Workspace) -> str:
     """The folder that holds .dvc. Raises UsageError when there is none."""
     if space.project.dvc is None:
-        raise UsageError(f"there is no DVC project in {space.project.root / space.project.folder}", "start one with `dvc init`")
+        raise UsageError(
+            f"there is no DVC project in {space.project.root / space.project.folder}", "start one with `dvc init`"
+        )
     return space.project.dvc
 
 
@@ -300,7 +311,9 @@ def read_report(path: Path) -> Report:
     try:
         return load_report(path.read_bytes(), str(path))
     except FileNotFoundError:
-        raise UsageError(f"there is no report {path}", "`ci-ml check` writes one, or name it: ci-ml report FILE") from None
+        raise UsageError(
+            f"there is no report {path}", "`ci-ml check` writes one, or name it: ci-ml report FILE"
+        ) from None
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from None
 

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import platform
+import re
 import shlex
 import shutil
 from collections.abc import Iterable, Mapping
@@ -14,6 +15,7 @@ from ci_ml.core.training import Environment
 from ci_ml.errors import CiMlError
 
 _PYTHON = ("python", "python3")
+_IS_PYTHON = re.compile(r"python(3(\.\d+)?)?")
 _PROBE = """
 import importlib.metadata, json, platform, sys
 packages = {}
@@ -52,10 +54,10 @@ def _interpreter(folder: Path, commands: Iterable[str], env: Mapping[str, str]) 
         except ValueError:
             continue
         for word in words[:4]:  # `uv run python …`, `poetry run python …`, `env X=1 python …`
-            name = word.rpartition("/")[2]
-            if name in _PYTHON or (name.startswith("python3.") and name[8:].isdigit()):
-                if found := shutil.which(str(folder / word) if "/" in word else word, path=env.get("PATH")):
-                    return found
+            if not _IS_PYTHON.fullmatch(word.rpartition("/")[2]):
+                continue
+            if found := shutil.which(str(folder / word) if "/" in word else word, path=env.get("PATH")):
+                return found
     return next((found for name in _PYTHON if (found := shutil.which(name, path=env.get("PATH")))), None)
 
 

@@ -1,4 +1,4 @@
-"""git, through its command line: revisions, ancestry, and the files of a commit or of the work tree. Layer: adapters."""
+"""git, through its command line: revisions, ancestry, and files of a commit or the work tree. Layer: adapters."""
 
 import os
 import stat
@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from ci_ml.adapters import proc
-from ci_ml.core.documents import MAX_BYTES
+from ci_ml.core.documents import MAX_BYTES, too_large
 from ci_ml.core.types import Gap
 from ci_ml.errors import DependencyError, UsageError
 
@@ -79,7 +79,9 @@ class Git:
 
     def fetch(self, *arguments: str) -> bool:
         """Fetch without tags or submodules; whether it worked. The caller explains when it did not."""
-        done = self.ask("-c", "credential.interactive=never", "fetch", "--quiet", "--no-tags", "--no-recurse-submodules", *arguments)
+        done = self.ask(
+            "-c", "credential.interactive=never", "fetch", "--quiet", "--no-tags", "--no-recurse-submodules", *arguments
+        )
         return done.code == 0
 
     def tree(self, sha: str) -> "CommitTree":
@@ -136,7 +138,7 @@ class CommitTree:
             if kind == "blob" and size <= MAX_BYTES:
                 small.append(path)
             elif kind == "blob":
-                found[path] = _too_large(path, size)
+                found[path] = Gap(reason=too_large(path, size))
             elif kind == "tree":
                 found[path] = Gap(reason=f"{path} is a folder")
         found.update(self._contents(small))
@@ -197,13 +199,9 @@ class WorkTree:
             if not stat.S_ISREG(status.st_mode):
                 return Gap(reason=f"{path} is not a regular file")
             if status.st_size > MAX_BYTES:
-                return _too_large(path, status.st_size)
+                return Gap(reason=too_large(path, status.st_size))
             return place.read_bytes()
         except (FileNotFoundError, NotADirectoryError):
             return Gap(reason=f"no file {path}", absent=True)
         except (OSError, ValueError) as error:
             return Gap(reason=f"{path} cannot be read: {getattr(error, 'strerror', None) or error}")
-
-
-def _too_large(path: str, size: int) -> Gap:
-    return Gap(reason=f"{path} is {size / 1e6:,.0f} MB large; metrics files of up to {MAX_BYTES // 2**20} MiB are read")

@@ -45,7 +45,7 @@ class Tracking:
         with _limits():
             try:
                 return self._log(training, mark, metrics)
-            except Exception as error:  # noqa: BLE001  MLflow, requests and SQLAlchemy each raise their own kinds
+            except Exception as error:
                 words = " ".join(str(error).split())
                 raise DependencyError(f"MLflow: {words[:300] or type(error).__name__}") from error
 

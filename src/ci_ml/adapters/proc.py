@@ -4,7 +4,9 @@ Commands are lists, never shell strings. Git's own variables are dropped from th
 them and every git below would then work on the wrong index (https://git-scm.com/docs/githooks).
 """
 
+import contextlib
 import os
+import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -52,7 +54,13 @@ def run(
     source: dict[str, object] = {"stdin": subprocess.DEVNULL} if stdin is None else {"input": stdin}
     try:
         done = subprocess.run(  # noqa: S603
-            list(command), cwd=cwd, env=dict(env), capture_output=True, timeout=timeout, check=False, **source  # type: ignore[call-overload]
+            list(command),
+            cwd=cwd,
+            env=dict(env),
+            capture_output=True,
+            timeout=timeout,
+            check=False,
+            **source,  # type: ignore[call-overload]
         )
     except FileNotFoundError:
         raise DependencyError(f"{command[0]} is not installed or not on PATH", f"install {command[0]}") from None
@@ -63,19 +71,46 @@ def run(
     return Completed(code=done.returncode, out=done.stdout, err=done.stderr.decode("utf-8", "replace").strip())
 
 
+@dataclass(frozen=True)
+class Process:
+    """A running command in a session of its own; its output and errors come through one pipe."""
+
+    _popen: "subprocess.Popen[bytes]"
+
+    def read(self, size: int) -> bytes:
+        """Up to `size` bytes as soon as there are any; nothing at the end of the output."""
+        assert self._popen.stdout is not None
+        return os.read(self._popen.stdout.fileno(), size)
+
+    def wait(self) -> int:
+        """The exit code; negative for the signal that ended it."""
+        return self._popen.wait()
+
+    def end(self, patience: float) -> None:
+        """Wait for the end, and after `patience` seconds enforce it on the command and all its children."""
+        try:
+            self._popen.wait(timeout=patience)
+        except subprocess.TimeoutExpired:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._popen.pid, signal.SIGKILL)
+            self._popen.wait()
+        if self._popen.stdout:
+            self._popen.stdout.close()
+
+
 def start(
     command: Sequence[str],
     *,
     cwd: Path,
     env: Mapping[str, str],
     pass_fds: tuple[int, ...] = (),
-) -> "subprocess.Popen[bytes]":
+) -> Process:
     """Start a command in a session of its own, with its output and errors in one pipe and no input.
 
     A session of its own lets the caller end it with all its children. Raises DependencyError when it cannot start.
     """
     try:
-        return subprocess.Popen(  # noqa: S603
+        popen = subprocess.Popen(  # noqa: S603
             list(command),
             cwd=cwd,
             env=dict(env),
@@ -88,3 +123,4 @@ def start(
         )
     except OSError as error:
         raise DependencyError(f"{command[0]} cannot be started: {os.strerror(error.errno or 0)}") from None
+    return Process(popen)

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 import click
 
 from ci_ml.errors import CiMlError, ConfigError, StageFailed
+from ci_ml.render import safe
 
 
 @contextmanager
@@ -37,19 +38,14 @@ def _interrupt(*_: object) -> None:
 
 def message(error: CiMlError) -> str:
     """What went wrong, where, and what to do, as lines of text without control characters."""
-    lines = [f"{click.style('error:', fg='red', bold=True)} {printable(error.what)}"]
+    lines = [f"{click.style('error:', fg='red', bold=True)} {safe.printable(error.what)}"]
     if isinstance(error, ConfigError):
-        lines.extend(f"  {printable(problem)}" for problem in error.problems)
+        lines.extend(f"  {safe.printable(problem)}" for problem in error.problems)
     if isinstance(error, StageFailed) and error.last_lines:
-        lines.extend(["its last lines:", *(f"  {printable(line)}" for line in error.last_lines)])
+        lines.extend(["its last lines:", *(f"  {safe.printable(line)}" for line in error.last_lines)])
     if error.hint:
-        lines.append(f"{click.style('hint:', bold=True)} {printable(error.hint)}")
+        lines.append(f"{click.style('hint:', bold=True)} {safe.printable(error.hint)}")
     return "\n".join(lines)
-
-
-def printable(text: str) -> str:
-    """Text that cannot move the cursor or hide what is before it: control characters are shown as escapes."""
-    return "".join(char if char.isprintable() or char == "\t" else ascii(char)[1:-1] for char in text)
 
 
 def width() -> int:

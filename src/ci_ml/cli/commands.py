@@ -16,7 +16,9 @@ Command = Callable[..., Any]
 
 
 def _common(command: Command) -> Command:
-    command = click.option("--config", metavar="FILE", help="The configuration.  [default: the nearest ci-ml.yaml]")(command)
+    command = click.option("--config", metavar="FILE", help="The configuration.  [default: the nearest ci-ml.yaml]")(
+        command
+    )
     return click.option("--output", metavar="DIR", help="Where results are written.  [default: .ci-ml]")(command)
 
 
@@ -112,7 +114,9 @@ def verify(config: str | None, output: str | None, style: str) -> None:
 @click.option("--head", metavar="REV", help="The second revision.  [default: the work tree]")
 @click.option("--all", "unchanged", is_flag=True, help="Show metrics and params that are the same, too.")
 @_format("terminal", "json")
-def diff(config: str | None, output: str | None, base: str | None, head: str | None, unchanged: bool, style: str) -> None:
+def diff(
+    config: str | None, output: str | None, base: str | None, head: str | None, unchanged: bool, style: str
+) -> None:
     """Metrics, params, data and stages that differ between two revisions. Never blocks."""
     with boundary.errors():
         from ci_ml import wiring
@@ -125,8 +129,10 @@ def diff(config: str | None, output: str | None, base: str | None, head: str | N
         else:
             from ci_ml.render import terminal
 
-            options = {"width": boundary.width(), "color": boundary.color()}
-            click.echo(terminal.diff(one, other, found.changes, found.notices, **options), nl=False)
+            text = terminal.diff(
+                one, other, found.changes, found.notices, width=boundary.width(), color=boundary.color()
+            )
+            click.echo(text, nl=False)
 
 
 @cli.command()
@@ -141,7 +147,9 @@ def report(file: Path, style: str) -> None:
 
 
 @cli.command()
-@click.option("--output", type=click.Path(file_okay=False, path_type=Path), default=Path("ci-ml-demo"), show_default=True)
+@click.option(
+    "--output", type=click.Path(file_okay=False, path_type=Path), default=Path("ci-ml-demo"), show_default=True
+)
 def demo(output: Path) -> None:
     """Build a small real project with a regressing branch, and show the verdict on it."""
     with boundary.errors():

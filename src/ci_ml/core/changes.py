@@ -14,7 +14,8 @@ ABSENT: Any = None
 
 # What is code by its ending; every other input that no stage makes is data.
 _CODE = frozenset(
-    ".py .pyi .ipynb .r .rmd .jl .sh .bash .sql .js .ts .java .scala .go .rs .c .cc .cpp .h .hpp .cu .toml .cfg .ini .lock".split()
+    ".py .pyi .ipynb .r .rmd .jl .sh .bash .sql .js .ts .java .scala .go .rs .c .cc .cpp .h .hpp .cu "
+    ".toml .cfg .ini .lock".split()
 )
 _CODE_NAMES = frozenset({"makefile", "dockerfile", "requirements.txt", "environment.yml", "conda.yaml", "conda.yml"})
 
@@ -94,7 +95,7 @@ def values(
 def _same(one: Any, other: Any) -> bool:
     if isinstance(one, float) and isinstance(other, float) and math.isnan(one) and math.isnan(other):
         return True
-    return type(one) is type(other) and bool(one == other) or (is_number(one) and is_number(other) and one == other)
+    return (type(one) is type(other) and bool(one == other)) or (is_number(one) and is_number(other) and one == other)
 
 
 def data(base: Pipeline, head: Pipeline) -> tuple[DataChange, ...]:

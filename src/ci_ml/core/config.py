@@ -59,7 +59,10 @@ def _baseline(value: Any) -> str:
 
 
 _MARGIN_SCHEMA = {
-    "anyOf": [{"type": "number", "minimum": 0}, {"type": "string", "pattern": r"^\s*([0-9]+(\.[0-9]*)?|\.[0-9]+)\s*%\s*$"}]
+    "anyOf": [
+        {"type": "number", "minimum": 0},
+        {"type": "string", "pattern": r"^\s*([0-9]+(\.[0-9]*)?|\.[0-9]+)\s*%\s*$"},
+    ]
 }
 MarginField = Annotated[Margin, BeforeValidator(_margin), WithJsonSchema(_MARGIN_SCHEMA)]
 Finite = Annotated[float, BeforeValidator(_finite)]
@@ -81,15 +84,17 @@ class GateConfig(_Model):
     margin: MarginField = Field(
         default=Margin(value=0.0),
         validate_default=True,
-        description="The largest loss that is acceptable: a number in the metric's units, or a share of the base value such as 2%. "
-        "A loss of exactly the margin is acceptable.",
+        description="The largest loss that is acceptable: a number in the metric's units, or a share of the base "
+        "value such as 2%. A loss of exactly the margin is acceptable.",
     )
     require: Require = Field(
         default=Require.NO_REGRESSION,
         description="no_regression: not worse by more than the margin. non_inferior: shown to be not worse. "
         "improvement: better. report: shown, never blocks.",
     )
-    severity: Severity = Field(default=Severity.BLOCK, description="Whether an unmet gate blocks the change or only warns.")
+    severity: Severity = Field(
+        default=Severity.BLOCK, description="Whether an unmet gate blocks the change or only warns."
+    )
     floor: Finite | None = Field(default=None, description="The head's value must not be below this.")
     ceiling: Finite | None = Field(default=None, description="The head's value must not be above this.")
 
@@ -114,7 +119,9 @@ class TrainConfig(_Model):
         default="stale",
         description="stale: reproduce what changed. always: reproduce everything. never: a stale dvc.lock is exit 12.",
     )
-    track: bool = Field(default=True, description="Log the run to MLflow: MLFLOW_TRACKING_URI, else a local SQLite store.")
+    track: bool = Field(
+        default=True, description="Log the run to MLflow: MLFLOW_TRACKING_URI, else a local SQLite store."
+    )
 
 
 class Config(_Model):
@@ -130,11 +137,13 @@ class Config(_Model):
     )
     baseline: Annotated[str, BeforeValidator(_baseline)] = Field(
         default="auto",
-        description="What a change is compared with: auto (the base of the merge, else the merge base with the target branch), "
-        "merge-base, branch:NAME, rev:REVISION.",
+        description="What a change is compared with: auto (the base of the merge, else the merge base with the target "
+        "branch), merge-base, branch:NAME, rev:REVISION.",
     )
     train: TrainConfig = Field(default=TrainConfig(), description="How the pipeline is reproduced.")
-    gates: tuple[GateConfig, ...] = Field(default=(), description="What must not get worse. No gates is undecided, never a pass.")
+    gates: tuple[GateConfig, ...] = Field(
+        default=(), description="What must not get worse. No gates is undecided, never a pass."
+    )
 
     @model_validator(mode="after")
     def _no_twins(self) -> "Config":
@@ -174,7 +183,9 @@ def load(data: bytes, name: str) -> LoadedConfig:
     except ValidationError as error:
         problems = [_problem(name, detail, document) for detail in error.errors()]
         count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-        raise ConfigError(f"{name} has {count}", problems, hint=f"every key is in {DOCS}, or run `ci-ml schema`") from None
+        raise ConfigError(
+            f"{name} has {count}", problems, hint=f"every key is in {DOCS}, or run `ci-ml schema`"
+        ) from None
     return LoadedConfig(config=config, digest=f"sha256:{hashlib.sha256(data).hexdigest()}")
 
 
@@ -203,9 +214,8 @@ def _message(detail: ErrorDetails) -> str:
 
 
 def _known_keys(location: Sequence[Any]) -> list[str]:
-    model: type[BaseModel] = Config
-    if location:
-        model = {"gates": GateConfig, "train": TrainConfig}.get(str(location[0]), Config)
+    models: dict[str, type[BaseModel]] = {"gates": GateConfig, "train": TrainConfig}
+    model = models.get(str(location[0]), Config) if location else Config
     return list(model.model_fields)
 
 

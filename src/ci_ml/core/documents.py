@@ -26,6 +26,11 @@ MAX_SCALARS = 1_000_000
 Path = tuple[str | int, ...]
 
 
+def too_large(path: str, size: int) -> str:
+    """Why a file of `size` bytes is not read."""
+    return f"{path} is {size / 1e6:,.0f} MB large; files of up to {MAX_BYTES // 2**20} MiB are read"
+
+
 class DocumentError(ValueError):
     """The bytes are not a document of their kind; `line` is 1-based where it is known."""
 
@@ -49,7 +54,7 @@ def parse(data: bytes, path: str) -> Document:
     Raises DocumentError when it is too large, too deep, not text, or not well-formed.
     """
     if len(data) > MAX_BYTES:
-        raise DocumentError(f"it is {len(data) / 1e6:,.0f} MB large; files of up to {MAX_BYTES // 2**20} MiB are read")
+        raise DocumentError(too_large("it", len(data)))
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -217,8 +222,12 @@ def _merge(mapping: dict[Any, Any]) -> None:
 
 _BOOL = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 _NULL = {"", "~", "null", "Null", "NULL"}
-_INT = re.compile(r"(?P<bin>[-+]?0b[01_]+)|(?P<hex>[-+]?0x[0-9a-fA-F_]+)|(?P<oct>[-+]?0o[0-7_]+)|(?P<dec>[-+]?[0-9][0-9_]*)")
-_FLOAT = re.compile(r"[-+]?([0-9][0-9_]*\.[0-9_]*([eE][-+]?[0-9]+)?|[0-9][0-9_]*[eE][-+]?[0-9]+|\.[0-9_]+([eE][-+][0-9]+)?)")
+_INT = re.compile(
+    r"(?P<bin>[-+]?0b[01_]+)|(?P<hex>[-+]?0x[0-9a-fA-F_]+)|(?P<oct>[-+]?0o[0-7_]+)|(?P<dec>[-+]?[0-9][0-9_]*)"
+)
+_FLOAT = re.compile(
+    r"[-+]?([0-9][0-9_]*\.[0-9_]*([eE][-+]?[0-9]+)?|[0-9][0-9_]*[eE][-+]?[0-9]+|\.[0-9_]+([eE][-+][0-9]+)?)"
+)
 _INF = re.compile(r"[-+]?\.(inf|Inf|INF)")
 _NAN = {".nan", ".NaN", ".NAN"}
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")

@@ -30,10 +30,9 @@ def is_glob(text: str) -> bool:
 @functools.cache
 def _regex(pattern: str, separator: str) -> re.Pattern[str]:
     inside = f"[^{re.escape(separator)}]"
-    pieces = []
-    for part in re.split(r"(\*\*/|\*\*|\*|\?)", pattern):
-        pieces.append({"**/": f"(?:.*{separator})?", "**": ".*", "*": f"{inside}*", "?": inside}.get(part, re.escape(part)))
-    return re.compile("".join(pieces), re.DOTALL)
+    globs = {"**/": f"(?:.*{separator})?", "**": ".*", "*": f"{inside}*", "?": inside}
+    parts = re.split(r"(\*\*/|\*\*|\*|\?)", pattern)
+    return re.compile("".join(globs.get(part, re.escape(part)) for part in parts), re.DOTALL)
 
 
 def matches(pattern: MetricKey, metric: MetricKey) -> bool:

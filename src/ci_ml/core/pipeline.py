@@ -92,7 +92,8 @@ class Pipeline:
     def outputs(self) -> dict[str, tuple[Output, Stage | DataSource]]:
         """Every output by path, with what makes it."""
         made: dict[str, tuple[Output, Stage | DataSource]] = {}
-        for maker in (*self.sources, *self.stages):
+        makers: list[Stage | DataSource] = [*self.sources, *self.stages]
+        for maker in makers:
             for out in maker.outs:
                 made[out.path] = (out, maker)
         return made

@@ -16,12 +16,12 @@ from ci_ml.core.compare import Comparison, allowance
 from ci_ml.core.types import Direction, Measurement, Outcome, Require, Revision, Severity, Status
 from ci_ml.errors import ConfigError, UsageError
 
-SCHEMA = "ci-ml/report/v1"
+SCHEMA: Literal["ci-ml/report/v1"] = "ci-ml/report/v1"
 MAX_BYTES = 64 * 1024 * 1024
 
 
 class _Part(BaseModel):
-    # Additions are free: an older ci-ml reads what a newer one of the same schema wrote, and leaves out what it does not know.
+    # Additions are free: an older ci-ml reads what a newer one of the same schema wrote, without what it does not know.
     model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True, allow_inf_nan=False)
 
 
@@ -179,7 +179,12 @@ def build(
         policy=policy,
         comparisons=tuple(_comparison(item) for item in ordered),
         params=tuple(
-            ParamPart(path=item.metric.path, key=item.metric.key, base=changes.jsonable(item.base), head=changes.jsonable(item.head))
+            ParamPart(
+                path=item.metric.path,
+                key=item.metric.key,
+                base=changes.jsonable(item.base),
+                head=changes.jsonable(item.head),
+            )
             for item in differences.params
         ),
         data=tuple(DataPart(path=item.path, base=item.base, head=item.head) for item in differences.data),
@@ -207,7 +212,11 @@ def _comparison(item: Comparison) -> ComparisonPart:
         n_clusters=contrast.n_clusters if contrast else None,
         method=contrast.method if contrast else "point",
         margin=str(gate.margin) if gate.margin.relative else gate.margin.value,
-        margin_absolute=gate.margin.at(base) if base is not None else None if gate.margin.relative else gate.margin.value,
+        margin_absolute=gate.margin.at(base)
+        if base is not None
+        else None
+        if gate.margin.relative
+        else gate.margin.value,
         allows=allowance(gate, base) if base is not None else "",
         floor=gate.floor,
         ceiling=gate.ceiling,
@@ -225,7 +234,9 @@ def load(data: bytes, name: str) -> Report:
     Raises UsageError when it is too large or of a newer schema, ConfigError when it is not a report.
     """
     if len(data) > MAX_BYTES:
-        raise UsageError(f"{name} is {len(data) / 1e6:,.0f} MB large; reports of up to {MAX_BYTES // 2**20} MiB are read")
+        raise UsageError(
+            f"{name} is {len(data) / 1e6:,.0f} MB large; reports of up to {MAX_BYTES // 2**20} MiB are read"
+        )
     try:
         document = json.loads(data, parse_constant=_refuse)
     except (ValueError, RecursionError) as error:

@@ -68,7 +68,9 @@ def _freshness(facts: _Facts, stale_upstream: Iterable[str]) -> Freshness:
     if stage.frozen:
         return Freshness(name=stage.name, state=State.FROZEN)
     if stage.always:
-        return Freshness(name=stage.name, state=State.ALWAYS, reasons=("runs every time (always_changed, or no inputs)",))
+        return Freshness(
+            name=stage.name, state=State.ALWAYS, reasons=("runs every time (always_changed, or no inputs)",)
+        )
     reasons = [*_reasons(facts, missing), *(f"upstream: stage {name} is stale" for name in stale_upstream)]
     state = State.STALE if reasons else State.CURRENT
     return Freshness(name=stage.name, state=state, reasons=tuple(reasons), missing=tuple(missing), unchecked=unchecked)
@@ -94,7 +96,9 @@ def _reasons(facts: _Facts, missing: list[str]) -> Iterator[str]:
         yield from _output(out, facts, missing)
 
 
-def _params(wanted: ParamsFile, locked: Mapping[str, Any] | None, now: Mapping[str, Any] | None, missing: list[str]) -> Iterator[str]:
+def _params(
+    wanted: ParamsFile, locked: Mapping[str, Any] | None, now: Mapping[str, Any] | None, missing: list[str]
+) -> Iterator[str]:
     if now is None:
         missing.append(wanted.path)
         return
@@ -121,12 +125,13 @@ def _dependency(facts: _Facts, path: str, locked: Digest | None, missing: list[s
         return
     out = facts.recorded.get(path)
     if out is not None and out.recorded is not None and not _equal(out.recorded, locked):
-        yield f"{_kind(facts, path)}: {path} is {_digest(out.recorded)} by {_maker(facts, path)}, dvc.lock has {_digest(locked)}"
+        now, then = _digest(out.recorded), _digest(locked)
+        yield f"{_kind(facts, path)}: {path} is {now} by {_maker(facts, path)}, dvc.lock has {then}"
         return
-    now = facts.digests(path, locked)
-    if now is None:
+    found = facts.digests(path, locked)
+    if found is None:
         missing.append(path)
-    elif now.value != locked.value:
+    elif found.value != locked.value:
         yield f"{_kind(facts, path)}: {path} differs from dvc.lock"
 
 

@@ -161,7 +161,9 @@ class Evidence:
         found = self.readings.get(metric) or self.unreadable.get(metric.path)
         if found is not None:
             return found
-        return Gap(reason=f"{metric.path} has no key {metric.key}" if metric.key else f"no file {metric.path}", absent=True)
+        return Gap(
+            reason=f"{metric.path} has no key {metric.key}" if metric.key else f"no file {metric.path}", absent=True
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -73,8 +73,9 @@ def decide(comparisons: Sequence[Comparison], warnings: Sequence[str] = ()) -> V
         return Verdict(outcome=Outcome.UNDECIDED, sentence=sentence, reasons=(sentence, *warnings))
     all_new = all(comparison.status is Status.NEW for comparison in comparisons)
     if all_new:
-        count = "The one metric" if len(comparisons) == 1 else f"All {len(comparisons)} metrics"
-        first = f"{count} under a gate {'is' if len(comparisons) == 1 else 'are'} new: there is nothing to compare with yet."
+        one = len(comparisons) == 1
+        count = "The one metric under a gate is new" if one else f"All {len(comparisons)} metrics under gates are new"
+        first = f"{count}: there is nothing to compare with yet."
         reasons = (*(comparison.reason for comparison in comparisons), *warnings)
         return Verdict(outcome=Outcome.WARN, sentence=first, reasons=reasons)
     judged = sorted(comparisons, key=lambda item: (-impact(item).rank, HARM.index(item.status), -_loss(item)))

@@ -17,7 +17,12 @@ def diff(base: Revision, head: Revision, changes: Changes, notices: Sequence[str
             "base": _revision(base),
             "head": _revision(head),
             "metrics": [
-                {"metric": str(item.metric), "base": jsonable(item.base), "head": jsonable(item.head), "delta": item.delta}
+                {
+                    "metric": str(item.metric),
+                    "base": jsonable(item.base),
+                    "head": jsonable(item.head),
+                    "delta": item.delta,
+                }
                 for item in changes.metrics
             ],
             "params": [_param(item) for item in changes.params],
@@ -48,7 +53,9 @@ def freshness(items: Sequence[Freshness]) -> str:
         }
         for item in items
     ]
-    return _dump({"schema": "ci-ml/verify/v1", "stale": any(item["state"] == "stale" for item in stages), "stages": stages})
+    return _dump(
+        {"schema": "ci-ml/verify/v1", "stale": any(item["state"] == "stale" for item in stages), "stages": stages}
+    )
 
 
 def _dump(document: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""A report, a diff and a verification on a terminal: coloured tables there, the same text plain elsewhere. Layer: render."""
+"""A report, a diff and a verification on a terminal: in colour there, as plain text elsewhere. Layer: render."""
 
 import io
 from collections.abc import Iterable, Sequence
@@ -17,7 +17,7 @@ from ci_ml.render import words
 
 _STYLE = {Outcome.PASS: "green", Outcome.WARN: "yellow", Outcome.UNDECIDED: "magenta", Outcome.FAIL: "red"}
 _MARK = {Outcome.PASS: "✓", Outcome.WARN: "!", Outcome.UNDECIDED: "?", Outcome.FAIL: "✗"}
-_SHOWN = 40
+_SHOWN = 10
 _LOUD = 100
 _QUIET = 15
 
@@ -72,7 +72,9 @@ def _gates(items: Sequence[ComparisonPart]) -> RenderableType:
 
 
 def _gate_table(items: Sequence[ComparisonPart]) -> Table:
-    table = _table(("", "left"), ("gate", "left"), ("base", "right"), ("head", "right"), ("change", "right"), ("allowed", "left"))
+    table = _table(
+        ("", "left"), ("gate", "left"), ("base", "right"), ("head", "right"), ("change", "right"), ("allowed", "left")
+    )
     for item in items:
         base, head = words.values(item)
         mark = Text(_MARK[item.impact], style=_STYLE[item.impact])
@@ -96,14 +98,20 @@ def _changes(content: Report) -> list[RenderableType]:
         table.add_row(Text(f"{param.path} {param.key}"), Text(words.text(param.base)), Text(words.text(param.head)))
     for item in content.data[:_SHOWN]:
         table.add_row(Text(item.path), Text(words.digest(item.base)), Text(words.digest(item.head)))
-    for stage in content.stages[:_SHOWN]:
-        table.add_row(Text(f"stage {stage.name}"), Text(""), Text(", ".join(stage.what) or stage.change))
+    lines = [Text(f"stage {stage.name}: {', '.join(stage.what) or stage.change}") for stage in content.stages[:_SHOWN]]
     hidden = sum(max(0, len(items) - _SHOWN) for items in (content.params, content.data, content.stages))
-    more = [Text(f"  and {hidden} more, in report.json", style="dim")] if hidden else []
-    return [Text(""), Text(f"What changed: {summary}", style="bold"), Padding(table, (0, 0, 0, 2)), *more]
+    more = [Text(f"and {hidden} more, in report.json", style="dim")] if hidden else []
+    tables = [table] if table.row_count else []
+    return [
+        Text(""),
+        Text(f"What changed: {summary}", style="bold"),
+        Padding(Group(*tables, *lines, *more), (0, 0, 0, 2)),
+    ]
 
 
-def diff(base: Revision, head: Revision, changes: Changes, notices: Iterable[str], *, width: int = 100, color: bool = False) -> str:
+def diff(
+    base: Revision, head: Revision, changes: Changes, notices: Iterable[str], *, width: int = 100, color: bool = False
+) -> str:
     """What differs between two revisions."""
     title = f"{base} ({base.why}) → {head}"
     parts: list[RenderableType] = [Text(title, style="dim")]
@@ -114,7 +122,11 @@ def diff(base: Revision, head: Revision, changes: Changes, notices: Iterable[str
             for item in values:
                 digits = numbers.decimals(item.base, item.head, item.delta) if item.delta is not None else None
                 cells = (_value(item.base, digits), _value(item.head, digits))
-                table.add_row(Text(str(item.metric)), *map(Text, cells), Text("" if item.delta is None else numbers.signed(item.delta, digits)))
+                table.add_row(
+                    Text(str(item.metric)),
+                    *map(Text, cells),
+                    Text("" if item.delta is None else numbers.signed(item.delta, digits)),
+                )
             sections.append((name, table))
     if changes.data:
         table = _table(("Data", "left"), ("base", "right"), ("head", "right"))
@@ -164,7 +176,9 @@ def freshness(items: Sequence[Freshness], *, width: int = 100, color: bool = Fal
     if unchecked:
         parts.append(Text(f"  outside the repository, not checked: {_some(unchecked)}", style="yellow"))
     if stale:
-        parts.extend([Text(""), Text.assemble(("Next: ", "bold"), "`ci-ml train` reproduces them; then commit dvc.lock.")])
+        parts.extend(
+            [Text(""), Text.assemble(("Next: ", "bold"), "`ci-ml train` reproduces them; then commit dvc.lock.")]
+        )
     return to_text(Group(*parts), width=width, color=color)
 
 

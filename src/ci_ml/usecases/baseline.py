@@ -44,7 +44,9 @@ def _named(history: History, revision: str, why: str) -> Revision:
         history.fetch("--depth=1", remote, revision)
         sha = history.commit("FETCH_HEAD")
     if sha is None:
-        raise UsageError(f"{revision} is not a commit of this clone ({why})", "check the name, or fetch it first: git fetch --tags")
+        raise UsageError(
+            f"{revision} is not a commit of this clone ({why})", "check the name, or fetch it first: git fetch --tags"
+        )
     return Revision(sha=sha, ref=revision, why=why)
 
 
@@ -83,7 +85,8 @@ def _base_parent(history: History, sha: str, change: Change) -> Revision | None:
         history.fetch("--depth=1", remote, base)
     if history.commit(base) is None:
         raise UsageError(
-            f"this is a shallow clone without the base {base[:7]} of the merge commit {sha[:7]}, and it could not be fetched",
+            f"this is a shallow clone without {base[:7]}, the base of the merge commit {sha[:7]}, "
+            "and it could not be fetched",
             "check out with a depth of 2 (fetch-depth: 2, or GIT_DEPTH: 2)",
         )
     return Revision(sha=base, ref=change.target, why=f"base parent of the merge commit {sha[:7]}")
@@ -118,7 +121,8 @@ def _merge_base(history: History, sha: str, target: str) -> str:
         return found
     if history.is_shallow():
         raise UsageError(
-            f"this is a shallow clone without the merge base of HEAD and {target}, and the older commits could not be fetched",
+            f"this is a shallow clone without the merge base of HEAD and {target}, "
+            "and the older commits could not be fetched",
             "fetch the history (fetch-depth: 0, or GIT_DEPTH: 0), or name a commit to compare with: --base REV",
         )
     raise UsageError(f"HEAD and {target} have unrelated histories: there is no merge base", _HINT)
@@ -136,7 +140,9 @@ def _first_parent(history: History, at: Revision, because: str) -> Revision:
     assert at.sha is not None
     parents = history.parents(at.sha)
     if not parents:
-        raise UsageError(f"{at.short} is the first commit and the work tree is clean: there is nothing to compare with", _HINT)
+        raise UsageError(
+            f"{at.short} is the first commit and the work tree is clean: there is nothing to compare with", _HINT
+        )
     if history.commit(parents[0]) is None and (remote := history.remote()):
         history.fetch("--deepen=1", remote)
     if history.commit(parents[0]) is None:

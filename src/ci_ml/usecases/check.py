@@ -1,6 +1,7 @@
 """The gate: base and head read, compared, judged, reported. Layer: usecases."""
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
@@ -59,7 +60,8 @@ def check(question: Question) -> Report:
 
 def report_name(side: Side, chosen: Policy) -> str:
     """The configured name, else the name of the project's folder."""
-    return chosen.config.name or (side.project.folder or str(side.project.root)).rstrip("/").rpartition("/")[2] or "ci-ml"
+    folder = (side.project.folder or str(side.project.root)).rstrip("/").rpartition("/")[2]
+    return chosen.config.name or re.sub(r"[^A-Za-z0-9._-]+", "-", folder).strip("-") or "ci-ml"
 
 
 def stale_warning(stale: tuple[Freshness, ...], chosen: Policy) -> tuple[str, ...]:

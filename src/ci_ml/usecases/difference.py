@@ -23,7 +23,9 @@ def difference(base: Side, head: Side, *, unchanged: bool = False, metrics: bool
     """Everything that differs between base and head; `unchanged` keeps the metrics and parameters that do not."""
     notices: list[str] = []
     found = changes.Changes(
-        metrics=changes.values(_metrics(base, notices), _metrics(head, notices), unchanged=unchanged) if metrics else (),
+        metrics=changes.values(_metrics(base, notices), _metrics(head, notices), unchanged=unchanged)
+        if metrics
+        else (),
         params=changes.values(_params(base, notices), _params(head, notices), unchanged=unchanged),
         data=changes.data(base.pipeline, head.pipeline),
         stages=changes.stages(base.pipeline, head.pipeline),
@@ -74,7 +76,9 @@ def _recorded(pipeline: Pipeline, side: Side) -> dict[MetricKey, Any]:
     for stage in pipeline.stages:
         for path, values in (stage.locked.params if stage.locked else {}).items():
             if path.endswith(".py"):
-                found.update({MetricKey(path=side.project.outside(path), key=str(key)): value for key, value in values.items()})
+                found.update(
+                    {MetricKey(path=side.project.outside(path), key=str(key)): value for key, value in values.items()}
+                )
     return found
 
 

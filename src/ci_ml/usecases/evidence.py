@@ -50,7 +50,11 @@ class Side:
         """The content of files (relative to the project), from git, the disk or DVC, or why there is none."""
         names = {path: self.project.inside(path) for path in paths}
         contents = dict(self.tree.read(names.values()))
-        cached = [path for path, found in contents.items() if isinstance(found, Gap) and found.absent and self._is_tracked(path)]
+        cached = [
+            path
+            for path, found in contents.items()
+            if isinstance(found, Gap) and found.absent and self._is_tracked(path)
+        ]
         if cached and self.data:
             contents.update(self.data.read(self.commit, cached))
         return {path: contents[name] for path, name in names.items()}

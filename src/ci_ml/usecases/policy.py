@@ -36,7 +36,9 @@ def head_only(tree: Tree, path: str) -> LoadedConfig:
     """The work tree's configuration, which must exist. Raises UsageError or ConfigError."""
     loaded = load(tree, path, path)
     if loaded is None:
-        raise UsageError(f"there is no {path}", "write one (the README shows a minimal file), or name it with --config FILE")
+        raise UsageError(
+            f"there is no {path}", "write one (the README shows a minimal file), or name it with --config FILE"
+        )
     return loaded
 
 
@@ -50,7 +52,9 @@ def choose(base_tree: Tree, head_tree: Tree, path: str, base: Revision, prefer: 
     if prefer == "head":
         if own is None:
             raise UsageError(f"there is no {path} in the work tree", "drop --policy head, or write the file")
-        return _from_head(own, changed=False, notices=("the gates are those of the work tree (--policy head), not of the base",))
+        return _from_head(
+            own, changed=False, notices=("the gates are those of the work tree (--policy head), not of the base",)
+        )
     try:
         theirs = load(base_tree, path, f"{path} at {base.short}")
     except ConfigError as error:
@@ -60,17 +64,26 @@ def choose(base_tree: Tree, head_tree: Tree, path: str, base: Revision, prefer: 
         return _from_head(own, changed=True, warnings=(warning,))
     if theirs is None:
         if own is None:
-            raise UsageError(f"there is no {path}, neither in the base {base.short} nor in the work tree", "the README shows a minimal file")
-        return _from_head(own, changed=False, notices=(f"the base {base.short} has no {path}: the gates are those of the change itself",))
+            raise UsageError(
+                f"there is no {path}, neither in the base {base.short} nor in the work tree",
+                "the README shows a minimal file",
+            )
+        return _from_head(
+            own,
+            changed=False,
+            notices=(f"the base {base.short} has no {path}: the gates are those of the change itself",),
+        )
     changed = own is None or own.digest != theirs.digest
-    notices = ()
+    notices: tuple[str, ...] = ()
     if changed:
         edits = "deletes" if own is None else "edits"
         notices = (f"this change {edits} {path}; it is judged by the gates of the base {base.short}",)
     return Policy(config=theirs.config, digest=theirs.digest, source="base", changed_in_head=changed, notices=notices)
 
 
-def _from_head(own: LoadedConfig, *, changed: bool, warnings: tuple[str, ...] = (), notices: tuple[str, ...] = ()) -> Policy:
+def _from_head(
+    own: LoadedConfig, *, changed: bool, warnings: tuple[str, ...] = (), notices: tuple[str, ...] = ()
+) -> Policy:
     return Policy(
         config=own.config, digest=own.digest, source="head", changed_in_head=changed, warnings=warnings, notices=notices
     )

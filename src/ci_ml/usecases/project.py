@@ -9,7 +9,7 @@ from ci_ml.errors import UsageError
 
 @dataclass(frozen=True, kw_only=True)
 class Project:
-    """`root` is the repository's top; `folder` (relative to it) holds ci-ml.yaml; `dvc` (likewise) holds .dvc, if any."""
+    """`root` is the repository's top; relative to it, `folder` holds ci-ml.yaml and `dvc` holds .dvc, if any."""
 
     root: Path
     folder: str

@@ -180,4 +180,3 @@ def _hint(message: str) -> str | None:
         ("does not exist", "it is neither in the repository nor on a remote: `dvc status -c` shows what is missing"),
     )
     return next((hint for words, hint in hints if words.lower() in message.lower() and hint), None)
-

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ci_ml.core.documents import MAX_BYTES
+from ci_ml.core.documents import MAX_BYTES, too_large
 from ci_ml.core.types import Gap
 
 
@@ -39,11 +39,12 @@ class Cache:
             files, name = self._files(sha), self._inside(path)
             size = files.info(name).get("size") or 0
             if size > MAX_BYTES:
-                return Gap(reason=f"{path} is {size / 1e6:,.0f} MB large; metrics files of up to {MAX_BYTES // 2**20} MiB are read")
+                return Gap(reason=too_large(path, size))
             data: bytes = files.read_bytes(name)
             return data
         except Exception as error:  # noqa: BLE001  each storage backend raises its own kinds
-            return Gap(reason=f"{path} is tracked by DVC, and neither in its cache nor to be had from a remote ({_words(error)})")
+            where = "neither in its cache nor to be had from a remote"
+            return Gap(reason=f"{path} is tracked by DVC, and {where} ({_words(error)})")
 
     def _files(self, sha: str | None) -> Any:
         if sha not in self._open:

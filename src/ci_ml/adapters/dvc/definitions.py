@@ -42,7 +42,9 @@ def read(tree: Tree, root: str = "") -> Pipeline:
             metrics.extend(project.declared(path, definition.get("metrics")))
             params.extend(project.declared(path, definition.get("params")))
     # What lies inside an output is data, not a definition: DVC does not look for files there.
-    made = {out.path for stage in stages for out in stage.outs} | {out.path for source in sources for out in source.outs}
+    made = {out.path for stage in stages for out in stage.outs} | {
+        out.path for source in sources for out in source.outs
+    }
     kept = tuple(stage for stage in stages if not _within_output(stage.file, made))
     return Pipeline(
         stages=kept,
@@ -75,8 +77,10 @@ class _Project:
         """A dvc.yaml with every template resolved."""
         value = _mapping(self.contents[path], path)
         stages = _section(value, "stages", dict, path)
-        if b"${" in self.contents[path] or "vars" in value or any(
-            isinstance(stage, dict) and _TEMPLATED & stage.keys() for stage in stages.values()
+        if (
+            b"${" in self.contents[path]
+            or "vars" in value
+            or any(isinstance(stage, dict) and _TEMPLATED & stage.keys() for stage in stages.values())
         ):
             return _resolve(value, path, self.tree, self._parsing_config())
         return {**value, "stages": stages}
@@ -97,7 +101,9 @@ class _Project:
         folder = posixpath.dirname(path)
         for name, stage in definition["stages"].items():
             if not isinstance(stage, dict) or not stage.get("cmd"):
-                raise UsageError(f"{path}: stages.{name}: a stage is a mapping with a cmd", "`dvc stage list` checks it")
+                raise UsageError(
+                    f"{path}: stages.{name}: a stage is a mapping with a cmd", "`dvc stage list` checks it"
+                )
             yield self._stage(path, folder, str(name), stage, locked.get(name))
 
     def _stage(self, path: str, folder: str, name: str, stage: Mapping[str, Any], locked: Any) -> Stage:
@@ -105,7 +111,11 @@ class _Project:
         wdir = _join(folder, str(stage.get("wdir") or "."))
         outs = tuple(_outputs(stage, wdir, where))
         deps = tuple(_join(wdir, dep) for dep in _listed(stage, "deps", where, str))
-        address = name if path == posixpath.join(self.root, "dvc.yaml") else f"{posixpath.relpath(path, self.root or '.')}:{name}"
+        address = (
+            name
+            if path == posixpath.join(self.root, "dvc.yaml")
+            else f"{posixpath.relpath(path, self.root or '.')}:{name}"
+        )
         entry = _locked_stage(locked, wdir, where) if locked is not None else None
         return Stage(
             name=address,
@@ -127,7 +137,9 @@ class _Project:
         for out in _section(value, "outs", list, path):
             if not isinstance(out, dict) or not isinstance(out.get("path"), str):
                 raise UsageError(f"{path}: outs: each output is a mapping with a path")
-            outs.append(Output(path=_join(wdir, out["path"]), cached=out.get("cache", True) is not False, recorded=_digest(out)))
+            outs.append(
+                Output(path=_join(wdir, out["path"]), cached=out.get("cache", True) is not False, recorded=_digest(out))
+            )
         return DataSource(file=path, outs=tuple(outs))
 
     def declared(self, path: str, section: Any) -> list[str]:
@@ -148,7 +160,9 @@ def _mapping(data: bytes, path: str) -> dict[str, Any]:
     try:
         value = documents.parse(data, "dvc.yaml").value
     except documents.DocumentError as error:
-        raise UsageError(f"{path}{f':{error.line}' if error.line else ''}: {error.reason}", "DVC cannot read it either") from None
+        raise UsageError(
+            f"{path}{f':{error.line}' if error.line else ''}: {error.reason}", "DVC cannot read it either"
+        ) from None
     if value is None:
         return {}
     if not isinstance(value, dict):
@@ -187,7 +201,7 @@ def _command(cmd: Any) -> tuple[str, ...]:
 def _outputs(stage: Mapping[str, Any], wdir: str, where: str) -> Iterator[Output]:
     for section in ("outs", "metrics", "plots"):
         for item in _listed(stage, section, where, str, dict):
-            for path, options in (item.items() if isinstance(item, dict) else [(item, {})]):
+            for path, options in item.items() if isinstance(item, dict) else [(item, {})]:
                 settings = options if isinstance(options, dict) else {}
                 yield Output(
                     path=_join(wdir, str(path)),
@@ -266,13 +280,20 @@ def _resolve(value: dict[str, Any], path: str, tree: Tree, parsing: Mapping[str,
 
     repository = _Repository(fs=_Files(tree), config={"parsing": dict(parsing)})
     try:
-        resolver = DataResolver(repository, posixpath.dirname(path), value)  # type: ignore[arg-type]
+        resolver = DataResolver(repository, posixpath.dirname(path), value)
         stages = {name: resolver.resolve_one(name)[name] for name in resolver.get_keys()}
         return {"stages": stages, "metrics": resolver.resolve_metrics(), "params": resolver.resolve_params()}
     except (DvcException, ContextError) as error:
         cause = f": {error.__cause__}" if error.__cause__ else ""
-        raise UsageError(f"{path} cannot be resolved: {' '.join(str(error).split())}{cause}", "`dvc stage list` checks it") from None
-    except (AttributeError, KeyError, TypeError, ValueError) as error:  # DVC's resolver trusts a schema that was checked before
+        raise UsageError(
+            f"{path} cannot be resolved: {' '.join(str(error).split())}{cause}", "`dvc stage list` checks it"
+        ) from None
+    except (
+        AttributeError,
+        KeyError,
+        TypeError,
+        ValueError,
+    ) as error:  # DVC's resolver trusts a schema that was checked before
         raise UsageError(f"{path} cannot be resolved: {error}", "`dvc stage list` checks it") from None
 
 

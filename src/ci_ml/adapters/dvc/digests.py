@@ -62,9 +62,9 @@ class Digests:
 
     def _folder(self, path: str, like: Digest, *, tracked: bool) -> Digest | None:
         entries = {name: (self.root / path / name).stat() for name in self._walk(path)}
-        if tracked and all(entry.st_mtime <= self.stamp for entry in entries.values()):
-            if like.files == len(entries) and like.size == sum(entry.st_size for entry in entries.values()):
-                return like
+        untouched = tracked and all(entry.st_mtime <= self.stamp for entry in entries.values())
+        if untouched and (like.files, like.size) == (len(entries), sum(entry.st_size for entry in entries.values())):
+            return like
         listing = {name: file_digest(self.root / path / name, like.algorithm) for name in entries}
         for name, recorded in self._absent(path, entries).items():
             # The listing of a folder that is not here is unknown, and so is a file hashed in another way.

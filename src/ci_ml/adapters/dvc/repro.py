@@ -6,7 +6,6 @@ import os
 import re
 import secrets
 import signal
-import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -39,21 +38,10 @@ def reproduce(folder: Path, targets: Sequence[str], *, force: bool, env: Mapping
     finally:
         with contextlib.suppress(OSError):
             os.close(ours)
-        _end(process)
+        process.end(_PATIENCE)
 
 
-def _end(process: "subprocess.Popen[bytes]") -> None:
-    try:
-        process.wait(timeout=_PATIENCE)
-    except subprocess.TimeoutExpired:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-    if process.stdout:
-        process.stdout.close()
-
-
-def _events(process: "subprocess.Popen[bytes]", nonce: str) -> Iterator[Event]:
+def _events(process: proc.Process, nonce: str) -> Iterator[Event]:
     stage: str | None = None
     failed = False
     for text, transient in _lines(process):
@@ -88,11 +76,10 @@ def _event(event: Mapping[str, Any]) -> Event:
 _BREAK = re.compile(rb"\r\n|\n|\r")
 
 
-def _lines(process: "subprocess.Popen[bytes]") -> Iterator[tuple[str, bool]]:
+def _lines(process: proc.Process) -> Iterator[tuple[str, bool]]:
     """Lines as they come; one that ends in a carriage return alone is transient, and endless ones are cut."""
-    assert process.stdout is not None
     pending = b""
-    while chunk := os.read(process.stdout.fileno(), _LINE_BYTES):
+    while chunk := process.read(_LINE_BYTES):
         pending += chunk
         position = 0
         for match in _BREAK.finditer(pending):

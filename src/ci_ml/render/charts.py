@@ -1,0 +1,42 @@
+"""Pictures made of characters. Layer: render."""
+
+_WIDTH = 16
+_ZERO = 8
+_MARGIN = 4
+
+
+def forest(better: float, margin: float, interval: tuple[float, float] | None = None) -> str:
+    """One row of a forest plot, 16 characters wide.
+
+    `better` is the change turned so that right is better, `margin` the loss that is allowed, `interval` the change's
+    interval turned likewise. Every row is drawn in units of its own margin, so that rows compare: `┊` is minus the
+    margin, `│` zero, `●` the estimate, `├─┤` the interval, `◂ ▸` where it leaves the picture.
+    """
+    unit = margin or max(abs(better), *(map(abs, interval) if interval else ()), 0.0) or 1.0
+    cells = ["·"] * _WIDTH
+    if interval:
+        _bar(cells, *(_position(edge, unit) for edge in sorted(interval)))
+    if margin:
+        cells[_ZERO - _MARGIN] = "┊"
+    cells[_ZERO] = "│"
+    spot = _position(better, unit)
+    cells[min(max(spot, 0), _WIDTH - 1)] = "◂" if spot < 0 else "▸" if spot >= _WIDTH else "●"
+    return "".join(cells)
+
+
+def _position(value: float, unit: float) -> int:
+    share = value / unit * _MARGIN
+    return _ZERO + round(min(max(share, -_WIDTH), _WIDTH))
+
+
+def _bar(cells: list[str], low: int, high: int) -> None:
+    for index in range(max(low, 0), min(high, _WIDTH - 1) + 1):
+        cells[index] = "─"
+    if low >= 0:
+        cells[low] = "├"
+    else:
+        cells[0] = "◂"
+    if high < _WIDTH:
+        cells[high] = "┤"
+    else:
+        cells[-1] = "▸"

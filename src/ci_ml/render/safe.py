@@ -1,0 +1,54 @@
+"""Text from strangers, made harmless. Layer: render.
+
+Names of metrics, files and parameters, and messages that hold them, come from the change that is judged: they must not
+mention people, link, hide text, break a table or be taken for HTML.
+"""
+
+import re
+from collections.abc import Iterable
+
+_LONGEST = 200
+_ZERO_WIDTH = "\N{ZERO WIDTH SPACE}"
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]#|~$])")
+_BLOCK = re.compile(r"^(\s*)([-+=>])|^(\s*\d+)([.)])(?=\s)")
+# GitHub and GitLab link these after rendering, so escaping them in Markdown does not help: a character between does.
+_REFERENCE = re.compile(r"([@#!&%~^])(?=\w)|(?<=\b[Ww]{3})(\.)|(:)(?=//)|(?<=\bGH)(-)(?=\d)")
+
+
+def printable(text: str) -> str:
+    """Text that cannot move a cursor, reorder what is before it or hide: such characters are shown as escapes."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+
+
+def shortened(text: str, longest: int = _LONGEST) -> str:
+    """A text of at most `longest` characters, with its beginning and end kept."""
+    if len(text) <= longest:
+        return text
+    half = (longest - 1) // 2
+    return f"{text[:half]}…{text[-half:]}"
+
+
+def code(text: str) -> str:
+    """A name as a Markdown code span that is safe inside a table: nothing in it is interpreted."""
+    clean = shortened(printable(text)).replace("|", "\\|")
+    longest = max((len(run) for run in re.findall("`+", clean)), default=0)
+    fence = "`" * (longest + 1)
+    pad = " " if clean.startswith("`") or clean.endswith("`") or not clean else ""
+    return f"{fence}{pad}{clean}{pad}{fence}"
+
+
+def prose(text: str, longest: int = 1000) -> str:
+    """A sentence that may hold foreign names, as Markdown text: no HTML, no formatting, no mention, no link."""
+    clean = shortened(printable(text), longest)
+    apart = _REFERENCE.sub(lambda match: f"{match[0]}{_ZERO_WIDTH}", clean)
+    escaped = _BLOCK.sub(r"\1\3\\\2\4", _MARKDOWN.sub(r"\\\1", apart))
+    return escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def sentence(text: str, names: Iterable[str]) -> str:
+    """A sentence as Markdown text, with the first of `names` that it holds as a code span."""
+    name = next((name for name in names if name in text), None)
+    if name is None:
+        return prose(text)
+    before, _, after = text.partition(name)
+    return f"{prose(before)}{code(name)}{prose(after)}"
