@@ -67,7 +67,12 @@ class Changes:
 
 def is_number(value: Any) -> bool:
     """Whether a value is a finite number; booleans are not."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an integer beyond 1.8e308
+        return False
 
 
 def jsonable(value: Any) -> Any:

@@ -5,8 +5,8 @@ The models are the values themselves (frozen); the JSON Schema of `ci-ml schema`
 
 import difflib
 import hashlib
-import math
 import re
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
@@ -30,13 +30,13 @@ def _margin(value: Any) -> Margin:
         return value
     if isinstance(value, str) and (match := _PERCENT.fullmatch(value)):
         return Margin(value=float(match[1]) / 100, relative=True)
-    if isinstance(value, int | float) and not isinstance(value, bool):
+    if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max:
         return Margin(value=float(value))
     raise ValueError(f"must be a number in the metric's units or a percentage such as 2%, not {value!r}")
 
 
 def _finite(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= sys.float_info.max:
         raise ValueError(f"must be a finite number, not {value!r}")
     return float(value)
 
@@ -45,8 +45,8 @@ def _metric(value: Any) -> str:
     if not isinstance(value, str) or not value.strip():
         raise ValueError("must be text of the form FILE:KEY, for example metrics.json:accuracy")
     path = value.partition(":")[0]
-    if ":" not in value and "/" not in path and "." not in path:
-        raise ValueError(f"{value!r} names no file: write FILE:KEY, for example metrics.json:{value}")
+    if not path or (":" not in value and "/" not in path and "." not in path):
+        raise ValueError(f"{value!r} names no file: write FILE:KEY, for example metrics.json:{value.lstrip(':')}")
     if path.startswith("/") or "\\" in path:
         raise ValueError("the file is relative to the folder of ci-ml.yaml, with / between folders")
     return value
@@ -83,7 +83,7 @@ class GateConfig(_Model):
     direction: Direction = Field(description="Which way is better. Never guessed from a name.")
     margin: MarginField = Field(
         default=Margin(value=0.0),
-        validate_default=True,
+        json_schema_extra={"default": 0},
         description="The largest loss that is acceptable: a number in the metric's units, or a share of the base "
         "value such as 2%. A loss of exactly the margin is acceptable.",
     )

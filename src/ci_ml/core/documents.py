@@ -13,7 +13,7 @@ import json
 import math
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -64,7 +64,25 @@ def parse(data: bytes, path: str) -> Document:
         document = _PARSERS.get(suffix, parse_yaml)(text)
     except RecursionError:
         raise DocumentError(f"nested deeper than {MAX_DEPTH} levels") from None
+    _check_depth(document.value)
     return document
+
+
+def _check_depth(value: Any) -> None:
+    """Nothing downstream has to fear a deep value, of whatever kind and however it came about."""
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        level = [child for item in level for child in _children(item) if isinstance(child, dict | list)]
+        if not level:
+            return
+    raise DocumentError(f"nested deeper than {MAX_DEPTH} levels")
+
+
+def _children(item: Any) -> Iterable[Any]:
+    return item.values() if isinstance(item, dict) else item if isinstance(item, list) else ()
+
+
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 def _json(text: str) -> Document:
@@ -74,13 +92,18 @@ def _json(text: str) -> Document:
         raise DocumentError(f"not valid JSON: {error.msg} (column {error.colno})", error.lineno) from None
     except ValueError as error:  # an integer of more than 4,300 digits
         raise DocumentError(f"not valid JSON: {error}") from None
+    if _SURROGATE.search(text):
+        try:
+            json.dumps(value, ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            raise DocumentError("not valid JSON: it holds half of a surrogate pair, which is no character") from None
     return Document(value=value)
 
 
 def _toml(text: str) -> Document:
     try:
         return Document(value=tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:  # its TOMLDecodeError, or an integer of more than 4,300 digits
         raise DocumentError(f"not valid TOML: {error}") from None
 
 
@@ -103,6 +126,13 @@ def parse_yaml(text: str) -> Document:
     return Document(value=builder.value, lines=builder.lines)
 
 
+_TAG = "tag:yaml.org,2002:"
+_SCALAR_TAGS: Mapping[str, type] = {
+    f"{_TAG}{name}": kind
+    for name, kind in {"str": str, "int": int, "float": float, "bool": bool, "null": type(None)}.items()
+}
+
+
 class _YamlBuilder:
     """Builds a value from libyaml's events without recursion, so that no nesting can exhaust the stack."""
 
@@ -111,6 +141,8 @@ class _YamlBuilder:
         self.lines: dict[Path, int] = {}
         self._stack: list[_Container] = []
         self._anchors: dict[str, Any] = {}
+        self._sizes: dict[str, int] = {}
+        self._nodes = 0
         self._documents = 0
 
     def take(self, event: Any) -> None:
@@ -121,6 +153,8 @@ class _YamlBuilder:
             self._open(event, {} if kind == "MappingStartEvent" else [])
         elif kind in ("MappingEndEvent", "SequenceEndEvent"):
             container = self._stack.pop()
+            if container.anchor:
+                self._sizes[container.anchor] = self._nodes - container.opened
             if isinstance(container.value, dict):
                 _merge(container.value)
         elif kind == "AliasEvent":
@@ -132,29 +166,31 @@ class _YamlBuilder:
 
     def _scalar(self, event: Any) -> Any:
         line = event.start_mark.line + 1
-        if event.tag is not None and not event.tag.startswith("tag:yaml.org,2002:") and event.tag != "!":
-            raise DocumentError(f"the tag {event.tag} is not allowed", line)
-        plain = event.implicit[0] and not event.style
-        typed = event.tag is not None and event.tag.rpartition(":")[2] in ("int", "float", "bool", "null")
-        if not plain and not typed:
-            value: Any = event.value
-        else:
-            try:
-                value = resolve_scalar(event.value)
-            except ValueError as error:
-                raise DocumentError(str(error), line) from None
+        kind: type | None = str if event.style else None
+        if event.tag not in (None, "!"):
+            kind = _SCALAR_TAGS.get(event.tag)
+            if kind is None:
+                raise DocumentError(f"the tag {event.tag} is not allowed here", line)
+        try:
+            value = event.value if kind is str else resolve_scalar(event.value)
+        except ValueError as error:
+            raise DocumentError(str(error), line) from None
+        if kind is float and type(value) is int:
+            value = float(value)
+        if kind is not None and type(value) is not kind:
+            raise DocumentError(f"{event.value!r} is not what its tag {event.tag} says", line)
         if event.anchor:
             self._anchors[event.anchor] = value
         return value
 
     def _open(self, event: Any, value: Any) -> None:
         line = event.start_mark.line + 1
-        if event.tag is not None and not event.tag.startswith("tag:yaml.org,2002:"):
-            raise DocumentError(f"the tag {event.tag} is not allowed", line)
+        if event.tag not in (None, "!", f"{_TAG}{'map' if isinstance(value, dict) else 'seq'}"):
+            raise DocumentError(f"the tag {event.tag} is not allowed here", line)
         if len(self._stack) >= MAX_DEPTH:
             raise DocumentError(f"nested deeper than {MAX_DEPTH} levels", line)
         path = self._add(value, event)
-        self._stack.append(_Container(value, path))
+        self._stack.append(_Container(value, path, event.anchor, self._nodes))
         if event.anchor:
             self._anchors[event.anchor] = value
 
@@ -165,9 +201,13 @@ class _YamlBuilder:
         value = self._anchors[event.anchor]
         if any(container.value is value for container in self._stack):
             raise DocumentError(f"the alias *{event.anchor} contains itself", line)
+        self._nodes += self._sizes.get(event.anchor, 0)
+        if self._nodes > MAX_SCALARS:
+            raise DocumentError(f"aliases expand to more than {MAX_SCALARS:,} values", line)
         return value
 
     def _add(self, value: Any, event: Any) -> Path:
+        self._nodes += 1
         line = event.start_mark.line + 1
         if not self._stack:
             self.value = value
@@ -190,7 +230,7 @@ class _YamlBuilder:
     def _take_key(self, top: "_Container", key: Any, line: int) -> None:
         if isinstance(key, dict | list):
             raise DocumentError("a mapping or list cannot be a key", line)
-        if key in top.value and key != "<<":
+        if key in top.value:
             raise DocumentError(f"the key {key!r} is there twice", line)
         top.key = key
         self.lines[(*top.path, key)] = line
@@ -203,14 +243,16 @@ _NO_KEY: Any = object()
 class _Container:
     value: Any
     path: Path
+    anchor: str | None
+    opened: int  # how many nodes came before its first
     key: Any = _NO_KEY
 
 
 def _merge(mapping: dict[Any, Any]) -> None:
     """Apply YAML's merge key `<<`: what the mapping says itself wins, earlier sources win over later ones."""
-    sources = mapping.pop("<<", None)
-    if sources is None:
+    if "<<" not in mapping:
         return
+    sources = mapping.pop("<<")
     own = dict(mapping)
     for source in sources if isinstance(sources, list) else [sources]:
         if not isinstance(source, dict):

@@ -1,15 +1,20 @@
 """Numbers as people read them: true minus signs, digits that fit the change, thousands separated. Layer: core."""
 
 import math
+from collections.abc import Sequence
 
 MINUS = "\N{MINUS SIGN}"
 
 
 def plain(value: float, digits: int | None = None) -> str:
-    """A value with `digits` decimals, or with up to six significant digits when none are given."""
+    """A value with `digits` decimals, with -`digits` significant digits, or with up to six when none are given."""
     if value == 0:
         value = 0.0
-    if digits is not None and abs(value) < 1e15:
+    if math.isinf(value):
+        text = "-∞" if value < 0 else "∞"
+    elif digits is not None and digits < 0:
+        text = f"{value:.{-digits}g}"
+    elif digits is not None and abs(value) < 1e15:
         text = f"{value:,.{digits}f}"
     elif value == int(value) and abs(value) < 1e15:
         text = f"{int(value):,}"
@@ -26,21 +31,30 @@ def signed(value: float, digits: int | None = None) -> str:
     return f"+{text}" if value > 0 else text
 
 
-def decimals(base: float | None, head: float | None, *changes: float) -> int | None:
-    """How many decimals show both values and their change without hiding it; None when plain text does better.
+def decimals(base: float | None, head: float | None, *changes: float) -> int:
+    """How many decimals show both values and their change without hiding it, for `plain` and `signed`.
 
-    Enough for two significant digits of the smallest change that is not 0, at least what short values need.
+    Enough for two significant digits of the smallest change that is not 0, at most what short values need, and always
+    so many that different values look different. Where decimals do not serve, very large and very small values get
+    significant digits instead.
     """
-    values = [abs(value) for value in (base, head) if value is not None]
-    if not values or max(values) >= 1e6 or (0 < max(values) < 1e-4):
-        return None
+    values = [value for value in (base, head) if value is not None]
+    largest = max(map(abs, values), default=0.0)
+    if largest >= 1e15 or 0 < largest < 1e-4:
+        return next((-digits for digits in range(6, 17) if _shows(values, changes, -digits)), -17)
     if all(value == int(value) for value in (*values, *changes)):
         return 0
     moving = [abs(change) for change in changes if change]
-    finest = min(moving) if moving else max(values)
-    needed = 1 - math.floor(math.log10(finest))
+    needed = 1 - math.floor(math.log10(min(moving) if moving else largest))
     own = max(_decimals_of(value) for value in values)
-    return max(0, min(needed, own, 8))
+    first = max(0, min(needed, own, 8))
+    return next((digits for digits in range(first, 18) if _shows(values, moving, digits)), -17)
+
+
+def _shows(values: Sequence[float], changes: Sequence[float], digits: int) -> bool:
+    """Whether different values look different, and no change looks like 0."""
+    apart = len({plain(value, digits) for value in values}) == len(set(values))
+    return apart and all(plain(change, digits) != plain(0.0, digits) for change in changes if change)
 
 
 def _decimals_of(value: float) -> int:
@@ -51,5 +65,6 @@ def _decimals_of(value: float) -> int:
 def percent(share: float) -> str:
     """A share as a signed percentage: two significant digits below ten percent, whole percent above."""
     value = share * 100
-    digits = 0 if abs(value) >= 10 else 1 if abs(value) >= 1 else 2
+    size = math.floor(math.log10(abs(value))) if value and math.isfinite(value) else 2
+    digits = max(0, 1 - size) if size > -4 else -2
     return f"{signed(value, digits)}\N{NO-BREAK SPACE}%"

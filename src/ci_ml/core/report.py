@@ -5,6 +5,7 @@ JSON reader sees nothing else, and everything is rendered from it alone, later a
 """
 
 import json
+import math
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -13,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ci_ml import __version__
 from ci_ml.core import changes, verdict
 from ci_ml.core.compare import Comparison, allowance
-from ci_ml.core.types import Direction, Measurement, Outcome, Require, Revision, Severity, Status
+from ci_ml.core.types import Direction, Margin, Measurement, Outcome, Require, Revision, Severity, Status
 from ci_ml.errors import ConfigError, UsageError
 
 SCHEMA: Literal["ci-ml/report/v1"] = "ci-ml/report/v1"
@@ -205,18 +206,14 @@ def _comparison(item: Comparison) -> ComparisonPart:
         direction=gate.direction,
         base=base,
         head=item.head.value if isinstance(item.head, Measurement) else None,
-        delta=contrast.delta if contrast else None,
+        delta=_finite(contrast.delta) if contrast else None,
         interval=contrast.interval if contrast else None,
         p_value=contrast.p_value if contrast else None,
         n=contrast.n if contrast else None,
         n_clusters=contrast.n_clusters if contrast else None,
         method=contrast.method if contrast else "point",
         margin=str(gate.margin) if gate.margin.relative else gate.margin.value,
-        margin_absolute=gate.margin.at(base)
-        if base is not None
-        else None
-        if gate.margin.relative
-        else gate.margin.value,
+        margin_absolute=_margin_absolute(gate.margin, base),
         allows=allowance(gate, base) if base is not None else "",
         floor=gate.floor,
         ceiling=gate.ceiling,
@@ -226,6 +223,17 @@ def _comparison(item: Comparison) -> ComparisonPart:
         impact=verdict.impact(item),
         reason=item.reason,
     )
+
+
+def _margin_absolute(margin: Margin, base: float | None) -> float | None:
+    if base is not None:
+        return _finite(margin.at(base))
+    return None if margin.relative else margin.value
+
+
+def _finite(value: float | None) -> float | None:
+    """The difference of two finite numbers can be beyond what JSON (and a float) holds."""
+    return value if value is not None and math.isfinite(value) else None
 
 
 def load(data: bytes, name: str) -> Report:
