@@ -8,6 +8,10 @@ from typing import Any
 from ci_ml.core import config
 
 ROOT = Path(__file__).parent.parent
+_INTRODUCTION = """\
+Made from the schema by `make docs`. YAML 1.2; an unknown key is an error, and all errors are reported at once with
+file, line and key path. `ci-ml schema` prints the JSON Schema, which is also in [ci-ml.schema.json](ci-ml.schema.json):
+editors complete and check the file with `# yaml-language-server: $schema=docs/ci-ml.schema.json` as its first line."""
 
 
 def main() -> int:
@@ -19,11 +23,11 @@ def main() -> int:
     stale = [page for page, text in pages.items() if not page.is_file() or page.read_text(encoding="utf-8") != text]
     if "--check" in sys.argv:
         for page in stale:
-            print(f"{page.relative_to(ROOT)} is out of date: run `make docs`")
+            sys.stdout.write(f"{page.relative_to(ROOT)} is out of date: run `make docs`\n")
         return 1 if stale else 0
     for page in stale:
         page.write_text(pages[page], encoding="utf-8")
-        print(f"wrote {page.relative_to(ROOT)}")
+        sys.stdout.write(f"wrote {page.relative_to(ROOT)}\n")
     return 0
 
 
@@ -32,10 +36,7 @@ def configuration() -> str:
     schema = config.json_schema()
     parts = [
         "# `ci-ml.yaml`, key by key",
-        "Made from the schema by `make docs`. YAML 1.2; an unknown key is an error, and all errors are reported at once "
-        "with file, line and key path. `ci-ml schema` prints the JSON Schema, which is also in "
-        "[ci-ml.schema.json](ci-ml.schema.json): editors complete and check the file with "
-        "`# yaml-language-server: $schema=docs/ci-ml.schema.json` as its first line.",
+        _INTRODUCTION,
         "Paths are relative to the folder of `ci-ml.yaml`, which may be a subfolder of the repository.",
         "## Top level",
         _table(schema, schema),

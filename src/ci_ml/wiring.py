@@ -3,7 +3,13 @@
 import contextlib
 import dataclasses
 import hashlib
+import importlib.util
+import io
 import os
+import re
+import shlex
+import shutil
+import sys
 import uuid
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,23 +17,24 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal, TextIO
 
-from ci_ml.adapters import console, context, environment, files, git, mlflow
-from ci_ml.adapters.dvc import cache, definitions, digests, repro
+from ci_ml.adapters import console, context, environment, examples, files, git, mlflow, proc
+from ci_ml.adapters.dvc import cache, commands, definitions, digests, repro
 from ci_ml.core import config
-from ci_ml.core.pipeline import Pipeline
+from ci_ml.core.pipeline import Pipeline, conflicts
 from ci_ml.core.report import Report
 from ci_ml.core.report import load as load_report
 from ci_ml.core.staleness import Freshness
 from ci_ml.core.training import Event, Training, secrets
 from ci_ml.core.types import Change, Revision
 from ci_ml.core.verdict import EXIT_CODES
-from ci_ml.errors import UsageError
+from ci_ml.errors import DependencyError, UsageError
 from ci_ml.ports import Tree
 from ci_ml.usecases import baseline, check, difference, policy, train, verify
 from ci_ml.usecases.evidence import Side
 from ci_ml.usecases.project import Project
 
 OUTPUT = ".ci-ml"
+DVC_CONFIG = re.compile(r"(^|/)\.dvc/config$")
 TRAINING = "training.json"
 
 
@@ -75,7 +82,11 @@ class Workspace:
         """A commit."""
         assert revision.sha is not None
         tree = self.history.tree(revision.sha)
-        return self._side(revision, tree, self.pipeline(tree), revision.sha)
+        try:
+            pipeline = self.pipeline(tree)
+        except UsageError as error:  # nobody can repair a commit: what does not need DVC's files is still judged
+            pipeline = Pipeline(unreadable=error.what)
+        return self._side(revision, tree, pipeline, revision.sha)
 
     def _side(self, revision: Revision, tree: Tree, pipeline: Pipeline, commit: str | None) -> Side:
         return Side(
@@ -95,7 +106,8 @@ class Workspace:
             stamp=max(((self.history.root / name).stat().st_mtime for name in written), default=0.0),
             ignore=digests.ignore_rules(self.history.root, names, self.project.dvc or ""),
         )
-        return verify.verify(self.head_tree, pipeline, facts, cache.python_params)
+        assert self.data is not None
+        return verify.verify(self.head_tree, pipeline, facts, self.data.holds, cache.python_params)
 
     def base(self, explicit: str | None) -> Revision:
         """The commit to compare with."""
@@ -292,17 +304,23 @@ def _tracker(space: Workspace) -> mlflow.Tracking:
 
 
 def run_verify(space: Workspace) -> tuple[Freshness, ...]:
-    """What dvc.lock is worth for every stage. Raises UsageError where there is no DVC project."""
-    require_dvc(space)
+    """What dvc.lock is worth for every stage.
+
+    Raises UsageError where there is no DVC project, or when DVC would refuse its files.
+    """
+    definitions.validate(space.head_tree, require_dvc(space))
+    if conflict := conflicts(space.head_pipeline):
+        raise UsageError(conflict, "DVC refuses to run it: give every output one place and one owner")
     return space.freshness()
 
 
 def require_dvc(space: Workspace) -> str:
     """The folder that holds .dvc. Raises UsageError when there is none."""
     if space.project.dvc is None:
-        raise UsageError(
-            f"there is no DVC project in {space.project.root / space.project.folder}", "start one with `dvc init`"
-        )
+        where = space.project.root / space.project.folder
+        others = sorted({name.partition(".dvc/")[0] for name in space.head_tree.files() if DVC_CONFIG.search(name)})
+        known = f"run this in one of: {', '.join(others[:5])}" if others else "start one with `dvc init`"
+        raise UsageError(f"there is no DVC project in {where}", known)
     return space.project.dvc
 
 
@@ -321,3 +339,106 @@ def read_report(path: Path) -> Report:
 def exit_code(report: Report) -> int:
     """The exit code of a report's verdict."""
     return EXIT_CODES[report.verdict.outcome]
+
+
+# Another repository's, server's or CI job's settings have no place in the demo, which is about itself.
+_NOT_FOR_DEMO = re.compile(r"(GITHUB_|GITLAB_|CI_|MLFLOW_|DVC_(?!SITE_CACHE_DIR))\w+|CI")
+
+
+def run_demo(output: Path, stream: TextIO, *, width: int, color: bool) -> None:
+    """Build the demo project in `output`, and show what ci-ml says about it.
+
+    Raises UsageError when something is missing or `output` is somebody else's, before anything is touched.
+    """
+    from ci_ml.usecases import demo  # it renders: no other command pays for that
+
+    folder = Path.cwd() / output
+    example = examples.source(demo.EXAMPLE)
+    shop = _Workshop(folder=folder, env=_demo_environment(folder))
+    _require_for_demo(shop.env)
+    examples.claim(folder)
+    examples.copy(example, folder)
+
+    def write(text: str) -> None:
+        stream.write(text)
+        stream.flush()
+
+    named = shlex.quote(str(output))
+    demo.demo(shop, demo.Screen(write=write, width=width, color=color, folder=named, activate=_activation()))
+
+
+def _demo_environment(folder: Path) -> dict[str, str]:
+    """This environment with ci-ml's interpreter as `python`, and with no settings for git and DVC but the demo's."""
+    kept = {name: value for name, value in os.environ.items() if not _NOT_FOR_DEMO.fullmatch(name)}
+    nowhere = str(folder / ".git" / "no-config")
+    identity = {f"GIT_{role}_{what}": text for role in ("AUTHOR", "COMMITTER") for what, text in _DEMO_AUTHOR.items()}
+    return proc.environment(
+        kept,
+        **identity,
+        PATH=os.pathsep.join(filter(None, (str(Path(sys.executable).parent), kept.get("PATH")))),
+        GIT_CONFIG_GLOBAL=os.devnull,
+        GIT_CONFIG_NOSYSTEM="1",
+        DVC_NO_ANALYTICS="1",
+        DVC_GLOBAL_CONFIG_DIR=nowhere,
+        DVC_SYSTEM_CONFIG_DIR=nowhere,
+    )
+
+
+_DEMO_AUTHOR = {"NAME": "ci-ml demo", "EMAIL": "demo@ci-ml.invalid"}
+
+
+def _require_for_demo(env: Mapping[str, str]) -> None:
+    if importlib.util.find_spec("sklearn") is None:
+        raise UsageError("the demo trains with scikit-learn, which is not installed", "pip install 'ci-ml[demo]'")
+    if shutil.which("python", path=str(Path(sys.executable).parent)) is None:
+        where = Path(sys.executable).parent
+        raise UsageError(
+            f"the demo's stages call `python`, and {where} has none", "install ci-ml in a virtual environment"
+        )
+    proc.run(["git", "--version"], cwd=Path.cwd(), env=env)
+
+
+def _activation() -> str | None:
+    """The command that puts this environment on PATH, where it is a virtual environment and not active."""
+    script = Path(sys.prefix) / "bin" / "activate"
+    if sys.prefix in (sys.base_prefix, os.environ.get("VIRTUAL_ENV")) or not script.is_file():
+        return None
+    near = script.relative_to(Path.cwd()) if script.is_relative_to(Path.cwd()) else script
+    return f"source {shlex.quote(str(near))}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Workshop:
+    """The demo's folder, and the parts of ci-ml that work in it."""
+
+    folder: Path
+    env: Mapping[str, str] = field(repr=False)
+
+    def git(self, *arguments: str) -> None:
+        git.Git(root=self.folder, env=self.env).tell(*arguments)
+
+    def hide(self, *names: str) -> None:
+        examples.hide(self.folder, examples.MARKER, *names)
+
+    def dvc(self, *run: Sequence[str]) -> None:
+        commands.run(run, cwd=self.folder, env=self.env)
+
+    def python(self, script: str) -> None:
+        done = proc.run(["python", script], cwd=self.folder, env=self.env)
+        if done.code != 0:
+            raise DependencyError(f"python {script} failed: {done.err[-500:]}")
+
+    def edit(self, path: str, old: str, new: str) -> None:
+        examples.replace(self.folder / path, old, new)
+
+    def train(self) -> Training:
+        return run_training(self._space(), io.StringIO())
+
+    def numbers(self) -> Mapping[str, float]:
+        return difference.numbers(self._space().head_side())
+
+    def check(self) -> Report:
+        return run_check(self._space(), None, "base")
+
+    def _space(self) -> Workspace:
+        return workspace(None, None, cwd=self.folder, env=self.env)

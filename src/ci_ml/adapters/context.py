@@ -46,7 +46,7 @@ def _gitlab(env: Mapping[str, str]) -> Change:
         forge="gitlab",
         head=env.get("CI_MERGE_REQUEST_SOURCE_BRANCH_SHA") or env.get("CI_COMMIT_SHA"),
         target=env.get("CI_MERGE_REQUEST_TARGET_BRANCH_NAME"),
-        base=None if env.get("CI_MERGE_REQUEST_IID") else env.get("CI_COMMIT_BEFORE_SHA"),
+        base=None if env.get("CI_MERGE_REQUEST_IID") else _text(dict(env), "CI_COMMIT_BEFORE_SHA"),
         is_merge=env.get("CI_MERGE_REQUEST_EVENT_TYPE") in ("merged_result", "merge_train"),
         ref=env.get("CI_MERGE_REQUEST_SOURCE_BRANCH_NAME") or env.get("CI_COMMIT_REF_NAME"),
         run_url=env.get("CI_JOB_URL"),

@@ -1,6 +1,7 @@
 """git, through its command line: revisions, ancestry, and files of a commit or the work tree. Layer: adapters."""
 
 import os
+import posixpath
 import stat
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -110,6 +111,10 @@ def find(directory: Path, env: Mapping[str, str]) -> Git:
     raise UsageError(f"{directory} is not in a git repository", "run this inside a clone, or start one with `git init`")
 
 
+_LINK, _SUBMODULE = "120000", "160000"
+_MOST_LINKS = 40  # as many as Linux follows
+
+
 @dataclass(frozen=True, kw_only=True)
 class CommitTree:
     """The files of one commit, read in batches from git's object store."""
@@ -118,57 +123,97 @@ class CommitTree:
     sha: str
 
     @cached_property
-    def _files(self) -> frozenset[str]:
-        listing = self.git.tell("ls-tree", "-r", "-z", "--name-only", "--full-tree", self.sha)
-        return frozenset(name.decode("utf-8", "surrogateescape") for name in listing.split(b"\0") if name)
+    def _entries(self) -> dict[str, tuple[str, str]]:
+        """Mode and object of every file. Objects are then asked for by their id, for a name can hold anything."""
+        listing = self.git.tell("ls-tree", "-r", "-z", "--full-tree", self.sha)
+        entries = {}
+        for line in listing.split(b"\0")[:-1]:
+            about, _, name = line.partition(b"\t")
+            mode, _, object_id = about.decode().split(" ")
+            entries[name.decode("utf-8", "surrogateescape")] = (mode, object_id)
+        return entries
+
+    @cached_property
+    def _folders(self) -> frozenset[str]:
+        folders = {""}
+        for path in self._entries:
+            while (path := path.rpartition("/")[0]) not in folders:
+                folders.add(path)
+        return frozenset(folders)
+
+    @cached_property
+    def _links(self) -> dict[str, str]:
+        """Where each symbolic link leads."""
+        links = {path: object_id for path, (mode, object_id) in self._entries.items() if mode == _LINK}
+        contents = self._contents(set(links.values()))
+        return {path: contents[object_id].decode("utf-8", "surrogateescape") for path, object_id in links.items()}
 
     def files(self) -> frozenset[str]:
         """Every file, relative to the root of the repository."""
-        return self._files
+        return frozenset(self._entries)
 
     def read(self, paths: Iterable[str]) -> dict[str, bytes | Gap]:
         """The content of files, or why there is none; files that are too large are not loaded."""
-        wanted = list(dict.fromkeys(paths))
-        found: dict[str, bytes | Gap] = {path: Gap(reason=f"no file {path}", absent=True) for path in wanted}
-        # A line break in a name would end the request early: such names cannot be asked for in a batch.
-        askable = [path for path in wanted if "\n" not in path and path]
-        sizes = self._headers(askable)
-        small = []
-        for path, (kind, size) in sizes.items():
-            if kind == "blob" and size <= MAX_BYTES:
-                small.append(path)
-            elif kind == "blob":
-                found[path] = Gap(reason=too_large(path, size))
-            elif kind == "tree":
+        found: dict[str, bytes | Gap] = {}
+        objects: dict[str, str] = {}
+        for path in dict.fromkeys(paths):
+            place = self._followed(path)
+            mode, object_id = self._entries.get(place, ("", "")) if place is not None else ("", "")
+            if place is None:
+                found[path] = _outside(path)
+            elif place in self._folders or mode == _SUBMODULE:
                 found[path] = Gap(reason=f"{path} is a folder")
-        found.update(self._contents(small))
+            elif object_id:
+                objects[path] = object_id
+            else:
+                found[path] = Gap(reason=f"no file {path}", absent=True)
+        sizes = self._sizes(set(objects.values()))
+        contents = self._contents({object_id for object_id, size in sizes.items() if size <= MAX_BYTES})
+        for path, object_id in objects.items():
+            known = contents.get(object_id)
+            found[path] = Gap(reason=too_large(path, sizes[object_id])) if known is None else known
         return found
 
-    def _request(self, paths: Iterable[str]) -> bytes:
-        return b"".join(f"{self.sha}:{path}\n".encode("utf-8", "surrogateescape") for path in paths)
+    def _followed(self, path: str) -> str | None:
+        """The path behind every symbolic link in it; None when that is outside the repository, or nowhere."""
+        for _ in range(_MOST_LINKS):
+            parts = path.split("/")
+            heads = ("/".join(parts[:end]) for end in range(1, len(parts) + 1))
+            link = next((head for head in heads if head in self._links), None)
+            if link is None:
+                return None if path == ".." or path.startswith(("../", "/")) else path
+            path = posixpath.normpath(posixpath.join(posixpath.dirname(link), self._links[link], path[len(link) + 1 :]))
+        return None
 
-    def _headers(self, paths: list[str]) -> dict[str, tuple[str, int]]:
-        if not paths:
+    def _sizes(self, objects: set[str]) -> dict[str, int]:
+        if not objects:
             return {}
-        answer = self.git.tell("cat-file", "--batch-check=%(objecttype) %(objectsize)", stdin=self._request(paths))
-        headers = {}
-        for path, line in zip(paths, answer.split(b"\n"), strict=False):
-            kind, _, size = line.rpartition(b" ")
-            if kind in (b"blob", b"tree"):
-                headers[path] = (kind.decode(), int(size))
-        return headers
+        answer = self.git.tell("cat-file", "--batch-check=%(objectname) %(objectsize)", stdin=_lines(objects))
+        sizes = dict(line.split(" ") for line in answer.decode().splitlines())
+        if absent := [name for name, size in sizes.items() if size == "missing"]:
+            raise DependencyError(f"this clone lacks the object {absent[0]} of commit {self.sha[:7]}", "clone it anew")
+        return {name: int(size) for name, size in sizes.items()}
 
-    def _contents(self, paths: list[str]) -> dict[str, bytes]:
-        if not paths:
+    def _contents(self, objects: set[str]) -> dict[str, bytes]:
+        if not objects:
             return {}
-        answer = self.git.tell("cat-file", "--batch=%(objectsize)", stdin=self._request(paths))
+        answer = self.git.tell("cat-file", "--batch=%(objectname) %(objectsize)", stdin=_lines(objects))
         contents, position = {}, 0
-        for path in paths:
+        while position < len(answer):
             start = answer.index(b"\n", position) + 1
-            end = start + int(answer[position : start - 1])
-            contents[path] = answer[start:end]
-            position = end + 1
+            name, size = answer[position : start - 1].decode().split(" ")
+            contents[name] = answer[start : start + int(size)]
+            position = start + int(size) + 1
         return contents
+
+
+def _lines(objects: Iterable[str]) -> bytes:
+    return "".join(f"{name}\n" for name in objects).encode()
+
+
+def _outside(path: str) -> Gap:
+    # To its reader such a file is not there; it may still be in DVC's cache, where links of an outside cache lead.
+    return Gap(reason=f"{path} leads out of the repository, or nowhere", absent=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,11 +233,14 @@ class WorkTree:
 
     def read(self, paths: Iterable[str]) -> dict[str, bytes | Gap]:
         """The content of files, tracked or not, or why there is none; files that are too large are not loaded."""
-        return {path: self._read(path) for path in dict.fromkeys(paths)}
+        top = os.path.realpath(self.git.root)
+        return {path: self._read(path, top) for path in dict.fromkeys(paths)}
 
-    def _read(self, path: str) -> bytes | Gap:
+    def _read(self, path: str, top: str) -> bytes | Gap:
         place = self.git.root / path
         try:
+            if not Path(os.path.realpath(place)).is_relative_to(top):
+                return _outside(path)
             status = place.stat()
             if stat.S_ISDIR(status.st_mode):
                 return Gap(reason=f"{path} is a folder")

@@ -11,6 +11,7 @@ from ci_ml.core.pipeline import Pipeline, Stage
 from ci_ml.core.types import MetricKey
 
 ABSENT: Any = None
+_NAMED = 3
 
 # What is code by its ending; every other input that no stage makes is data.
 _CODE = frozenset(
@@ -138,18 +139,19 @@ def stages(base: Pipeline, head: Pipeline) -> tuple[StageChange, ...]:
     """The stages that came, went or changed, and what of each: command, params, code, data, outputs."""
     before = {stage.name: stage for stage in base.stages}
     after = {stage.name: stage for stage in head.stages}
+    made = {out.path for stage in (*base.stages, *head.stages) for out in stage.outs}
     changes: list[StageChange] = []
     for name in dict.fromkeys((*after, *before)):
         if name not in before:
             changes.append(StageChange(name=name, change="added"))
         elif name not in after:
             changes.append(StageChange(name=name, change="removed"))
-        elif what := tuple(_stage(before[name], after[name])):
+        elif what := tuple(_stage(before[name], after[name], made)):
             changes.append(StageChange(name=name, change="changed", what=what))
     return tuple(changes)
 
 
-def _stage(base: Stage, head: Stage) -> Iterable[str]:
+def _stage(base: Stage, head: Stage, made: set[str]) -> Iterable[str]:
     if base.command != head.command:
         yield "command"
     if _definition(base) != _definition(head):
@@ -159,9 +161,11 @@ def _stage(base: Stage, head: Stage) -> Iterable[str]:
         if locks[0] is not locks[1]:
             yield "first run" if locks[0] is None else "lock entry gone"
         return
-    yield from (f"params in {path}" for path in _differing(locks[0].params, locks[1].params))
+    for path in _differing(locks[0].params, locks[1].params):
+        keys = _differing(locks[0].params.get(path, {}), locks[1].params.get(path, {}))
+        yield f"param {', '.join(keys)}" if len(keys) <= _NAMED else f"{len(keys)} params in {path}"
     for path in _differing(locks[0].deps, locks[1].deps):
-        yield f"{'code' if is_code(path) else 'data'} {path}"
+        yield f"{'input' if path in made else 'code' if is_code(path) else 'data'} {path}"
     yield from (f"output {path}" for path in _differing(locks[0].outs, locks[1].outs))
 
 

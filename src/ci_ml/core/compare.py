@@ -76,7 +76,9 @@ def _moved(gate: Gate, base: float, head: float) -> tuple[Status, str]:
         return Status.IMPROVED, f"{movement}, which is better."
     if exceeds(-better, margin, scale=max(abs(base), abs(head))):
         return Status.REGRESSED, f"{movement}; the gate allows {allowance(gate, base)}."
-    return Status.HELD, f"{movement}, within the allowed {allowance(gate, base)}."
+    if margin == 0:
+        return Status.HELD, f"{movement}, which is no more than rounding."
+    return Status.HELD, f"{movement}, within the allowed {allowance(gate, base).removeprefix('a ')}."
 
 
 def _movement(gate: Gate, base: float, head: float) -> str:

@@ -195,8 +195,21 @@ def _problem(name: str, detail: ErrorDetails, document: documents.Document) -> s
     return _line(name, line, ".".join(map(str, path)), _message(detail))
 
 
+# What pydantic says in its own terms, in those of a YAML file.
+_IN_YAML = {
+    "bool_parsing": "must be true or false",
+    "bool_type": "must be true or false",
+    "invalid_key": "a key must be text",
+    "model_type": "must be a mapping",
+    "string_type": "must be text",
+    "tuple_type": "must be a list",
+}
+
+
 def _message(detail: ErrorDetails) -> str:
     kind, context = detail["type"], detail.get("ctx", {})
+    if kind in _IN_YAML:
+        return _IN_YAML[kind]
     if kind == "extra_forbidden":
         key = str(detail["loc"][-1])
         close = difflib.get_close_matches(key, _known_keys(detail["loc"][:-1]), n=1)

@@ -81,13 +81,16 @@ class DataSource:
 
 @dataclass(frozen=True, kw_only=True)
 class Pipeline:
-    """All stages and data of a repository at one revision, and the files it declares as metrics and parameters."""
+    """All stages and data of a repository at one revision, and the files it declares as metrics and parameters.
+
+    `unreadable` says why DVC's files could not be read; then everything else is empty.
+    """
 
     stages: tuple[Stage, ...] = ()
     sources: tuple[DataSource, ...] = ()
     metrics: tuple[str, ...] = ()
     params: tuple[str, ...] = ()
-    unread: Mapping[str, str] = field(default_factory=dict)
+    unreadable: str | None = None
 
     def outputs(self) -> dict[str, tuple[Output, Stage | DataSource]]:
         """Every output by path, with what makes it."""
@@ -97,6 +100,29 @@ class Pipeline:
             for out in maker.outs:
                 made[out.path] = (out, maker)
         return made
+
+
+def conflicts(pipeline: Pipeline) -> str | None:
+    """Why DVC would refuse this pipeline: two owners of one output, an output inside another, or a cycle."""
+    owners: dict[str, str] = {}
+    makers: list[Stage | DataSource] = [*pipeline.sources, *pipeline.stages]
+    for maker in makers:
+        name = maker.file if isinstance(maker, DataSource) else f"stage {maker.name}"
+        for out in maker.outs:
+            if out.path in owners:
+                return f"{out.path} is an output of both {owners[out.path]} and {name}"
+            owners[out.path] = name
+    for path, name in owners.items():
+        around = covering(path.rpartition("/")[0], owners) if "/" in path else None
+        if around:
+            return f"{path}, an output of {name}, is inside {around}, an output of {owners[around]}"
+    ordered, upstream = in_order(pipeline.stages)
+    place = {stage.name: index for index, stage in enumerate(ordered)}
+    for stage in ordered:
+        late = [name for name in upstream[stage.name] if place[name] > place[stage.name]]
+        if late:
+            return f"stages {stage.name} and {late[0]} depend on each other"
+    return None
 
 
 def covering(path: str, made: Mapping[str, Any]) -> str | None:

@@ -35,18 +35,20 @@ class Freshness:
 
 # The digest of a path as it is now, computed the way `Digest` was; None when it is not here.
 Digests = Callable[[str, Digest], Digest | None]
+# Whether DVC's cache holds an output, without which DVC itself does not notice that the file on disk was edited.
+InCache = Callable[[Digest], bool]
 # The values of a parameters file by the keys asked for (all leaves for none); None when the file is not here.
 Params = Callable[[ParamsFile], Mapping[str, Any] | None]
 
 
-def check(pipeline: Pipeline, digests: Digests, params: Params) -> tuple[Freshness, ...]:
+def check(pipeline: Pipeline, digests: Digests, in_cache: InCache, params: Params) -> tuple[Freshness, ...]:
     """The freshness of every stage, upstream before downstream."""
     ordered, upstream = in_order(pipeline.stages)
     recorded = {path: out for path, (out, _) in pipeline.outputs().items()}
     owners = {out.path: stage.name for stage in pipeline.stages for out in stage.outs}
     states: dict[str, Freshness] = {}
     for stage in ordered:
-        facts = _Facts(stage=stage, recorded=recorded, owners=owners, digests=digests, params=params)
+        facts = _Facts(stage=stage, recorded=recorded, owners=owners, digests=digests, in_cache=in_cache, params=params)
         stale_upstream = sorted(name for name in upstream[stage.name] if states[name].state is State.STALE)
         states[stage.name] = _freshness(facts, stale_upstream)
     return tuple(states.values())
@@ -58,6 +60,7 @@ class _Facts:
     recorded: Mapping[str, Output]
     owners: Mapping[str, str]
     digests: Digests
+    in_cache: InCache
     params: Params
 
 
@@ -67,11 +70,11 @@ def _freshness(facts: _Facts, stale_upstream: Iterable[str]) -> Freshness:
     unchecked = tuple(dep for dep in stage.deps if _is_external(dep))
     if stage.frozen:
         return Freshness(name=stage.name, state=State.FROZEN)
-    if stage.always:
+    reasons = [*_reasons(facts, missing), *(f"upstream: stage {name} is stale" for name in stale_upstream)]
+    if stage.always and not reasons:
         return Freshness(
             name=stage.name, state=State.ALWAYS, reasons=("runs every time (always_changed, or no inputs)",)
         )
-    reasons = [*_reasons(facts, missing), *(f"upstream: stage {name} is stale" for name in stale_upstream)]
     state = State.STALE if reasons else State.CURRENT
     return Freshness(name=stage.name, state=state, reasons=tuple(reasons), missing=tuple(missing), unchecked=unchecked)
 
@@ -110,8 +113,13 @@ def _params(
             yield f"params: {key} is gone from {wanted.path}"
         elif key not in locked:
             yield f"params: {key} of {wanted.path} is not in dvc.lock"
-        elif now[key] != locked[key]:
+        elif _plain(now[key]) != locked[key]:
             yield f"params: {key} in {wanted.path} is {_short(now[key])}, dvc.lock has {_short(locked[key])}"
+
+
+def _plain(value: Any) -> Any:
+    """A tuple of a Python module as dvc.lock, which is YAML, holds it."""
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _short(value: Any) -> str:
@@ -124,20 +132,25 @@ def _dependency(facts: _Facts, path: str, locked: Digest | None, missing: list[s
         yield f"{_kind(facts, path)}: {path} is not in dvc.lock"
         return
     out = facts.recorded.get(path)
-    if out is not None and out.recorded is not None and not _equal(out.recorded, locked):
+    found = facts.digests(path, locked)
+    if out is not None and out.recorded is not None and _differs(out.recorded, locked, is_here=found is not None):
         now, then = _digest(out.recorded), _digest(locked)
         yield f"{_kind(facts, path)}: {path} is {now} by {_maker(facts, path)}, dvc.lock has {then}"
         return
-    found = facts.digests(path, locked)
     if found is None:
         missing.append(path)
     elif found.value != locked.value:
         yield f"{_kind(facts, path)}: {path} differs from dvc.lock"
 
 
-def _equal(one: Digest, other: Digest) -> bool:
-    # Different algorithms cannot be compared: DVC 2 and 3 hash text files differently.
-    return one.value == other.value or one.algorithm != other.algorithm
+def _differs(made: Digest, locked: Digest, *, is_here: bool) -> bool:
+    """Whether what upstream recorded is not what this stage ran with.
+
+    DVC 2 and 3 hash text files differently, so digests of both cannot be compared; the file itself can, if it is here.
+    """
+    if made.algorithm != locked.algorithm:
+        return not is_here
+    return made.value != locked.value
 
 
 def _digest(digest: Digest) -> str:
@@ -163,7 +176,7 @@ def _output(out: Output, facts: _Facts, missing: list[str]) -> Iterator[str]:
         yield f"output: {out.path} is not in dvc.lock"
         return
     now = facts.digests(out.path, out.recorded)
-    if now is None:
+    if now is None or (out.cached and not facts.in_cache(out.recorded)):
         missing.append(out.path)
     elif now.value != out.recorded.value:
         yield f"output: {out.path} is not what the stage wrote"

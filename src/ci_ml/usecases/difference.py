@@ -21,7 +21,7 @@ class Difference:
 
 def difference(base: Side, head: Side, *, unchanged: bool = False, metrics: bool = True) -> Difference:
     """Everything that differs between base and head; `unchanged` keeps the metrics and parameters that do not."""
-    notices: list[str] = []
+    notices = [f"{side.pipeline.unreadable} ({side.revision})" for side in (base, head) if side.pipeline.unreadable]
     found = changes.Changes(
         metrics=changes.values(_metrics(base, notices), _metrics(head, notices), unchanged=unchanged)
         if metrics

@@ -57,6 +57,9 @@ class Side:
         ]
         if cached and self.data:
             contents.update(self.data.read(self.commit, cached))
+        if why := self.pipeline.unreadable:  # what git does not have may be among DVC's: that is not the same as absent
+            unknown = {path: found for path, found in contents.items() if isinstance(found, Gap) and found.absent}
+            contents.update({path: Gap(reason=f"{found.reason} in git, and {why}") for path, found in unknown.items()})
         return {path: contents[name] for path, name in names.items()}
 
     def _is_tracked(self, path: str) -> bool:

@@ -176,6 +176,7 @@ def _hint(message: str) -> str | None:
         ("lock", None),
         ("remote", "check the remote and its credentials: `dvc remote list`, `dvc pull`"),
         ("Unable to locate credentials", "give the job credentials for the remote"),
+        ("checkout failed", "the data is neither here nor on the remote: `dvc push` it from where it is"),
         ("missing data", "the data is neither here nor on a remote: `dvc pull` shows what is missing"),
         ("does not exist", "it is neither in the repository nor on a remote: `dvc status -c` shows what is missing"),
     )

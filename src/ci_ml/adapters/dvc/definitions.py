@@ -5,6 +5,7 @@ resolving and costs no import of dvc.
 """
 
 import configparser
+import functools
 import posixpath
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -28,7 +29,7 @@ def read(tree: Tree, root: str = "") -> Pipeline:
 
     Raises UsageError naming the file and line of a dvc.yaml, dvc.lock or .dvc file that DVC would refuse.
     """
-    files = sorted(path for path in tree.files() if _is_dvc_file(path) and _inside(path, root))
+    files = _dvc_files(tree, root)
     contents = {path: data for path, data in tree.read(files).items() if isinstance(data, bytes)}
     project = _Project(tree=tree, root=root, contents=contents)
     sources = [project.source(path) for path in files if path.endswith(".dvc")]
@@ -51,6 +52,35 @@ def read(tree: Tree, root: str = "") -> Pipeline:
         sources=tuple(source for source in sources if not _within_output(source.file, made)),
         metrics=tuple(dict.fromkeys(metrics)),
         params=tuple(dict.fromkeys(params)),
+    )
+
+
+def validate(tree: Tree, root: str) -> None:
+    """Check dvc.yaml and dvc.lock files against DVC's own schemas. Raises UsageError where DVC would refuse them."""
+    from dvc.schema import COMPILED_LOCKFILE_SCHEMA, COMPILED_MULTI_STAGE_SCHEMA
+    from voluptuous import MultipleInvalid
+
+    schemas = {"dvc.yaml": COMPILED_MULTI_STAGE_SCHEMA, "dvc.lock": COMPILED_LOCKFILE_SCHEMA}
+    contents = tree.read(path for path in _dvc_files(tree, root) if posixpath.basename(path) in schemas)
+    for path, data in contents.items():
+        value = _mapping(data, path) if isinstance(data, bytes) else {}
+        try:
+            schemas[posixpath.basename(path)](value) if value else None
+        except MultipleInvalid as error:
+            first = error.errors[0]
+            where = ".".join(map(str, first.path))
+            raise UsageError(f"{path}: {where or 'top level'}: {first.msg}", "DVC refuses it, too") from None
+
+
+def _dvc_files(tree: Tree, root: str) -> list[str]:
+    """DVC's files below `root`, without those of other DVC projects inside it."""
+    names = tree.files()
+    others = [
+        name.removesuffix(".dvc/config") for name in names if name.endswith("/.dvc/config") and _inside(name, root)
+    ]
+    others = [folder for folder in others if folder.rstrip("/") != root]
+    return sorted(
+        path for path in names if _is_dvc_file(path) and _inside(path, root) and not path.startswith(tuple(others))
     )
 
 
@@ -148,6 +178,8 @@ class _Project:
         return [_join(folder, item) for item in section or [] if isinstance(item, str)]
 
 
+# Base and head mostly hold the same files, and reading YAML is most of the work. Nothing below changes what it reads.
+@functools.lru_cache(maxsize=256)
 def _mapping(data: bytes, path: str) -> dict[str, Any]:
     if b"\n<<<<<<< " in b"\n" + data:
         line = (b"\n" + data).index(b"\n<<<<<<< ")

@@ -132,13 +132,14 @@ def ignore_rules(root: Path, files: Iterable[str], dvc_root: str) -> Callable[[s
     The returned function takes a path relative to the repository, with a `/` at the end of a folder.
     """
     rules: list[tuple[str, Any]] = []
-    for path in sorted(name for name in files if posixpath.basename(name) == ".dvcignore"):
-        import pathspec
+    for path in sorted(name for name in files if posixpath.basename(name) == ".dvcignore" and _inside(name, dvc_root)):
+        lines = (
+            (root / path).read_text(encoding="utf-8", errors="replace").splitlines() if (root / path).is_file() else []
+        )
+        if any(line.strip() and not line.lstrip().startswith("#") for line in lines):
+            import pathspec
 
-        text = (root / path).read_text(encoding="utf-8", errors="replace") if (root / path).is_file() else ""
-        folder = posixpath.dirname(path)
-        if not dvc_root or folder == dvc_root or folder.startswith(f"{dvc_root}/"):
-            rules.append((f"{folder}/" if folder else "", pathspec.GitIgnoreSpec.from_lines(text.splitlines())))
+            rules.append((path.removesuffix(".dvcignore"), pathspec.GitIgnoreSpec.from_lines(lines)))
 
     def ignored(path: str) -> bool:
         if posixpath.basename(path.rstrip("/")) in _ALWAYS_IGNORED and path.endswith("/"):
@@ -146,3 +147,7 @@ def ignore_rules(root: Path, files: Iterable[str], dvc_root: str) -> Callable[[s
         return any(path.startswith(folder) and spec.match_file(path[len(folder) :]) for folder, spec in rules)
 
     return ignored
+
+
+def _inside(path: str, folder: str) -> bool:
+    return not folder or path.startswith(f"{folder}/")

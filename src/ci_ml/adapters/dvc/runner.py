@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 _GRACE = 5.0
+_COLOR = re.compile(r"\x1b\[[0-9;]*m")
 # dvc.stage.exceptions.StageCmdFailedError keeps neither the command nor the code but in its message.
 _COMMAND_FAILED = re.compile(r"failed to run: (.*), exited with (-?\d+)$", re.DOTALL)
 
@@ -107,6 +108,7 @@ class Run:
             return _reproduce_stage(stage, pull=self._pull, **keywords)
         self._ran, self._current, begun = False, stage.addressing, time.monotonic()
         self.emit(event="start", stage=stage.addressing)
+        self._complete(stage, keywords)
         with kept_outputs(stage, lambda: self._ran):
             try:
                 result = _reproduce_stage(stage, pull=self._pull, **keywords)
@@ -117,13 +119,45 @@ class Run:
         self.emit(event="end", stage=stage.addressing, state=state, seconds=time.monotonic() - begun)
         return result
 
+    def _complete(self, stage: Any, keywords: dict[str, Any]) -> None:
+        """Mend two ways in which `--allow-missing` would keep DVC from the truth.
+
+        A folder that a stage depends on and that lacks some of its DVC-tracked files would be hashed as it is, and the
+        stage run on part of the data: they are pulled first. An output that dvc.lock does not know, because it was
+        never made, would count as merely missing: the stage is run.
+        """
+        if stage.frozen:
+            return
+        folders = [dep.fs_path for dep in stage.deps if dep.protocol == "local" and Path(dep.fs_path).is_dir()]
+        absent = [
+            out
+            for out in (stage.repo.index.outs if folders else ())
+            if out.use_cache
+            and out.hash_info
+            and not Path(out.fs_path).exists()
+            and any(Path(folder) in Path(out.fs_path).parents for folder in folders)
+        ]
+        if absent:
+            if not self._pull:
+                names = ", ".join(sorted(str(out) for out in absent)[:5])
+                raise FileNotFoundError(f"missing data: {names} belong to a dependency, and there is no remote")
+            stage.repo.pull([out.stage.addressing for out in absent])
+        never = any(not out.hash_info for out in stage.outs)
+        if never and not keywords.get("force") and not stage.changed(True, keywords.get("upstream")):
+            if self._pull:
+                from dvc.stage.run import _pull_missing_deps
+
+                _pull_missing_deps(stage)
+            keywords["force"] = True
+
     def failure(self, error: Exception) -> None:
         """Tell the parent why it failed: the deepest cause is the one that helps."""
         chain = [error]
         while chain[-1].__cause__ is not None and isinstance(chain[-1].__cause__, Exception):
             chain.append(chain[-1].__cause__)
         failed = next((found for item in chain if (found := _COMMAND_FAILED.search(str(item)))), None)
-        message = ": ".join(dict.fromkeys(" ".join(str(item).split()) for item in chain if str(item)))
+        words = (" ".join(_COLOR.sub("", str(item)).split()) for item in chain)
+        message = ": ".join(dict.fromkeys(filter(None, words)))
         self.emit(
             event="failure",
             stage=self._current,

@@ -1,0 +1,1 @@
+"""How fast, as ratios against a peer measured in the same run: `make bench`."""
