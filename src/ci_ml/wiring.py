@@ -74,6 +74,13 @@ class Workspace:
             return None
         return cache.Cache(root=self.history.root, dvc_root=self.project.dvc)
 
+    @cached_property
+    def lock(self) -> str | None:
+        """The digest of every dvc.lock in the work tree together, `sha256:…`; None when there is none."""
+        locks = sorted(name for name in self.head_tree.files() if name.endswith("dvc.lock"))
+        contents = [data for data in self.head_tree.read(locks).values() if isinstance(data, bytes)]
+        return f"sha256:{hashlib.sha256(b''.join(contents)).hexdigest()}" if contents else None
+
     def head_side(self) -> Side:
         """The work tree."""
         return self._side(self.head, self.head_tree, self.head_pipeline, None)
@@ -106,8 +113,7 @@ class Workspace:
             stamp=max(((self.history.root / name).stat().st_mtime for name in written), default=0.0),
             ignore=digests.ignore_rules(self.history.root, names, self.project.dvc or ""),
         )
-        assert self.data is not None
-        return verify.verify(self.head_tree, pipeline, facts, self.data.holds, cache.python_params)
+        return verify.verify(self.head_tree, pipeline, facts, cache.python_params)
 
     def base(self, explicit: str | None) -> Revision:
         """The commit to compare with."""
@@ -205,7 +211,7 @@ def run_check(space: Workspace, base: str | None, prefer: Literal["base", "head"
 def judge(space: Workspace, against: Revision, prefer: Literal["base", "head"]) -> Report:
     """Judge the work tree against a commit, and write report.json."""
     recorded = space.output / TRAINING
-    training = check.training_part(recorded.read_bytes(), space.head) if recorded.is_file() else None
+    training = check.training_part(recorded.read_bytes(), space.lock) if recorded.is_file() else None
     report = check.check(
         check.Question(
             base=space.side(against),
@@ -289,13 +295,8 @@ def _generator(events: Iterator[Event]) -> Generator[Event]:
 
 def _trained(space: Workspace) -> tuple[Pipeline, str | None, Mapping[str, float]]:
     """The pipeline, the digest of dvc.lock and the numbers, read anew after a training."""
-    tree = space.history.work_tree()
-    pipeline = space.pipeline(tree)
-    locks = sorted(name for name in tree.files() if name.endswith("dvc.lock"))
-    contents = [data for data in tree.read(locks).values() if isinstance(data, bytes)]
-    digest = f"sha256:{hashlib.sha256(b''.join(contents)).hexdigest()}" if contents else None
-    side = Side(project=space.project, revision=space.head, tree=tree, pipeline=pipeline, data=space.data)
-    return pipeline, digest, difference.numbers(side)
+    after = dataclasses.replace(space)
+    return after.head_pipeline, after.lock, difference.numbers(after.head_side())
 
 
 def _tracker(space: Workspace) -> mlflow.Tracking:

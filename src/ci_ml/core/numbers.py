@@ -45,7 +45,7 @@ def decimals(base: float | None, head: float | None, *changes: float) -> int:
     if all(value == int(value) for value in (*values, *changes)):
         return 0
     moving = [abs(change) for change in changes if change]
-    needed = 1 - math.floor(math.log10(min(moving) if moving else largest))
+    needed = 1 - math.floor(math.log10(min(moving) if moving else largest / 10))
     own = max(_decimals_of(value) for value in values)
     first = max(0, min(needed, own, 8))
     return next((digits for digits in range(first, 18) if _shows(values, moving, digits)), -17)

@@ -3,9 +3,21 @@
 Every path here is relative to the root of the git repository, with `/` between folders.
 """
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+# The hash of DVC 2: md5 of the content, with CRLF read as LF in text files.
+DVC_2 = "md5-dos2unix"
+_TEXT = bytes(range(32, 127)) + b"\n\r\t\f\b"
+
+
+def is_text(block: bytes) -> bool:
+    """DVC's guess from a first block: no NUL byte, and at most 30 % of bytes that text does not hold."""
+    if b"\0" in block:
+        return False
+    return not block or len(block.translate(None, _TEXT)) / len(block) <= 0.30
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +33,12 @@ class Digest:
     def is_folder(self) -> bool:
         """Whether this is the digest of a folder's listing."""
         return self.value.endswith(".dir")
+
+    def matches(self, data: bytes) -> bool:
+        """Whether `data` is the content of the file that was recorded."""
+        folded = data.replace(b"\r\n", b"\n") if self.algorithm == DVC_2 and is_text(data[:512]) else data
+        name = "md5" if self.algorithm == DVC_2 else self.algorithm
+        return hashlib.new(name, folded, usedforsecurity=False).hexdigest() == self.value
 
     def __str__(self) -> str:
         return f"{self.algorithm.removesuffix('-dos2unix')}:{self.value}"

@@ -24,31 +24,34 @@ class State(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Freshness:
-    """One stage: its state, why, and which of its files are not here (which alone does not make it stale)."""
+    """One stage: its state, and why.
+
+    Its files that are not here, and its cached outputs that are here in another version, do not make it stale: the
+    cache or the remote has what dvc.lock says.
+    """
 
     name: str
     state: State
     reasons: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
+    modified: tuple[str, ...] = ()
     unchecked: tuple[str, ...] = ()
 
 
 # The digest of a path as it is now, computed the way `Digest` was; None when it is not here.
 Digests = Callable[[str, Digest], Digest | None]
-# Whether DVC's cache holds an output, without which DVC itself does not notice that the file on disk was edited.
-InCache = Callable[[Digest], bool]
 # The values of a parameters file by the keys asked for (all leaves for none); None when the file is not here.
 Params = Callable[[ParamsFile], Mapping[str, Any] | None]
 
 
-def check(pipeline: Pipeline, digests: Digests, in_cache: InCache, params: Params) -> tuple[Freshness, ...]:
+def check(pipeline: Pipeline, digests: Digests, params: Params) -> tuple[Freshness, ...]:
     """The freshness of every stage, upstream before downstream."""
     ordered, upstream = in_order(pipeline.stages)
     recorded = {path: out for path, (out, _) in pipeline.outputs().items()}
     owners = {out.path: stage.name for stage in pipeline.stages for out in stage.outs}
     states: dict[str, Freshness] = {}
     for stage in ordered:
-        facts = _Facts(stage=stage, recorded=recorded, owners=owners, digests=digests, in_cache=in_cache, params=params)
+        facts = _Facts(stage=stage, recorded=recorded, owners=owners, digests=digests, params=params)
         stale_upstream = sorted(name for name in upstream[stage.name] if states[name].state is State.STALE)
         states[stage.name] = _freshness(facts, stale_upstream)
     return tuple(states.values())
@@ -60,30 +63,37 @@ class _Facts:
     recorded: Mapping[str, Output]
     owners: Mapping[str, str]
     digests: Digests
-    in_cache: InCache
     params: Params
 
 
 def _freshness(facts: _Facts, stale_upstream: Iterable[str]) -> Freshness:
     stage = facts.stage
     missing: list[str] = []
+    modified: list[str] = []
     unchecked = tuple(dep for dep in stage.deps if _is_external(dep))
     if stage.frozen:
         return Freshness(name=stage.name, state=State.FROZEN)
-    reasons = [*_reasons(facts, missing), *(f"upstream: stage {name} is stale" for name in stale_upstream)]
+    reasons = [*_reasons(facts, missing, modified), *(f"upstream: stage {name} is stale" for name in stale_upstream)]
     if stage.always and not reasons:
         return Freshness(
             name=stage.name, state=State.ALWAYS, reasons=("runs every time (always_changed, or no inputs)",)
         )
     state = State.STALE if reasons else State.CURRENT
-    return Freshness(name=stage.name, state=state, reasons=tuple(reasons), missing=tuple(missing), unchecked=unchecked)
+    return Freshness(
+        name=stage.name,
+        state=state,
+        reasons=tuple(reasons),
+        missing=tuple(missing),
+        modified=tuple(modified),
+        unchecked=unchecked,
+    )
 
 
 def _is_external(path: str) -> bool:
     return "://" in path or path.startswith("/")
 
 
-def _reasons(facts: _Facts, missing: list[str]) -> Iterator[str]:
+def _reasons(facts: _Facts, missing: list[str], modified: list[str]) -> Iterator[str]:
     stage, locked = facts.stage, facts.stage.locked
     if locked is None:
         yield "never run: dvc.lock has no entry for it"
@@ -96,7 +106,7 @@ def _reasons(facts: _Facts, missing: list[str]) -> Iterator[str]:
         if not _is_external(path):
             yield from _dependency(facts, path, locked.deps.get(path), missing)
     for out in stage.outs:
-        yield from _output(out, facts, missing)
+        yield from _output(out, facts, missing, modified)
 
 
 def _params(
@@ -131,12 +141,17 @@ def _dependency(facts: _Facts, path: str, locked: Digest | None, missing: list[s
     if locked is None:
         yield f"{_kind(facts, path)}: {path} is not in dvc.lock"
         return
-    out = facts.recorded.get(path)
     found = facts.digests(path, locked)
-    if out is not None and out.recorded is not None and _differs(out.recorded, locked, is_here=found is not None):
-        now, then = _digest(out.recorded), _digest(locked)
-        yield f"{_kind(facts, path)}: {path} is {now} by {_maker(facts, path)}, dvc.lock has {then}"
-        return
+    out = facts.recorded.get(path)
+    if out is not None and out.recorded is not None:
+        if _differs(out.recorded, locked, is_here=found is not None):
+            now, then = _digest(out.recorded), _digest(locked)
+            yield f"{_kind(facts, path)}: {path} is {now} by {_maker(facts, path)}, dvc.lock has {then}"
+            return
+        if path in facts.owners and out.cached:  # reproducing checks out what the stage before it recorded
+            if found is None:
+                missing.append(path)
+            return
     if found is None:
         missing.append(path)
     elif found.value != locked.value:
@@ -169,14 +184,17 @@ def _maker(facts: _Facts, path: str) -> str:
     return f"stage {facts.owners[path]}" if path in facts.owners else "its .dvc file"
 
 
-def _output(out: Output, facts: _Facts, missing: list[str]) -> Iterator[str]:
+def _output(out: Output, facts: _Facts, missing: list[str], modified: list[str]) -> Iterator[str]:
     if _is_external(out.path):
         return
     if out.recorded is None:
         yield f"output: {out.path} is not in dvc.lock"
         return
-    now = facts.digests(out.path, out.recorded)
-    if now is None or (out.cached and not facts.in_cache(out.recorded)):
+    found = facts.digests(out.path, out.recorded)
+    if found is None:
         missing.append(out.path)
-    elif now.value != out.recorded.value:
-        yield f"output: {out.path} is not what the stage wrote"
+    elif found.value != out.recorded.value:
+        if out.cached:
+            modified.append(out.path)
+        else:
+            yield f"output: {out.path} is not what the stage wrote"

@@ -104,12 +104,12 @@ def _loss(comparison: Comparison) -> float:
 
 
 def _pass(comparisons: Sequence[Comparison]) -> str:
-    improved = [item for item in comparisons if item.status is Status.IMPROVED]
-    total = "The one gated metric" if len(comparisons) == 1 else f"All {len(comparisons)} gated metrics"
     if len(comparisons) == 1:
         return comparisons[0].reason
+    total = f"All {len(comparisons)} gated metrics held"
+    improved = [item for item in comparisons if item.status is Status.IMPROVED]
     if not improved:
-        return f"{total} held."
-    best = max(improved, key=lambda item: -_loss(item))
-    count = "1 improved" if len(improved) == 1 else f"{len(improved)} improved"
-    return f"{total} held, {count}: {best.reason}"
+        return f"{total}."
+    # What a team blocks on is what it cares about most.
+    best = max(improved, key=lambda item: (item.gate.severity is Severity.BLOCK, -_loss(item)))
+    return f"{total}, {len(improved)} improved: {best.reason}"

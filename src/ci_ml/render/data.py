@@ -49,6 +49,7 @@ def freshness(items: Sequence[Freshness]) -> str:
             "state": item.state.value,
             "reasons": list(item.reasons),
             "missing": list(item.missing),
+            "modified": list(item.modified),
             "unchecked": list(item.unchecked),
         }
         for item in items

@@ -172,6 +172,9 @@ def freshness(items: Sequence[Freshness], *, width: int = 100, color: bool = Fal
     missing = sorted({path for item in items for path in item.missing})
     if missing:
         parts.append(Text(f"  not here, which is fine: {_some(missing)}", style="dim"))
+    modified = sorted({path for item in items for path in item.modified})
+    if modified:
+        parts.append(Text(f"  here in another version, `dvc checkout` restores it: {_some(modified)}", style="yellow"))
     unchecked = sorted({path for item in items for path in item.unchecked})
     if unchecked:
         parts.append(Text(f"  outside the repository, not checked: {_some(unchecked)}", style="yellow"))

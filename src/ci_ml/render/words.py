@@ -1,5 +1,7 @@
 """The words and cells that every rendering of a report shares. Layer: render."""
 
+import json
+
 from ci_ml.core import numbers
 from ci_ml.core.report import ComparisonPart, Report
 from ci_ml.core.types import Outcome, Status
@@ -122,7 +124,7 @@ def text(value: object) -> str:
         return str(value).lower()
     if isinstance(value, int | float):
         return numbers.plain(float(value)) if abs(value) < 1e300 else str(value)
-    written = str(value)
+    written = json.dumps(value, ensure_ascii=False) if isinstance(value, list | dict) else str(value)
     return written if len(written) <= 60 else f"{written[:57]}..."
 
 

@@ -9,7 +9,6 @@ from typing import Literal
 from ci_ml.core import compare, gates, report, verdict
 from ci_ml.core.report import Report, TrainingPart
 from ci_ml.core.staleness import Freshness
-from ci_ml.core.types import Revision
 from ci_ml.errors import OutOfDate
 from ci_ml.usecases import evidence, policy, verify
 from ci_ml.usecases.difference import difference
@@ -84,11 +83,11 @@ def _stale_words(stale: tuple[Freshness, ...]) -> str:
     return f"dvc.lock is stale: {stale[0].name} ({stale[0].reasons[0]}){more}"
 
 
-def training_part(data: bytes, head: Revision) -> TrainingPart | None:
-    """The training recorded in training.json, if it is this head's; None when it is another's or cannot be read."""
+def training_part(data: bytes, lock: str | None) -> TrainingPart | None:
+    """The training recorded in training.json if it made this dvc.lock (`lock` is its digest); None otherwise."""
     try:
         record = json.loads(data)
-        if record["commit"] != head.sha or record["outcome"] != "success":
+        if record["lock"] != lock or record["outcome"] != "success":
             return None
         return TrainingPart.model_validate(record)
     except (ValueError, TypeError, KeyError, RecursionError):

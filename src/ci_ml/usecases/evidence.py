@@ -57,10 +57,19 @@ class Side:
         ]
         if cached and self.data:
             contents.update(self.data.read(self.commit, cached))
+        contents.update({path: gap for path, found in contents.items() if (gap := self._foreign(path, found))})
         if why := self.pipeline.unreadable:  # what git does not have may be among DVC's: that is not the same as absent
             unknown = {path: found for path, found in contents.items() if isinstance(found, Gap) and found.absent}
             contents.update({path: Gap(reason=f"{found.reason} in git, and {why}") for path, found in unknown.items()})
         return {path: contents[name] for path, name in names.items()}
+
+    def _foreign(self, path: str, found: bytes | Gap) -> Gap | None:
+        """Why a cached output on disk cannot be used: after `git switch` it may still be another revision's."""
+        out = self._made[path][0] if path in self._made else None
+        recorded = out.recorded if out and out.cached else None
+        if isinstance(found, Gap) or recorded is None or recorded.matches(found):
+            return None
+        return Gap(reason=f"{path} is not the version that dvc.lock records (`dvc checkout` restores it)")
 
     def _is_tracked(self, path: str) -> bool:
         owner = covering(path, self._made)

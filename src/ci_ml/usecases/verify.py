@@ -5,7 +5,7 @@ from typing import Any
 
 from ci_ml.core import documents, staleness
 from ci_ml.core.pipeline import ParamsFile, Pipeline
-from ci_ml.core.staleness import Digests, Freshness, InCache, State
+from ci_ml.core.staleness import Digests, Freshness, State
 from ci_ml.core.types import Gap
 from ci_ml.errors import UsageError
 from ci_ml.ports import Tree
@@ -13,15 +13,13 @@ from ci_ml.ports import Tree
 PythonParams = Callable[[bytes, str], Mapping[str, Any]]
 
 
-def verify(
-    tree: Tree, pipeline: Pipeline, digests: Digests, in_cache: InCache, python_params: PythonParams
-) -> tuple[Freshness, ...]:
+def verify(tree: Tree, pipeline: Pipeline, digests: Digests, python_params: PythonParams) -> tuple[Freshness, ...]:
     """The freshness of every stage, upstream first.
 
     `python_params` reads a parameters file that is a Python module, without running it. Raises UsageError when a
     parameters file is broken: DVC could not run either.
     """
-    return staleness.check(pipeline, digests, in_cache, _Params(tree, pipeline, python_params))
+    return staleness.check(pipeline, digests, _Params(tree, pipeline, python_params))
 
 
 def stale(results: tuple[Freshness, ...]) -> tuple[Freshness, ...]:

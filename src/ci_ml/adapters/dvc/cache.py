@@ -1,17 +1,13 @@
 """Files that DVC keeps in its cache or on a remote, at any revision. Layer: adapters."""
 
-import configparser
-import contextlib
 import logging
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from ci_ml.core.documents import MAX_BYTES, too_large
-from ci_ml.core.pipeline import Digest
 from ci_ml.core.types import Gap
 
 
@@ -37,23 +33,6 @@ class Cache:
                 return frozenset()
             prefix = f"{self.dvc_root}/" if self.dvc_root else ""
             return frozenset(f"{prefix}{name.lstrip('/')}" for name in files)
-
-    def holds(self, digest: Digest) -> bool:
-        """Whether the local cache has the object of a digest."""
-        folder = ("files", "md5") if digest.algorithm != "md5-dos2unix" else ()
-        return self._place.joinpath(*folder, digest.value[:2], digest.value[2:]).exists()
-
-    @cached_property
-    def _place(self) -> Path:
-        """The cache's folder: `cache.dir` of the repository's DVC configuration, else .dvc/cache."""
-        home = self.root / self.dvc_root / ".dvc"
-        chosen = "cache"
-        for name in ("config", "config.local"):
-            parser = configparser.ConfigParser(interpolation=None)
-            with contextlib.suppress(configparser.Error, UnicodeDecodeError):
-                parser.read(home / name, encoding="utf-8")
-            chosen = parser.get("cache", "dir", fallback=chosen)
-        return home / Path(chosen).expanduser()
 
     def _read(self, sha: str | None, path: str) -> bytes | Gap:
         try:

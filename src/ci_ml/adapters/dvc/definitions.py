@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from ci_ml.core import documents
-from ci_ml.core.pipeline import DataSource, Digest, LockedStage, Output, ParamsFile, Pipeline, Stage, covering
+from ci_ml.core.pipeline import DVC_2, DataSource, Digest, LockedStage, Output, ParamsFile, Pipeline, Stage, covering
 from ci_ml.core.types import Gap
 from ci_ml.errors import UsageError
 from ci_ml.ports import Tree
@@ -298,7 +298,7 @@ def _digest(item: Mapping[str, Any]) -> Digest | None:
         return None
     size, files = item.get("size"), item.get("nfiles")
     return Digest(
-        algorithm=algorithm or "md5-dos2unix",
+        algorithm=algorithm or DVC_2,
         value=value,
         size=size if isinstance(size, int) else None,
         files=files if isinstance(files, int) else None,

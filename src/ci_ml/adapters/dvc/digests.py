@@ -15,11 +15,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ci_ml.core.pipeline import Digest, Output
+from ci_ml.core.pipeline import DVC_2, Digest, Output, is_text
 from ci_ml.errors import DependencyError
 
 _BLOCK = 1024 * 1024
-_TEXT = bytes(range(32, 127)) + b"\n\r\t\f\b"
 _ALWAYS_IGNORED = frozenset({".git", ".hg", ".dvc"})
 
 
@@ -43,6 +42,8 @@ class Digests:
         if key not in self._known:
             try:
                 self._known[key] = self._compute(path, like)
+            except FileNotFoundError:  # a link in a folder that leads nowhere
+                self._known[key] = None
             except PermissionError as error:
                 raise DependencyError(f"{path} cannot be read: {error.strerror}") from None
         return self._known[key]
@@ -97,32 +98,23 @@ def file_digest(place: Path, algorithm: str) -> str:
 
     Raises DependencyError for an algorithm that is not known here.
     """
-    name = "md5" if algorithm == "md5-dos2unix" else algorithm
+    name = "md5" if algorithm == DVC_2 else algorithm
     try:
         hasher = hashlib.new(name, usedforsecurity=False)
     except ValueError:
         raise DependencyError(f"dvc.lock uses the hash {algorithm}, which this Python does not have") from None
     with place.open("rb") as stream:
-        block = stream.read(_BLOCK)
-        fold = algorithm == "md5-dos2unix" and is_text(block[:512])
-        while block:
+        while block := stream.read(_BLOCK):  # DVC 2 asked of each of its blocks anew whether it is text
+            fold = algorithm == DVC_2 and is_text(block[:512])
             hasher.update(block.replace(b"\r\n", b"\n") if fold else block)
-            block = stream.read(_BLOCK)
     return hasher.hexdigest()
-
-
-def is_text(block: bytes) -> bool:
-    """DVC's guess from a first block: no NUL byte, and at most 30 % of bytes that text does not hold."""
-    if b"\0" in block:
-        return False
-    return not block or len(block.translate(None, _TEXT)) / len(block) <= 0.30
 
 
 def listing_digest(listing: Mapping[str, str], algorithm: str) -> str:
     """The digest of a folder's listing: relative path to digest."""
-    key = "md5" if algorithm == "md5-dos2unix" else algorithm
+    key = "md5" if algorithm == DVC_2 else algorithm
     entries = [{key: listing[path], "relpath": path} for path in sorted(listing)]
-    name = "md5" if algorithm == "md5-dos2unix" else algorithm
+    name = "md5" if algorithm == DVC_2 else algorithm
     return hashlib.new(name, json.dumps(entries, sort_keys=True).encode(), usedforsecurity=False).hexdigest()
 
 
@@ -132,7 +124,8 @@ def ignore_rules(root: Path, files: Iterable[str], dvc_root: str) -> Callable[[s
     The returned function takes a path relative to the repository, with a `/` at the end of a folder.
     """
     rules: list[tuple[str, Any]] = []
-    for path in sorted(name for name in files if posixpath.basename(name) == ".dvcignore" and _inside(name, dvc_root)):
+    ours = [name for name in files if posixpath.basename(name) == ".dvcignore" and _inside(name, dvc_root)]
+    for path in sorted(ours, key=lambda name: -name.count("/")):  # the innermost has the last word
         lines = (
             (root / path).read_text(encoding="utf-8", errors="replace").splitlines() if (root / path).is_file() else []
         )
@@ -142,9 +135,11 @@ def ignore_rules(root: Path, files: Iterable[str], dvc_root: str) -> Callable[[s
             rules.append((path.removesuffix(".dvcignore"), pathspec.GitIgnoreSpec.from_lines(lines)))
 
     def ignored(path: str) -> bool:
-        if posixpath.basename(path.rstrip("/")) in _ALWAYS_IGNORED and path.endswith("/"):
+        name = posixpath.basename(path.rstrip("/"))
+        if name == ".git" or (name in _ALWAYS_IGNORED and path.endswith("/")):
             return True
-        return any(path.startswith(folder) and spec.match_file(path[len(folder) :]) for folder, spec in rules)
+        said = (spec.check_file(path[len(folder) :]).include for folder, spec in rules if path.startswith(folder))
+        return next((answer for answer in said if answer is not None), False)
 
     return ignored
 

@@ -9,6 +9,7 @@ outputs of the stage that was running are put back as they were, and DVC's locks
 """
 
 import contextlib
+import itertools
 import json
 import logging
 import os
@@ -52,18 +53,42 @@ class Stop:
         self._control = control
         threading.Thread(target=self._wait, daemon=True).start()
 
+    def check(self) -> None:
+        """Raises KeyboardInterrupt when the parent wants to stop."""
+        if self.asked:
+            raise KeyboardInterrupt
+
     def _wait(self) -> None:
         os.read(self._control, 1)
         self.asked = True
         import psutil
 
         signal.raise_signal(signal.SIGINT)
-        for kind in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
-            children = psutil.Process().children(recursive=True)
-            for child in children:
+        own, left = psutil.Process(), set()
+        for kind in itertools.chain((signal.SIGINT, signal.SIGTERM), itertools.repeat(signal.SIGKILL)):
+            # One whose parent has ended is no child any more, so those seen before are kept.
+            left |= set(own.children(recursive=True))
+            for process in left:
                 with contextlib.suppress(psutil.Error):
-                    child.send_signal(kind)
-            psutil.wait_procs(children, timeout=_GRACE)
+                    process.send_signal(kind)
+            left = _ended(left)
+
+
+def _ended(processes: set[Any]) -> set[Any]:
+    """Those that still run after a while. None is waited for: subprocess would miss its exit code and take it for 0."""
+    import psutil
+
+    def runs(process: Any) -> bool:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+        return False
+
+    deadline = time.monotonic() + _GRACE
+    while True:
+        time.sleep(0.05)
+        processes = {process for process in processes if runs(process)}
+        if not processes or time.monotonic() > deadline:
+            return processes
 
 
 class Run:
@@ -81,14 +106,20 @@ class Run:
         from dvc.stage import run as commands
 
         logging.getLogger("dvc").setLevel(logging.WARNING)  # what it informs about, our events say
-        original = commands.cmd_run
+        run_stage, run_command = commands.cmd_run, commands._run
 
         def cmd_run(stage: Any, *arguments: Any, **keywords: Any) -> Any:
             self._ran = True
             self.emit(event="command", stage=stage.addressing, commands=_commands(stage.cmd))
-            return original(stage, *arguments, **keywords)
+            run_stage(stage, *arguments, **keywords)
+            _check_outputs(stage)
 
-        commands.cmd_run = cmd_run
+        def one_command(*arguments: Any, **keywords: Any) -> None:
+            self._stop.check()
+            run_command(*arguments, **keywords)
+            self._stop.check()  # a command that ends well when it is interrupted has not done its work
+
+        commands.cmd_run, commands._run = cmd_run, one_command
         repo = Repo(options["root"])
         self._pull = bool(repo.config["core"].get("remote") or repo.config.get("remote"))
         targets = options["targets"] or ["."]
@@ -102,8 +133,7 @@ class Run:
         """Reproduce one stage; called by DVC in order."""
         from dvc.repo.reproduce import _reproduce_stage
 
-        if self._stop.asked:
-            raise KeyboardInterrupt
+        self._stop.check()
         if not stage.cmd:
             return _reproduce_stage(stage, pull=self._pull, **keywords)
         self._ran, self._current, begun = False, stage.addressing, time.monotonic()
@@ -170,6 +200,13 @@ class Run:
         sys.stdout.flush()
         sys.stdout.write(f"\n{self._nonce}{json.dumps(event)}\n")
         sys.stdout.flush()
+
+
+def _check_outputs(stage: Any) -> None:
+    """With `--allow-missing` DVC accepts a run that does not write what it should. Raises OutputDoesNotExistError."""
+    for out in stage.outs:
+        if not out.exists:
+            raise out.DoesNotExistError(out)
 
 
 def _commands(cmd: Any) -> list[str]:
