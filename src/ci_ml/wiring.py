@@ -111,7 +111,7 @@ class Workspace:
             root=self.history.root,
             outputs={path: out for path, (out, _) in pipeline.outputs().items()},
             stamp=max(((self.history.root / name).stat().st_mtime for name in written), default=0.0),
-            ignore=digests.ignore_rules(self.history.root, names, self.project.dvc or ""),
+            ignore=digests.ignore_rules(self.head_tree, self.project.dvc or ""),
         )
         return verify.verify(self.head_tree, pipeline, facts, cache.python_params)
 

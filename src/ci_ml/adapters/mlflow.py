@@ -15,12 +15,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ci_ml.core.training import StageState, Training, TrainingOutcome
+from ci_ml.core.training import StageState, Training, TrainingOutcome, redact
 from ci_ml.errors import DependencyError
 
 CONTEXT_VARIABLE = "MLFLOW_RUN_CONTEXT"
 MARK = "ci-ml.training"
 _CLIENT_LIMITS = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "20", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2"}
+# Else it prints the address, password and all, on stdout.
+_CLIENT_SETTINGS = {"MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true"}
 _NAME = re.compile(r"[^\w.\-/ ]")
 _EXPERIMENTS_PER_SEARCH = 50
 
@@ -46,8 +48,8 @@ class Tracking:
             try:
                 return self._log(training, mark, metrics)
             except Exception as error:
-                words = " ".join(str(error).split())
-                raise DependencyError(f"MLflow: {words[:300] or type(error).__name__}") from error
+                words = redact(" ".join(str(error).split()), ())  # before it is cut, or half a password could remain
+                raise DependencyError(f"MLflow: {words[:500] or type(error).__name__}") from error
 
     def _log(self, training: Training, mark: str, metrics: Mapping[str, float]) -> tuple[str, tuple[str, ...]]:
         from mlflow import MlflowClient
@@ -143,11 +145,13 @@ def _name(key: str) -> str:
 
 @contextlib.contextmanager
 def _limits() -> Iterator[None]:
-    """Keep MLflow's client from retrying for minutes, unless the user chose limits of their own."""
-    added = {key: value for key, value in _CLIENT_LIMITS.items() if key not in os.environ}
-    os.environ.update(added)
+    """Keep MLflow's client quiet, and from retrying for minutes unless the user chose limits of their own."""
+    before = dict(os.environ)
+    os.environ.update({**_CLIENT_LIMITS, **before, **_CLIENT_SETTINGS})
     try:
         yield
     finally:
-        for key in added:
+        for key in (*_CLIENT_LIMITS, *_CLIENT_SETTINGS):
             os.environ.pop(key, None)
+            if key in before:
+                os.environ[key] = before[key]

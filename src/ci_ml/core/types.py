@@ -150,15 +150,19 @@ class Change:
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
-    """One side of a comparison: what could be read of it by metric, and the files that could not be read at all."""
+    """One side of a comparison: what could be read of it by metric, and the files that could not be read at all.
+
+    `others` are values under a glob that are no numbers here: a glob alone does not ask for them.
+    """
 
     revision: Revision
     readings: Mapping[MetricKey, Reading] = field(default_factory=dict)
     unreadable: Mapping[str, Gap] = field(default_factory=dict)
+    others: Mapping[MetricKey, Reading] = field(default_factory=dict)
 
     def reading(self, metric: MetricKey) -> Reading:
         """What this side measured of a metric, or why it did not."""
-        found = self.readings.get(metric) or self.unreadable.get(metric.path)
+        found = self.readings.get(metric) or self.others.get(metric) or self.unreadable.get(metric.path)
         if found is not None:
             return found
         return Gap(

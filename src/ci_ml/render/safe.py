@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 _LONGEST = 200
 _ZERO_WIDTH = "\N{ZERO WIDTH SPACE}"
+_NBSP = "\N{NO-BREAK SPACE}"  # stands between a number and its percent sign
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]#|~$])")
 _BLOCK = re.compile(r"^(\s*)([-+=>])|^(\s*\d+)([.)])(?=\s)")
 # GitHub and GitLab link these after rendering, so escaping them in Markdown does not help: a character between does.
@@ -17,7 +18,7 @@ _REFERENCE = re.compile(r"([@#!&%~^])(?=\w)|(?<=\b[Ww]{3})(\.)|(:)(?=//)|(?<=\bG
 
 def printable(text: str) -> str:
     """Text that cannot move a cursor, reorder what is before it or hide: such characters are shown as escapes."""
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+    return "".join(char if char.isprintable() or char == _NBSP else ascii(char)[1:-1] for char in text)
 
 
 def shortened(text: str, longest: int = _LONGEST) -> str:

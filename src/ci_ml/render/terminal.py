@@ -13,7 +13,7 @@ from ci_ml.core.changes import Changes
 from ci_ml.core.report import ComparisonPart, Report
 from ci_ml.core.staleness import Freshness, State
 from ci_ml.core.types import Outcome, Revision, Status
-from ci_ml.render import words
+from ci_ml.render import safe, words
 
 _STYLE = {Outcome.PASS: "green", Outcome.WARN: "yellow", Outcome.UNDECIDED: "magenta", Outcome.FAIL: "red"}
 _MARK = {Outcome.PASS: "✓", Outcome.WARN: "!", Outcome.UNDECIDED: "?", Outcome.FAIL: "✗"}
@@ -30,23 +30,32 @@ def to_text(content: RenderableType, *, width: int, color: bool) -> str:
     return "\n".join(line.rstrip() for line in stream.getvalue().splitlines()) + "\n"
 
 
+def _text(content: str, style: str = "") -> Text:
+    """Text on a terminal: the names in it come from strangers, and must not move its cursor or start another line."""
+    return Text(safe.printable(content), style=style)
+
+
+def _next(step: str) -> Text:
+    return Text.assemble(("Next: ", "bold"), safe.printable(step))
+
+
 def report(content: Report, *, width: int = 100, color: bool = False) -> str:
     """A verdict: first what it is and the number that decided, then the gates, what changed, and how it was judged."""
     outcome = content.verdict.outcome
-    head = Text(f"{_MARK[outcome]} {content.name}: {words.HEADLINE[outcome]}", style=f"bold {_STYLE[outcome]}")
-    parts: list[RenderableType] = [head, Text(content.verdict.sentence)]
+    head = _text(f"{_MARK[outcome]} {content.name}: {words.HEADLINE[outcome]}", style=f"bold {_STYLE[outcome]}")
+    parts: list[RenderableType] = [head, _text(content.verdict.sentence)]
     others = [reason for reason in content.verdict.reasons if reason != content.verdict.sentence]
-    parts.extend(Text(f"also: {reason}") for reason in others[:_SHOWN])
+    parts.extend(_text(f"also: {reason}") for reason in others[:_SHOWN])
     if len(others) > _SHOWN:
-        parts.append(Text(f"and {len(others) - _SHOWN} more, in report.json"))
+        parts.append(_text(f"and {len(others) - _SHOWN} more, in report.json"))
     if content.comparisons:
-        parts.extend([Text(""), _gates(content.comparisons)])
+        parts.extend([_text(""), _gates(content.comparisons)])
     parts.extend(_changes(content))
-    parts.append(Text(""))
-    parts.extend(Text(line, style="dim") for line in words.provenance(content))
-    parts.extend(Text(f"note: {notice}", style="yellow") for notice in content.notices)
+    parts.append(_text(""))
+    parts.extend(_text(line, style="dim") for line in words.provenance(content))
+    parts.extend(_text(f"note: {notice}", style="yellow") for notice in content.notices)
     if step := words.next_step(content):
-        parts.extend([Text(""), Text.assemble(("Next: ", "bold"), step)])
+        parts.extend([_text(""), _next(step)])
     return to_text(Group(*parts), width=width, color=color)
 
 
@@ -68,7 +77,7 @@ def _gates(items: Sequence[ComparisonPart]) -> RenderableType:
         return table
     held = f"and {len(quiet) - room} more that held" if len(quiet) > room else ""
     cut = f"and {len(loud) - _LOUD} more that did not" if len(loud) > _LOUD else ""
-    return Group(table, Text(f"   {'; '.join(filter(None, (cut, held)))}; all are in report.json", style="dim"))
+    return Group(table, _text(f"   {'; '.join(filter(None, (cut, held)))}; all are in report.json", style="dim"))
 
 
 def _gate_table(items: Sequence[ComparisonPart]) -> Table:
@@ -77,9 +86,9 @@ def _gate_table(items: Sequence[ComparisonPart]) -> Table:
     )
     for item in items:
         base, head = words.values(item)
-        mark = Text(_MARK[item.impact], style=_STYLE[item.impact])
-        moved = Text(words.change(item), style=_change_style(item))
-        table.add_row(mark, Text(item.metric), Text(base), Text(head), moved, Text(words.allows(item), style="dim"))
+        mark = _text(_MARK[item.impact], style=_STYLE[item.impact])
+        moved = _text(words.change(item), style=_change_style(item))
+        table.add_row(mark, _text(item.metric), _text(base), _text(head), moved, _text(words.allows(item), style="dim"))
     return table
 
 
@@ -95,16 +104,16 @@ def _changes(content: Report) -> list[RenderableType]:
         return []
     table = _table(("", "left"), ("base", "right"), ("head", "right"))
     for param in content.params[:_SHOWN]:
-        table.add_row(Text(f"{param.path} {param.key}"), Text(words.text(param.base)), Text(words.text(param.head)))
+        table.add_row(_text(f"{param.path} {param.key}"), _text(words.text(param.base)), _text(words.text(param.head)))
     for item in content.data[:_SHOWN]:
-        table.add_row(Text(item.path), Text(words.digest(item.base)), Text(words.digest(item.head)))
-    lines = [Text(f"stage {stage.name}: {', '.join(stage.what) or stage.change}") for stage in content.stages[:_SHOWN]]
+        table.add_row(_text(item.path), _text(words.digest(item.base)), _text(words.digest(item.head)))
+    lines = [_text(f"stage {stage.name}: {', '.join(stage.what) or stage.change}") for stage in content.stages[:_SHOWN]]
     hidden = sum(max(0, len(items) - _SHOWN) for items in (content.params, content.data, content.stages))
-    more = [Text(f"and {hidden} more, in report.json", style="dim")] if hidden else []
+    more = [_text(f"and {hidden} more, in report.json", style="dim")] if hidden else []
     tables = [table] if table.row_count else []
     return [
-        Text(""),
-        Text(f"What changed: {summary}", style="bold"),
+        _text(""),
+        _text(f"What changed: {summary}", style="bold"),
         Padding(Group(*tables, *lines, *more), (0, 0, 0, 2)),
     ]
 
@@ -114,7 +123,7 @@ def diff(
 ) -> str:
     """What differs between two revisions."""
     title = f"{base} ({base.why}) → {head}"
-    parts: list[RenderableType] = [Text(title, style="dim")]
+    parts: list[RenderableType] = [_text(title, style="dim")]
     sections: list[tuple[str, Table]] = []
     for name, values in (("Metrics", changes.metrics), ("Params", changes.params)):
         if values:
@@ -123,26 +132,26 @@ def diff(
                 digits = numbers.decimals(item.base, item.head, item.delta) if item.delta is not None else None
                 cells = (_value(item.base, digits), _value(item.head, digits))
                 table.add_row(
-                    Text(str(item.metric)),
-                    *map(Text, cells),
-                    Text("" if item.delta is None else numbers.signed(item.delta, digits)),
+                    _text(str(item.metric)),
+                    *map(_text, cells),
+                    _text("" if item.delta is None else numbers.signed(item.delta, digits)),
                 )
             sections.append((name, table))
     if changes.data:
         table = _table(("Data", "left"), ("base", "right"), ("head", "right"))
         for data in changes.data:
-            table.add_row(Text(data.path), Text(words.digest(data.base)), Text(words.digest(data.head)))
+            table.add_row(_text(data.path), _text(words.digest(data.base)), _text(words.digest(data.head)))
         sections.append(("Data", table))
     if changes.stages:
         table = _table(("Stages", "left"), ("", "left"))
         for stage in changes.stages:
-            table.add_row(Text(stage.name), Text(", ".join(stage.what) or stage.change))
+            table.add_row(_text(stage.name), _text(", ".join(stage.what) or stage.change))
         sections.append(("Stages", table))
     for _, table in sections:
-        parts.extend([Text(""), table])
+        parts.extend([_text(""), table])
     if not sections:
-        parts.append(Text("No difference in metrics, params, data or stages."))
-    parts.extend(Text(f"note: {notice}", style="yellow") for notice in notices)
+        parts.append(_text("No difference in metrics, params, data or stages."))
+    parts.extend(_text(f"note: {notice}", style="yellow") for notice in notices)
     return to_text(Group(*parts), width=width, color=color)
 
 
@@ -157,31 +166,29 @@ def freshness(items: Sequence[Freshness], *, width: int = 100, color: bool = Fal
     stale = [item for item in items if item.state is State.STALE]
     parts: list[RenderableType] = []
     if stale:
-        parts.append(Text(f"✗ dvc.lock is out of date: {len(stale)} of {len(items)} stages", style="bold red"))
+        parts.append(_text(f"✗ dvc.lock is out of date: {len(stale)} of {len(items)} stages", style="bold red"))
     else:
         count = "no stage" if not items else "1 stage" if len(items) == 1 else f"all {len(items)} stages"
-        parts.append(Text(f"✓ dvc.lock is up to date ({count})", style="bold green"))
+        parts.append(_text(f"✓ dvc.lock is up to date ({count})", style="bold green"))
     for item in stale:
-        parts.append(Text(f"  {item.name}", style="bold"))
-        parts.extend(Text(f"    {reason}") for reason in item.reasons)
+        parts.append(_text(f"  {item.name}", style="bold"))
+        parts.extend(_text(f"    {reason}") for reason in item.reasons)
     for item in items:
         if item.state is State.ALWAYS:
-            parts.append(Text(f"  {item.name}: {item.reasons[0]}", style="dim"))
+            parts.append(_text(f"  {item.name}: {item.reasons[0]}", style="dim"))
         elif item.state is State.FROZEN:
-            parts.append(Text(f"  {item.name}: frozen, never reproduced", style="dim"))
+            parts.append(_text(f"  {item.name}: frozen, never reproduced", style="dim"))
     missing = sorted({path for item in items for path in item.missing})
     if missing:
-        parts.append(Text(f"  not here, which is fine: {_some(missing)}", style="dim"))
+        parts.append(_text(f"  not here, which is fine: {_some(missing)}", style="dim"))
     modified = sorted({path for item in items for path in item.modified})
     if modified:
-        parts.append(Text(f"  here in another version, `dvc checkout` restores it: {_some(modified)}", style="yellow"))
+        parts.append(_text(f"  here in another version, `dvc checkout` restores it: {_some(modified)}", style="yellow"))
     unchecked = sorted({path for item in items for path in item.unchecked})
     if unchecked:
-        parts.append(Text(f"  outside the repository, not checked: {_some(unchecked)}", style="yellow"))
+        parts.append(_text(f"  outside the repository, not checked: {_some(unchecked)}", style="yellow"))
     if stale:
-        parts.extend(
-            [Text(""), Text.assemble(("Next: ", "bold"), "`ci-ml train` reproduces them; then commit dvc.lock.")]
-        )
+        parts.extend([_text(""), _next("`ci-ml train` reproduces them; then commit dvc.lock.")])
     return to_text(Group(*parts), width=width, color=color)
 
 

@@ -70,7 +70,7 @@ def provenance(report: Report) -> list[str]:
 
 def seconds(value: float) -> str:
     """A duration as people say it: 3.2 s, 4 min 28 s, 2 h 5 min."""
-    if value < 60:
+    if round(value, 1) < 60:
         return f"{value:.1f} s"
     minutes, rest = divmod(round(value), 60)
     if minutes < 60:
@@ -107,13 +107,20 @@ def next_step(report: Report) -> str | None:
         first = worst[0] if worst else report.comparisons[0]
         if first.status is not Status.REGRESSED:
             return f"improve {first.metric}, or change what its gate requires on the base branch."
-        if first.floor is not None or first.ceiling is not None:
+        if _outside_bounds(first):
             return f"bring {first.metric} back within its bounds, or change its gate on the base branch."
         return f"restore {first.metric}, or raise its margin on the base branch."
     if outcome is Outcome.UNDECIDED:
         first = worst[0] if worst else report.comparisons[0]
         return f"write {first.metric} on both sides: what is missing cannot pass."
     return None
+
+
+def _outside_bounds(item: ComparisonPart) -> bool:
+    if item.head is None:
+        return False
+    below = item.floor is not None and item.head < item.floor
+    return below or (item.ceiling is not None and item.head > item.ceiling)
 
 
 def text(value: object) -> str:

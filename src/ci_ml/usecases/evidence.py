@@ -15,6 +15,7 @@ from ci_ml.core.config import GateConfig
 from ci_ml.core.gates import is_glob, match_path, matches
 from ci_ml.core.pipeline import DataSource, Output, Pipeline, Stage, covering
 from ci_ml.core.types import Evidence, Gap, MetricKey, Reading, Revision
+from ci_ml.errors import UsageError
 from ci_ml.ports import DataStore, Tree
 from ci_ml.usecases.project import Project
 
@@ -44,11 +45,12 @@ class Side:
             if _is_folder(out) and out.cached and self.data and (_overlap(path, fixed)):
                 known |= self.data.find(self.commit, path)
         relative = (self.project.outside(path) for path in known)
-        return sorted(path for path in relative if match_path(pattern, path))
+        inside = (path for path in relative if not path.startswith("../") or pattern.startswith("../"))
+        return sorted(path for path in inside if match_path(pattern, path))
 
     def read(self, paths: Iterable[str]) -> dict[str, bytes | Gap]:
         """The content of files (relative to the project), from git, the disk or DVC, or why there is none."""
-        names = {path: self.project.inside(path) for path in paths}
+        names = {_printable(path): self.project.inside(path) for path in paths}
         contents = dict(self.tree.read(names.values()))
         cached = [
             path
@@ -76,6 +78,15 @@ class Side:
         return owner is not None and self._made[owner][0].cached and self._made[owner][0].recorded is not None
 
 
+def _printable(path: str) -> str:
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        name = ascii(path.encode("utf-8", "surrogateescape"))
+        raise UsageError(f"the name {name} is not UTF-8: no report can hold it", "rename the file") from None
+    return path
+
+
 def _is_folder(out: Output) -> bool:
     return out.recorded is not None and out.recorded.is_folder
 
@@ -90,13 +101,15 @@ def gather(side: Side, gates: Iterable[GateConfig]) -> Evidence:
     files = {pattern.path: side.paths(pattern.path) for pattern in patterns}
     parsed = parse_all(side.read(dict.fromkeys(path for paths in files.values() for path in paths)))
     readings: dict[MetricKey, Reading] = {}
+    others: dict[MetricKey, Reading] = {}
     for pattern in patterns:
         for path in files[pattern.path]:
             values = parsed[path]
             if not isinstance(values, Gap):
                 readings.update(_readings(pattern, path, values))
+                others.update(_others(pattern, path, values))
     unreadable = {path: found for path, found in parsed.items() if isinstance(found, Gap)}
-    return Evidence(revision=side.revision, readings=readings, unreadable=unreadable)
+    return Evidence(revision=side.revision, readings=readings, unreadable=unreadable, others=others)
 
 
 def parse_all(contents: Mapping[str, bytes | Gap]) -> dict[str, dict[str, Any] | Gap]:
@@ -122,8 +135,19 @@ def _readings(pattern: MetricKey, path: str, values: Mapping[str, Any]) -> dict[
         if is_glob(pattern.path):
             return {}
         return {key: _no_key(key, values)}
-    found = (MetricKey(path=path, key=name) for name, value in values.items() if documents.is_numeric(value))
-    return {key: documents.reading(values[key.key], str(key)) for key in found if matches(pattern, key)}
+    return _matching(pattern, path, {name: value for name, value in values.items() if documents.is_numeric(value)})
+
+
+def _others(pattern: MetricKey, path: str, values: Mapping[str, Any]) -> dict[MetricKey, Reading]:
+    """What a glob of keys matches and is no number."""
+    if not is_glob(pattern.key):
+        return {}
+    return _matching(pattern, path, {name: value for name, value in values.items() if not documents.is_numeric(value)})
+
+
+def _matching(pattern: MetricKey, path: str, values: Mapping[str, Any]) -> dict[MetricKey, Reading]:
+    keys = (MetricKey(path=path, key=name) for name in values)
+    return {key: documents.reading(values[key.key], str(key)) for key in keys if matches(pattern, key)}
 
 
 def _no_key(metric: MetricKey, values: Mapping[str, Any]) -> Gap:

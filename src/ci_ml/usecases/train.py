@@ -23,6 +23,8 @@ from ci_ml.core.types import Revision
 from ci_ml.errors import CiMlError, DependencyError, StageFailed
 
 _LAST_LINES = 20
+_LINE_LENGTH = 2000
+_LOGGED = "ERROR: "
 
 
 class Tracker(Protocol):
@@ -88,8 +90,15 @@ class _Watch:
 
     def run(self) -> None:
         for event in self._job.events:
-            self._take(event)
-            self._job.show(event)
+            shown = self._without_secrets(event)
+            self._take(shown)
+            self._job.show(shown)
+
+    def _without_secrets(self, event: Event) -> Event:
+        """What a stage prints may hold secrets: MLflow itself prints its address with the password in it."""
+        if not isinstance(event, OutputLine):
+            return event
+        return replace(event, text=redact(event.text, self._job.hidden))
 
     def _take(self, event: Event) -> None:
         if isinstance(event, OutputLine) and not event.transient:
@@ -106,10 +115,13 @@ class _Watch:
         failure = self.failure
         assert failure is not None
         message = redact(failure.message, self._job.hidden)
-        lines = [redact(line, self._job.hidden) for line in self._tail]
+        lines = [line[:_LINE_LENGTH] for line in self._tail]
         if failure.stage and failure.command:
             return StageFailed(failure.stage, redact(failure.command, self._job.hidden), failure.code, lines)
         where = f" at stage '{failure.stage}'" if failure.stage else ""
+        # DVC logs why a transfer failed, and raises no more than that it did.
+        cause = next((line[len(_LOGGED) :] for line in reversed(lines) if line.startswith(f"{_LOGGED}failed to ")), None)
+        message = f"{message}: {cause}" if cause else message
         return DependencyError(f"DVC failed{where}: {message}", _hint(message))
 
     def record(self, outcome: TrainingOutcome) -> Training:
@@ -174,8 +186,9 @@ def _hint(message: str) -> str | None:
     hints = (
         ("Unable to acquire lock", "another dvc runs in this repository; wait for it, or see .dvc/tmp"),
         ("lock", None),
-        ("remote", "check the remote and its credentials: `dvc remote list`, `dvc pull`"),
         ("Unable to locate credentials", "give the job credentials for the remote"),
+        ("failed to connect", "check the remote and its credentials: `dvc remote list`, `dvc pull`"),
+        ("remote", "check the remote and its credentials: `dvc remote list`, `dvc pull`"),
         ("checkout failed", "the data is neither here nor on the remote: `dvc push` it from where it is"),
         ("missing data", "the data is neither here nor on a remote: `dvc pull` shows what is missing"),
         ("does not exist", "it is neither in the repository nor on a remote: `dvc status -c` shows what is missing"),

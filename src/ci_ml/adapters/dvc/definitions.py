@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from ci_ml.adapters.dvc.digests import ignore_rules
 from ci_ml.core import documents
 from ci_ml.core.pipeline import DVC_2, DataSource, Digest, LockedStage, Output, ParamsFile, Pipeline, Stage, covering
 from ci_ml.core.types import Gap
@@ -57,19 +58,24 @@ def read(tree: Tree, root: str = "") -> Pipeline:
 
 def validate(tree: Tree, root: str) -> None:
     """Check dvc.yaml and dvc.lock files against DVC's own schemas. Raises UsageError where DVC would refuse them."""
+    contents = tree.read(path for path in _dvc_files(tree, root) if not path.endswith(".dvc"))
+    for path, data in contents.items():
+        _conform(_mapping(data, path) if isinstance(data, bytes) else {}, path)
+
+
+def _conform(value: Mapping[str, Any], path: str) -> None:
     from dvc.schema import COMPILED_LOCKFILE_SCHEMA, COMPILED_MULTI_STAGE_SCHEMA
     from voluptuous import MultipleInvalid
 
-    schemas = {"dvc.yaml": COMPILED_MULTI_STAGE_SCHEMA, "dvc.lock": COMPILED_LOCKFILE_SCHEMA}
-    contents = tree.read(path for path in _dvc_files(tree, root) if posixpath.basename(path) in schemas)
-    for path, data in contents.items():
-        value = _mapping(data, path) if isinstance(data, bytes) else {}
-        try:
-            schemas[posixpath.basename(path)](value) if value else None
-        except MultipleInvalid as error:
-            first = error.errors[0]
-            where = ".".join(map(str, first.path))
-            raise UsageError(f"{path}: {where or 'top level'}: {first.msg}", "DVC refuses it, too") from None
+    if not value:
+        return
+    schema = COMPILED_LOCKFILE_SCHEMA if path.endswith(".lock") else COMPILED_MULTI_STAGE_SCHEMA
+    try:
+        schema(value)
+    except MultipleInvalid as error:
+        first = error.errors[0]
+        where = ".".join(map(str, first.path))
+        raise UsageError(f"{path}: {where or 'top level'}: {first.msg}", "DVC refuses it, too") from None
 
 
 def _dvc_files(tree: Tree, root: str) -> list[str]:
@@ -79,9 +85,17 @@ def _dvc_files(tree: Tree, root: str) -> list[str]:
         name.removesuffix(".dvc/config") for name in names if name.endswith("/.dvc/config") and _inside(name, root)
     ]
     others = [folder for folder in others if folder.rstrip("/") != root]
-    return sorted(
+    found = [
         path for path in names if _is_dvc_file(path) and _inside(path, root) and not path.startswith(tuple(others))
-    )
+    ]
+    ignored = ignore_rules(tree, root)
+    return sorted(path for path in found if not any(map(ignored, (*_folders(path), path))))
+
+
+def _folders(path: str) -> Iterator[str]:
+    """The folders around a path, outermost first, each with a `/` at its end."""
+    parts = path.split("/")
+    return ("/".join(parts[:end]) + "/" for end in range(1, len(parts)))
 
 
 def _is_dvc_file(path: str) -> bool:
@@ -310,6 +324,7 @@ def _resolve(value: dict[str, Any], path: str, tree: Tree, parsing: Mapping[str,
     from dvc.parsing import DataResolver
     from dvc.parsing.context import ContextError
 
+    _conform(value, path)  # DVC's resolver trusts that this has been checked
     repository = _Repository(fs=_Files(tree), config={"parsing": dict(parsing)})
     try:
         resolver = DataResolver(repository, posixpath.dirname(path), value)
@@ -320,13 +335,9 @@ def _resolve(value: dict[str, Any], path: str, tree: Tree, parsing: Mapping[str,
         raise UsageError(
             f"{path} cannot be resolved: {' '.join(str(error).split())}{cause}", "`dvc stage list` checks it"
         ) from None
-    except (
-        AttributeError,
-        KeyError,
-        TypeError,
-        ValueError,
-    ) as error:  # DVC's resolver trusts a schema that was checked before
-        raise UsageError(f"{path} cannot be resolved: {error}", "`dvc stage list` checks it") from None
+    except (AssertionError, AttributeError, KeyError, TypeError, ValueError) as error:
+        why = str(error) or "DVC's resolver fails on it"
+        raise UsageError(f"{path} cannot be resolved: {why}", "`dvc stage list` checks it") from None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,15 +10,15 @@ import json
 import os
 import posixpath
 import stat
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ci_ml.core.pipeline import DVC_2, Digest, Output, is_text
+from ci_ml.core.pipeline import DVC_2, Digest, Output, content_digest
 from ci_ml.errors import DependencyError
+from ci_ml.ports import Tree
 
-_BLOCK = 1024 * 1024
 _ALWAYS_IGNORED = frozenset({".git", ".hg", ".dvc"})
 
 
@@ -98,16 +98,11 @@ def file_digest(place: Path, algorithm: str) -> str:
 
     Raises DependencyError for an algorithm that is not known here.
     """
-    name = "md5" if algorithm == DVC_2 else algorithm
-    try:
-        hasher = hashlib.new(name, usedforsecurity=False)
-    except ValueError:
-        raise DependencyError(f"dvc.lock uses the hash {algorithm}, which this Python does not have") from None
     with place.open("rb") as stream:
-        while block := stream.read(_BLOCK):  # DVC 2 asked of each of its blocks anew whether it is text
-            fold = algorithm == DVC_2 and is_text(block[:512])
-            hasher.update(block.replace(b"\r\n", b"\n") if fold else block)
-    return hasher.hexdigest()
+        try:
+            return content_digest(stream, algorithm)
+        except ValueError:
+            raise DependencyError(f"dvc.lock uses the hash {algorithm}, which this Python does not have") from None
 
 
 def listing_digest(listing: Mapping[str, str], algorithm: str) -> str:
@@ -118,17 +113,17 @@ def listing_digest(listing: Mapping[str, str], algorithm: str) -> str:
     return hashlib.new(name, json.dumps(entries, sort_keys=True).encode(), usedforsecurity=False).hexdigest()
 
 
-def ignore_rules(root: Path, files: Iterable[str], dvc_root: str) -> Callable[[str], bool]:
+def ignore_rules(tree: Tree, dvc_root: str) -> Callable[[str], bool]:
     """What DVC does not see: its own and git's folders, and what the .dvcignore files say.
 
     The returned function takes a path relative to the repository, with a `/` at the end of a folder.
     """
     rules: list[tuple[str, Any]] = []
-    ours = [name for name in files if posixpath.basename(name) == ".dvcignore" and _inside(name, dvc_root)]
+    ours = [name for name in tree.files() if posixpath.basename(name) == ".dvcignore" and _inside(name, dvc_root)]
+    contents = tree.read(ours)
     for path in sorted(ours, key=lambda name: -name.count("/")):  # the innermost has the last word
-        lines = (
-            (root / path).read_text(encoding="utf-8", errors="replace").splitlines() if (root / path).is_file() else []
-        )
+        data = contents[path]
+        lines = data.decode("utf-8", "replace").splitlines() if isinstance(data, bytes) else []
         if any(line.strip() and not line.lstrip().startswith("#") for line in lines):
             import pathspec
 

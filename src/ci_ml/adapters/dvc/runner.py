@@ -64,7 +64,8 @@ class Stop:
         import psutil
 
         signal.raise_signal(signal.SIGINT)
-        own, left = psutil.Process(), set()
+        own = psutil.Process()
+        left: set[Any] = set()
         for kind in itertools.chain((signal.SIGINT, signal.SIGTERM), itertools.repeat(signal.SIGKILL)):
             # One whose parent has ended is no child any more, so those seen before are kept.
             left |= set(own.children(recursive=True))
@@ -232,8 +233,8 @@ def kept_outputs(stage: Any, ran: Callable[[], bool]) -> Iterator[None]:
                 _link(place, kept[place])
         yield
     except BaseException:
-        if ran():
-            _put_back(outs, kept)
+        # What fails before the command starts, such as a pull of its data, may have removed outputs already.
+        _put_back([out for out in outs if ran() or not Path(out.fs_path).exists()], kept)
         raise
     finally:
         shutil.rmtree(aside, ignore_errors=True)

@@ -1,0 +1,124 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ci_ml.adapters import context
+from ci_ml.core.types import Change
+
+HEAD, BASE = "a" * 40, "b" * 40
+GITHUB = {
+    "GITHUB_ACTIONS": "true",
+    "GITHUB_SERVER_URL": "https://github.com",
+    "GITHUB_REPOSITORY": "ada/churn",
+    "GITHUB_RUN_ID": "42",
+    "GITHUB_SHA": "c" * 40,
+}
+RUN = "https://github.com/ada/churn/actions/runs/42"
+GITLAB = {"GITLAB_CI": "true", "CI_JOB_URL": "https://gitlab.com/ada/churn/-/jobs/42", "CI_COMMIT_SHA": HEAD}
+
+
+def github(tmp_path: Path, event: Any, **env: str) -> Change:
+    path = tmp_path / "event.json"
+    path.write_text(event if isinstance(event, str) else json.dumps(event))
+    return context.read({**GITHUB, "GITHUB_EVENT_PATH": str(path), **env})
+
+
+def test_a_laptop_says_nothing() -> None:
+    assert context.read({"HOME": "/home/ada", "GITHUB_REF": "refs/heads/x"}) == Change()
+
+
+class TestGitHub:
+    def pull(self, tmp_path: Path, name: str = "pull_request", ref: str = "refs/pull/7/merge") -> Change:
+        event = {"pull_request": {"head": {"sha": HEAD}, "base": {"sha": BASE}}, "before": "d" * 40}
+        return github(
+            tmp_path,
+            event,
+            GITHUB_EVENT_NAME=name,
+            GITHUB_REF=ref,
+            GITHUB_REF_NAME="7/merge",
+            GITHUB_BASE_REF="main",
+            GITHUB_HEAD_REF="feature",
+        )
+
+    def test_a_pull_request(self, tmp_path: Path) -> None:
+        assert self.pull(tmp_path) == Change(
+            forge="github", head=HEAD, target="main", base=None, is_merge=True, ref="feature", run_url=RUN
+        )
+
+    def test_a_pull_request_target_runs_on_the_base_branch(self, tmp_path: Path) -> None:
+        found = self.pull(tmp_path, "pull_request_target", "refs/heads/main")
+        assert (found.head, found.target, found.is_merge) == (HEAD, "main", False)
+
+    def test_a_push(self, tmp_path: Path) -> None:
+        found = github(
+            tmp_path,
+            {"before": BASE},
+            GITHUB_EVENT_NAME="push",
+            GITHUB_REF="refs/heads/main",
+            GITHUB_REF_NAME="main",
+            GITHUB_BASE_REF="",
+            GITHUB_HEAD_REF="",
+        )
+        assert found == Change(forge="github", base=BASE, ref="main", run_url=RUN)
+
+    def test_the_first_push_of_a_branch_has_no_commit_before_it(self, tmp_path: Path) -> None:
+        assert github(tmp_path, {"before": "0" * 40}, GITHUB_EVENT_NAME="push").base is None
+
+    def test_a_merge_queue(self, tmp_path: Path) -> None:
+        event = {"merge_group": {"head_sha": HEAD, "base_sha": BASE, "base_ref": "refs/heads/main"}}
+        ref = "refs/heads/gh-readonly-queue/main/pr-7"
+        found = github(
+            tmp_path, event, GITHUB_EVENT_NAME="merge_group", GITHUB_REF=ref, GITHUB_REF_NAME=ref[len("refs/heads/") :]
+        )
+        assert (found.head, found.base, found.target, found.is_merge) == (HEAD, BASE, "main", False)
+
+    @pytest.mark.parametrize("event", ["", "{", "[]", '"text"', '{"pull_request": 7}', '{"pull_request": {"head": []}}'])
+    def test_an_event_that_cannot_be_read_leaves_its_fields_empty(self, tmp_path: Path, event: str) -> None:
+        found = github(tmp_path, event, GITHUB_EVENT_NAME="pull_request", GITHUB_BASE_REF="main")
+        assert (found.forge, found.head, found.target) == ("github", None, "main")
+
+    @pytest.mark.parametrize("path", [None, "", "/nowhere/event.json", "/"])
+    def test_an_event_that_is_not_there_leaves_its_fields_empty(self, path: str | None) -> None:
+        env = {**GITHUB, "GITHUB_EVENT_NAME": "pull_request", **({} if path is None else {"GITHUB_EVENT_PATH": path})}
+        assert context.read(env).head is None
+
+
+class TestGitLab:
+    def test_a_merge_request(self) -> None:
+        found = context.read(
+            {
+                **GITLAB,
+                "CI_MERGE_REQUEST_IID": "7",
+                "CI_MERGE_REQUEST_EVENT_TYPE": "detached",
+                "CI_MERGE_REQUEST_TARGET_BRANCH_NAME": "main",
+                "CI_MERGE_REQUEST_SOURCE_BRANCH_NAME": "feature",
+                "CI_MERGE_REQUEST_SOURCE_BRANCH_SHA": "",
+                "CI_COMMIT_BEFORE_SHA": "0" * 40,
+            }
+        )
+        assert found == Change(
+            forge="gitlab", head=HEAD, target="main", is_merge=False, ref="feature", run_url=GITLAB["CI_JOB_URL"]
+        )
+
+    @pytest.mark.parametrize("kind", ["merged_result", "merge_train"])
+    def test_a_merged_result_is_a_merge_of_the_source_branch(self, kind: str) -> None:
+        found = context.read(
+            {
+                **GITLAB,
+                "CI_COMMIT_SHA": "c" * 40,
+                "CI_MERGE_REQUEST_IID": "7",
+                "CI_MERGE_REQUEST_EVENT_TYPE": kind,
+                "CI_MERGE_REQUEST_TARGET_BRANCH_NAME": "main",
+                "CI_MERGE_REQUEST_SOURCE_BRANCH_SHA": HEAD,
+            }
+        )
+        assert (found.head, found.is_merge) == (HEAD, True)
+
+    def test_a_push(self) -> None:
+        found = context.read({**GITLAB, "CI_COMMIT_BEFORE_SHA": BASE, "CI_COMMIT_REF_NAME": "main"})
+        assert (found.head, found.base, found.target, found.ref) == (HEAD, BASE, None, "main")
+
+    def test_the_first_push_of_a_branch_has_no_commit_before_it(self) -> None:
+        assert context.read({**GITLAB, "CI_COMMIT_BEFORE_SHA": "0" * 40}).base is None

@@ -1,0 +1,62 @@
+"""What every test gets: an environment that does not depend on this machine, and real repositories."""
+
+import os
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+from tests.repositories import Repository
+
+# Machines differ in speed, and a test that fails by the clock says nothing about the code.
+settings.register_profile("ci-ml", deadline=None, derandomize=True, max_examples=100)
+settings.load_profile("ci-ml")
+
+# Where nothing may be left out, a test that would skip itself fails.
+_REQUIRE_ALL = bool(os.environ.get("CI_ML_REQUIRE_ALL"))
+_LEAKS = ("GIT_", "GITHUB_", "GITLAB", "CI_", "RUNNER_", "MLFLOW_", "DVC_", "AWS_", "XDG_", "COLUMNS")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if _REQUIRE_ALL and report.skipped and not hasattr(report, "wasxfail"):
+        report.outcome, report.longrepr = "failed", f"nothing may be skipped here: {report.longrepr}"
+    return report
+
+
+@pytest.fixture(scope="session")
+def _home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(autouse=True)
+def _isolated(_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty home, nothing of a CI system, and an identity for commits."""
+    for name in list(os.environ):
+        if name == "CI" or name.startswith(_LEAKS):
+            monkeypatch.delenv(name)
+    settled = {
+        "HOME": str(_home),
+        "LC_ALL": "C.UTF-8",
+        "NO_COLOR": "1",
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_AUTHOR_NAME": "Ada",
+        "GIT_AUTHOR_EMAIL": "ada@example.org",
+        "GIT_COMMITTER_NAME": "Ada",
+        "GIT_COMMITTER_EMAIL": "ada@example.org",
+        "GIT_CEILING_DIRECTORIES": str(_home.parent),
+        "DVC_NO_ANALYTICS": "1",
+        "DVC_SITE_CACHE_DIR": str(_home / "dvc-site"),
+        "DVC_GLOBAL_CONFIG_DIR": str(_home / "dvc-global"),
+        "DVC_SYSTEM_CONFIG_DIR": str(_home / "dvc-system"),
+    }
+    for name, value in settled.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Repository:
+    """An empty repository on the branch main, in a folder with a blank and a letter beyond ASCII in its name."""
+    return Repository.init(tmp_path / "a répository")
