@@ -24,7 +24,9 @@ def comparison(
 ) -> Comparison:
     """A judged gate on `eval/metrics.json:<metric>` (or on `metric` itself when it names a file)."""
     path, _, key = metric.rpartition(":")
-    limit = Margin(value=margin) if not isinstance(margin, str) else Margin(value=float(margin[:-1]) / 100, relative=True)
+    limit = (
+        Margin(value=margin) if not isinstance(margin, str) else Margin(value=float(margin[:-1]) / 100, relative=True)
+    )
     gate = Gate(
         metric=MetricKey(path=path or "eval/metrics.json", key=key),
         direction=Direction(direction),

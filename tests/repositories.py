@@ -62,10 +62,8 @@ class Repository:
     def advance(self, branch: str, commits: int) -> None:
         """Put many empty commits on top of a branch that is not checked out."""
         first = f"from refs/heads/{branch}^0\n"
-        each = [
-            f"commit refs/heads/{branch}\ncommitter Ada <ada@example.org> {number} +0000\ndata 0\n{first * (number == 0)}"
-            for number in range(commits)
-        ]
+        head = f"commit refs/heads/{branch}\ncommitter Ada <ada@example.org>"
+        each = [f"{head} {number} +0000\ndata 0\n{'' if number else first}" for number in range(commits)]
         self.git("fast-import", "--quiet", stdin="".join(each))
 
     def sha(self, revision: str = "HEAD") -> str:

@@ -72,7 +72,7 @@ class Workspace:
         """DVC's data; None without DVC."""
         if self.project.dvc is None:
             return None
-        return cache.Cache(root=self.history.root, dvc_root=self.project.dvc)
+        return cache.Cache(root=self.history.root, dvc_root=self.project.dvc, hidden=secrets(self.env))
 
     @cached_property
     def lock(self) -> str | None:

@@ -74,7 +74,9 @@ class TestGitHub:
         )
         assert (found.head, found.base, found.target, found.is_merge) == (HEAD, BASE, "main", False)
 
-    @pytest.mark.parametrize("event", ["", "{", "[]", '"text"', '{"pull_request": 7}', '{"pull_request": {"head": []}}'])
+    @pytest.mark.parametrize(
+        "event", ["", "{", "[]", '"text"', '{"pull_request": 7}', '{"pull_request": {"head": []}}']
+    )
     def test_an_event_that_cannot_be_read_leaves_its_fields_empty(self, tmp_path: Path, event: str) -> None:
         found = github(tmp_path, event, GITHUB_EVENT_NAME="pull_request", GITHUB_BASE_REF="main")
         assert (found.forge, found.head, found.target) == ("github", None, "main")

@@ -18,8 +18,8 @@ REPOSITORIES: dict[str, Files] = {
     "no stages": {"dvc.yaml": "metrics: [m.json]\n"},
     "a list of commands": {"dvc.yaml": "stages:\n  a:\n    cmd:\n    - echo 1\n    - echo 2\n    outs: [x]\n"},
     "a command over several lines": {
-        "dvc.yaml": "stages:\n  a:\n    cmd: |\n      echo 1\n      echo 2\n    outs: [x]\n  b:\n    cmd: >-\n      echo\n"
-        "      3\n    outs: [y]\n"
+        "dvc.yaml": "stages:\n  a:\n    cmd: |\n      echo 1\n      echo 2\n    outs: [x]\n"
+        "  b:\n    cmd: >-\n      echo\n      3\n    outs: [y]\n"
     },
     "options of outputs": {
         "dvc.yaml": """
@@ -113,7 +113,8 @@ stages:
     },
     "top level with templates": {
         "params.yaml": "name: best\n",
-        "dvc.yaml": "metrics: ['${name}/m.json']\nparams: ['${name}.yaml']\nstages:\n  a: {cmd: 'x ${name}', outs: [o]}\n",
+        "dvc.yaml": "metrics: ['${name}/m.json']\nparams: ['${name}.yaml']\n"
+        "stages:\n  a: {cmd: 'x ${name}', outs: [o]}\n",
     },
     "variables": {
         "params.yaml": "lr: 0.1\nmodel: {name: cnn, layers: [16, 32]}\nflag: true\nnothing: null\n",
@@ -260,9 +261,7 @@ def of_dvc(root: Path) -> dict[str, Any]:
             index = repo.index
             stages, sources = {}, {}
             for stage in index.stages:
-                outs = {
-                    place(out): (out.use_cache, bool(out.metric), bool(out.plot)) for out in stage.outs
-                }
+                outs = {place(out): (out.use_cache, bool(out.metric), bool(out.plot)) for out in stage.outs}
                 if stage.is_data_source:
                     sources[stage.relpath] = {place(out): str(out.hash_info.value) for out in stage.outs}
                     continue
@@ -355,7 +354,9 @@ stages:
 """
 
     def test_is_read_next_to_its_definition(self, project: Repository) -> None:
-        project.write("sub/dvc.yaml", "stages:\n  train:\n    foreach: [de]\n    do: {cmd: python train.py, outs: [model]}\n")
+        project.write(
+            "sub/dvc.yaml", "stages:\n  train:\n    foreach: [de]\n    do: {cmd: python train.py, outs: [model]}\n"
+        )
         project.write("sub/dvc.lock", self.LOCK)
         (stage,) = pipeline(project).stages
         assert stage.locked == LockedStage(
@@ -411,7 +412,10 @@ class TestWhatDvcRefuses:
             ({"dvc.yaml": "stages:\n  a: x\n"}, "dvc.yaml: stages.a: a stage is a mapping with a cmd"),
             ({"dvc.yaml": "stages:\n  a: {deps: [x]}\n"}, "dvc.yaml: stages.a: a stage is a mapping with a cmd"),
             ({"dvc.yaml": "stages:\n  a: {cmd: x, deps: y}\n"}, "dvc.yaml: stages.a: deps: must be a list"),
-            ({"dvc.yaml": "stages:\n  a: {cmd: x, deps: [{y: z}]}\n"}, "dvc.yaml: stages.a.deps: {'y': 'z'} is not allowed"),
+            (
+                {"dvc.yaml": "stages:\n  a: {cmd: x, deps: [{y: z}]}\n"},
+                "dvc.yaml: stages.a.deps: {'y': 'z'} is not allowed",
+            ),
             ({"dvc.yaml": "stages:\n  a: {cmd: 'x ${gone}'}\n"}, "dvc.yaml cannot be resolved: "),
             ({"dvc.yaml": "vars: [gone.yaml]\nstages: {}\n"}, "dvc.yaml cannot be resolved: "),
             ({"dvc.yaml": "stages:\n  a: {foreach: 7, do: {cmd: x}}\n"}, "dvc.yaml: stages.a.foreach: expected dict"),
@@ -428,7 +432,10 @@ class TestWhatDvcRefuses:
             ({"dvc.yaml": "<<<<<<< HEAD\nstages: {}\n"}, "dvc.yaml:1 holds conflict markers of a merge"),
             ({"x.dvc": "outs: x\n"}, "x.dvc: outs: must be a list"),
             ({"x.dvc": "outs: [x]\n"}, "x.dvc: outs: each output is a mapping with a path"),
-            ({"dvc.yaml": "stages:\n  a: {cmd: '${b}'}\n", ".dvc/config": "[parsing\n"}, ".dvc/config cannot be read: "),
+            (
+                {"dvc.yaml": "stages:\n  a: {cmd: '${b}'}\n", ".dvc/config": "[parsing\n"},
+                ".dvc/config cannot be read: ",
+            ),
             ({"dvc.yaml": "a: \udcff"}, "dvc.yaml: not UTF-8 text (byte 3)"),
         ],
         ids=lambda value: value if isinstance(value, str) else "",

@@ -111,7 +111,7 @@ class TestAFile:
         assert like("0", "crc7").matches(b"nobody can tell")
 
 
-names = st.text(st.characters(codec="utf-8", exclude_characters="/\0", exclude_categories=("Cs",)), min_size=1, max_size=5)
+names = st.text(st.characters(codec="utf-8", exclude_characters="/\0"), min_size=1, max_size=5)
 paths = st.lists(names | st.sampled_from(["a", "a.b", "a-b", "ab", "A", "é"]), min_size=1, max_size=3).map("/".join)
 
 
@@ -123,7 +123,7 @@ class TestAListing:
         from dvc_data.hashfile.tree import Tree
 
         for algorithm in ALGORITHMS:
-            tree = Tree()
+            tree: Any = Tree()  # type: ignore[no-untyped-call]
             for path, value in listing.items():
                 tree.add(tuple(path.split("/")), Meta(), HashInfo(algorithm, value))
             tree.digest(name=algorithm)

@@ -20,7 +20,7 @@ def program(place: Path, script: str) -> Path:
 
 def interpreter(place: Path, name: str) -> Path:
     """A Python that says who it is."""
-    answer = '{"executable": "%s", "version": "3.12.0", "packages": {"b": "2", "a": "1"}}' % name
+    answer = f'{{"executable": "{name}", "version": "3.12.0", "packages": {{"b": "2", "a": "1"}}}}'
     return program(place, f"cat <<'END'\n{answer}\nEND")
 
 
@@ -59,9 +59,7 @@ class TestTheInterpreter:
             ([], "python"),
         ],
     )
-    def test_is_the_first_python_that_the_stages_call(
-        self, tmp_path: Path, commands: list[str], expected: str
-    ) -> None:
+    def test_is_the_first_python_that_the_stages_call(self, tmp_path: Path, commands: list[str], expected: str) -> None:
         for name in ("python", "python3", "python3.12"):
             interpreter(tmp_path / "bin" / name, name)
         interpreter(tmp_path / "env/bin/python", "env/bin/python")

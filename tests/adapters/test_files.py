@@ -1,5 +1,5 @@
-import os
 import re
+import resource
 from pathlib import Path
 
 import pytest
@@ -7,7 +7,6 @@ import pytest
 from ci_ml.adapters import files
 from ci_ml.errors import DependencyError
 from tests.repositories import Repository
-
 
 
 def test_a_file_is_written_as_utf_8(tmp_path: Path) -> None:
@@ -55,17 +54,14 @@ def test_a_folder_where_the_file_should_be_is_explained_and_leaves_nothing(tmp_p
     assert [path.name for path in tmp_path.iterdir()] == ["report.json"]
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
-def test_a_full_disk_keeps_the_file_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_that_takes_no_more_keeps_the_file_as_it_was(tmp_path: Path) -> None:
     files.write(tmp_path / "report.json", "as it was")
-
-    def on_a_full_disk(prefix: str, dir: Path) -> tuple[int, str]:
-        name = dir / f"{prefix}tmp"
-        name.touch()
-        return os.open("/dev/full", os.O_WRONLY), str(name)
-
-    monkeypatch.setattr("tempfile.mkstemp", on_a_full_disk)
-    with pytest.raises(DependencyError, match=r"report\.json could not be written: No space left on device"):
-        files.write(tmp_path / "report.json", "new" * 10_000)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
+    try:
+        with pytest.raises(DependencyError, match=r"report\.json could not be written: File too large"):
+            files.write(tmp_path / "report.json", "new" * 10_000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert (tmp_path / "report.json").read_text() == "as it was"
     assert [path.name for path in tmp_path.iterdir()] == ["report.json"]

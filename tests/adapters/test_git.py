@@ -14,7 +14,7 @@ from tests.repositories import Repository
 NAMES = [
     "metrics.json",
     "a folder/with blanks.json",
-    'quotes "and" \'more\'.json',
+    "quotes \"and\" 'more'.json",
     "back\\slash.json",
     "tab\there.json",
     "é/日本語/😀.json",
@@ -146,10 +146,8 @@ class TestACommit:
         sha = repository.commit({"m.json": "1"})
         repository.commit({"m.json": "2", "new.json": "3"})
         old = repository.adapter.tree(sha)
-        assert (old.files(), old.read(["m.json", "new.json"])) == (
-            {"m.json"},
-            {"m.json": b"1", "new.json": absent("new.json")},
-        )
+        assert old.files() == {"m.json"}
+        assert old.read(["m.json", "new.json"]) == {"m.json": b"1", "new.json": absent("new.json")}
 
     def test_that_this_clone_does_not_have_is_an_error_in_gits_words(self, repository: Repository) -> None:
         repository.commit()
@@ -224,13 +222,15 @@ class TestFinding:
             monkeypatch.setenv(name, str(elsewhere.root / value))
         monkeypatch.setenv("GIT_PREFIX", "sub/")
         found = git.find(repository.root, os.environ)
-        assert (found.root, found.work_tree().files()) == (repository.root, {"a"})
+        assert found.root == repository.root
+        assert found.work_tree().files() == {"a"}
 
     def test_a_linked_work_tree_is_a_repository_of_its_own(self, repository: Repository, tmp_path: Path) -> None:
         repository.commit({"a": "x"})
         repository.git("worktree", "add", "--quiet", "-b", "other", str(tmp_path / "linked"))
         linked = git.find(tmp_path / "linked", os.environ)
-        assert (linked.root, linked.branch(), linked.work_tree().files()) == (tmp_path / "linked", "other", {"a"})
+        assert (linked.root, linked.branch()) == (tmp_path / "linked", "other")
+        assert linked.work_tree().files() == {"a"}
 
 
 class TestHistory:

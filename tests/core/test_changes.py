@@ -55,7 +55,11 @@ class TestValues:
 
     def test_all_of_them_when_asked_sorted_by_file_and_key(self) -> None:
         found = values({key("b"): 1, key("a"): 1}, {key("a"): 1, key("c"): 2}, unchanged=True)
-        assert [(item.metric.key, item.base, item.head) for item in found] == [("a", 1, 1), ("b", 1, None), ("c", None, 2)]
+        assert [(item.metric.key, item.base, item.head) for item in found] == [
+            ("a", 1, 1),
+            ("b", 1, None),
+            ("c", None, 2),
+        ]
 
     @pytest.mark.parametrize(
         ("base", "head", "delta"),

@@ -171,9 +171,7 @@ class TestWhatIsNoNumber:
         assert decide([found]).outcome is Outcome.UNDECIDED
         assert impact(compare(gate(require=require, severity=Severity.WARN), base, head)) is Outcome.WARN
 
-    @given(
-        head=finite, require=st.sampled_from([Require.NO_REGRESSION, Require.NON_INFERIOR, Require.IMPROVEMENT])
-    )
+    @given(head=finite, require=st.sampled_from([Require.NO_REGRESSION, Require.NON_INFERIOR, Require.IMPROVEMENT]))
     def test_a_base_that_has_it_but_cannot_be_read_is_missing_and_not_new(self, head: float, require: Require) -> None:
         found = compare(gate(require=require), BROKEN, reading(head))
         assert found.status is Status.MISSING
@@ -236,8 +234,10 @@ class TestTheSentence:
                 gate(0.2, "lower", relative=True),
                 212.0,
                 305.0,
-                "eval/metrics.json:accuracy rose from 212 to 305 (+93, +44\N{NO-BREAK SPACE}%); "
-                "the gate allows a rise of 20% (42.4).",
+                (
+                    "eval/metrics.json:accuracy rose from 212 to 305 (+93, +44\N{NO-BREAK SPACE}%); "
+                    "the gate allows a rise of 20% (42.4)."
+                ),
             ),
             (
                 gate(),
@@ -274,8 +274,10 @@ class TestTheSentence:
             (
                 reading(0.9),
                 ABSENT,
-                "eval/metrics.json:accuracy cannot be read in the head: eval/metrics.json has no key accuracy. "
-                "The base has it, so it disappeared.",
+                (
+                    "eval/metrics.json:accuracy cannot be read in the head: eval/metrics.json has no key accuracy. "
+                    "The base has it, so it disappeared."
+                ),
             ),
             (
                 reading(0.9),
@@ -290,8 +292,10 @@ class TestTheSentence:
             (
                 ABSENT,
                 ABSENT,
-                "eval/metrics.json:accuracy exists neither in the base nor in the head: "
-                "eval/metrics.json has no key accuracy.",
+                (
+                    "eval/metrics.json:accuracy exists neither in the base nor in the head: "
+                    "eval/metrics.json has no key accuracy."
+                ),
             ),
         ],
     )

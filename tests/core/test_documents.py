@@ -47,7 +47,7 @@ def refusal(data: bytes, path: str = "metrics.yaml") -> DocumentError:
 
 
 def readable(text: str) -> bool:
-    """Not one of two oddities: a plain `:x` or `?x` in a flow mapping is no YAML for libyaml, a quoted << is text for ruamel."""
+    """Not one of two oddities: `:x` and `?x` in a flow mapping are none for libyaml, a quoted << is text for ruamel."""
     return not text.startswith((":", "?")) and text != "<<"
 
 
@@ -156,7 +156,10 @@ class TestWhatIsRefused:
                 "a: !!python/object/apply:os.system [x]",
                 "line 1: the tag tag:yaml.org,2002:python/object/apply:os.system is not allowed here",
             ),
-            ("a: !!python/name:os.system x", "line 1: the tag tag:yaml.org,2002:python/name:os.system is not allowed here"),
+            (
+                "a: !!python/name:os.system x",
+                "line 1: the tag tag:yaml.org,2002:python/name:os.system is not allowed here",
+            ),
             ("a: !!map [1]", "line 1: the tag tag:yaml.org,2002:map is not allowed here"),
             ("a: !!str {b: 1}", "line 1: the tag tag:yaml.org,2002:str is not allowed here"),
             ("a: !!int many", "line 1: 'many' is not what its tag tag:yaml.org,2002:int says"),
@@ -220,7 +223,10 @@ class TestWhatIsRefused:
             ("m.json", lambda depth: "[" * depth + "]" * depth),
             ("m.yaml", lambda depth: "{a: " * depth + "1" + "}" * depth),
             ("m.yaml", lambda depth: "[" * depth + "]" * depth),
-            ("m.yaml", lambda depth: "".join(f"{' ' * level}a:\n" for level in range(depth - 1)) + " " * depth + "a: 1"),
+            (
+                "m.yaml",
+                lambda depth: "".join(f"{' ' * level}a:\n" for level in range(depth - 1)) + " " * depth + "a: 1",
+            ),
             ("m.toml", lambda depth: "a" + ".a" * (depth - 1) + " = 1"),
             ("m.toml", lambda depth: "a = " + "[" * (depth - 1) + "]" * (depth - 1)),
         ],
@@ -245,6 +251,12 @@ class TestWhatIsRefused:
         assert len(dict(scalars(parse(text.encode(), "params.yaml").value))) == 202
 
 
+PIECES = (
+    "a b 1 -1 1.5 . _ : ' \" { } [ ] , - ? & * ! !! | > # % @ ` \\ ~ < << = 0x 0b_ ._ e+ \n \t \r\n \x00 \x85  1: 0o .inf "
+    "nan 2024-02-30 &a *a !!int !!float !x --- ... \\ud800 \ufeff \u2028 a= [a] [[a]] ''' 1979-05-27"
+)
+
+
 class TestAnyBytes:
     """A stranger's file has one way to fail."""
 
@@ -254,12 +266,7 @@ class TestAnyBytes:
 
     @given(
         text=st.lists(
-            st.sampled_from(
-                "a b 1 -1 1.5 . _ : ' \" { } [ ] , - ? & * ! !! | > # % @ ` \\ ~ < << = 0x 0b_ ._ e+ \n \t \r\n \x00 \x85 "
-                " 1: 0o .inf nan 2024-02-30 &a *a !!int !!float !x --- ... \\ud800 \ufeff \u2028 a= = [a] [[a]] ''' 1979-05-27".split(
-                    " "
-                )
-            ),
+            st.sampled_from(PIECES.split(" ")),
             max_size=25,
         ).map("".join),
         path=st.sampled_from(["m.json", "m.yaml", "m.toml"]),
@@ -270,8 +277,7 @@ class TestAnyBytes:
     def _read(self, data: bytes, path: str) -> None:
         try:
             leaves = dict(scalars(parse(data, path).value))
-        except DocumentError as error:
-            assert str(error)
+        except DocumentError:
             return
         for value in leaves.values():
             documents.reading(value, "source")

@@ -13,9 +13,7 @@ def key(text: str) -> MetricKey:
 
 
 def side(*metrics: str, broken: dict[str, Gap] | None = None) -> Evidence:
-    readings: dict[MetricKey, Reading] = {
-        key(metric): Measurement(value=1.0, source=metric) for metric in metrics
-    }
+    readings: dict[MetricKey, Reading] = {key(metric): Measurement(value=1.0, source=metric) for metric in metrics}
     return Evidence(revision=Revision(sha="0" * 40), readings=readings, unreadable=broken or {})
 
 
@@ -31,7 +29,11 @@ class TestGlobs:
     @pytest.mark.parametrize(
         ("pattern", "matching", "others"),
         [
-            ("eval/*.json", ["eval/a.json", "eval/.json"], ["eval/a/b.json", "a.json", "eval/a.jsonl", "x/eval/a.json"]),
+            (
+                "eval/*.json",
+                ["eval/a.json", "eval/.json"],
+                ["eval/a/b.json", "a.json", "eval/a.jsonl", "x/eval/a.json"],
+            ),
             ("eval/**", ["eval/a.json", "eval/a/b.json"], ["evals/a.json", "eval"]),
             ("**/m.json", ["m.json", "a/m.json", "a/b/m.json"], ["am.json", "a/m.json/b"]),
             ("**.json", ["m.json", "a/b/m.json"], ["m.jsonl"]),
@@ -121,7 +123,9 @@ class TestExpansion:
         assert names([gate("eval/*.json:*")], absent, absent) == ["eval/a.json:acc"]
 
     @given(
-        metrics=st.sets(st.sampled_from(["a.json:x", "a.json:y", "b/c.json:x", "b/c.json:x.y", "b/d.json:"]), min_size=1)
+        metrics=st.sets(
+            st.sampled_from(["a.json:x", "a.json:y", "b/c.json:x", "b/c.json:x.y", "b/d.json:"]), min_size=1
+        )
     )
     def test_a_glob_over_everything_drops_nothing(self, metrics: set[str]) -> None:
         found = names([gate("**:**")], side(*metrics), side())

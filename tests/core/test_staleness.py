@@ -110,7 +110,9 @@ class TestReasons:
         assert (found.state, list(found.reasons)) == (State.STALE, reasons)
 
     def test_all_of_them_are_reported(self) -> None:
-        made = stage(deps=("a.py",), outs=(output("o", "1", cached=False),), locked=locked("x", deps={"a.py": md5("a")}))
+        made = stage(
+            deps=("a.py",), outs=(output("o", "1", cached=False),), locked=locked("x", deps={"a.py": md5("a")})
+        )
         (found,) = freshness(made, {"a.py": "b", "o": "2"})
         assert len(found.reasons) == 3
 
@@ -222,9 +224,7 @@ class TestAlongThePipeline:
         assert found.reasons == ("data: data.csv is newdige by its .dvc file, dvc.lock has olddige",)
 
     def test_digests_of_dvc_2_and_3_are_not_compared_when_the_file_can_be(self) -> None:
-        source = DataSource(
-            file="data.csv.dvc", outs=(Output(path="data.csv", recorded=md5("two", "md5-dos2unix")),)
-        )
+        source = DataSource(file="data.csv.dvc", outs=(Output(path="data.csv", recorded=md5("two", "md5-dos2unix")),))
         made = stage(deps=("data.csv",), locked=locked(deps={"data.csv": md5("three")}))
         pipeline = Pipeline(stages=(made,), sources=(source,))
         assert freshness(pipeline, {"data.csv": "three"})[0].state is State.CURRENT

@@ -38,9 +38,7 @@ def comparison(
     head: float = 0.8,
 ) -> Comparison:
     key = MetricKey(path="m.json", key=name)
-    gate = Gate(
-        metric=key, direction=Direction.HIGHER, margin=Margin(value=0.01), require=require, severity=severity
-    )
+    gate = Gate(metric=key, direction=Direction.HIGHER, margin=Margin(value=0.01), require=require, severity=severity)
     measured = Measurement(value=head, source="a test")
     return Comparison(
         gate=gate,
@@ -113,9 +111,7 @@ class TestTheWorstDecides:
         self, items: list[Comparison], warnings: list[str]
     ) -> None:
         worst = max((impact(item) for item in items), key=lambda outcome: outcome.rank)
-        if all(item.status is Status.NEW for item in items):
-            worst = W
-        elif warnings and worst is P:
+        if all(item.status is Status.NEW for item in items) or (warnings and worst is P):
             worst = W
         assert decide(items, warnings).outcome is worst
 
@@ -146,9 +142,7 @@ class TestSpecialCases:
         ],
     )
     @pytest.mark.parametrize("require", Require)
-    def test_everything_new_is_a_warning_that_says_so(
-        self, names: list[str], sentence: str, require: Require
-    ) -> None:
+    def test_everything_new_is_a_warning_that_says_so(self, names: list[str], sentence: str, require: Require) -> None:
         verdict = decide([comparison(Status.NEW, require, name=name) for name in names])
         assert verdict.outcome is W
         assert verdict.sentence == sentence

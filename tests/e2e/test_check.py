@@ -544,3 +544,10 @@ def test_the_command_line_wins_over_the_environment(plain: Project) -> None:
     accuracy(plain, 0.5)
     result = plain.ci_ml("check", "--format", "json", env={"CI_ML_CHECK_FORMAT": "terminal"})
     assert result.expect(10).json()["verdict"]["outcome"] == "fail"
+
+
+def test_flags_and_other_commands_read_the_environment_too(project: Project) -> None:
+    env = {"CI_ML_DIFF_ALL": "1", "CI_ML_DIFF_BASE": "HEAD", "CI_ML_DIFF_HEAD": "HEAD", "CI_ML_DIFF_FORMAT": "json"}
+    shown = project.ci_ml("diff", env=env).expect(0).json()
+    assert "metrics.json:accuracy" in {item["metric"] for item in shown["metrics"]}
+    assert project.ci_ml("verify", env={"CI_ML_VERIFY_FORMAT": "json"}).expect(0).json()["stale"] is False

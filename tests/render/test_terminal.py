@@ -23,7 +23,8 @@ def changes(count: int = 1) -> Changes:
         ),
         data=tuple(DataChange(path=f"data/{number}.csv", base="md5:0123456789", head=None) for number in range(count)),
         stages=tuple(
-            StageChange(name=f"train{number}", change="changed", what=("command", "param lr")) for number in range(count)
+            StageChange(name=f"train{number}", change="changed", what=("command", "param lr"))
+            for number in range(count)
         ),
     )
 

@@ -82,7 +82,7 @@ class TestTheNextStep:
 
 class TestProvenance:
     def test_says_which_commits_whose_gates_and_on_what_evidence(self) -> None:
-        stages = tuple(StageRunPart(name=name, state=state, seconds=1) for name, state in (("a", "ran"), ("b", "cached")))
+        stages = (StageRunPart(name="a", state="ran", seconds=1), StageRunPart(name="b", state="cached", seconds=1))
         content = report(comparison("a", 0.9, 0.9), training=TrainingPart(stages=stages, seconds=268.4))
         assert words.provenance(content) == [
             "base aaaaaaa (merge base of HEAD and origin/main)",

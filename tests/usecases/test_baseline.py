@@ -172,9 +172,7 @@ class TestANamedBase:
 
     def test_in_the_configuration(self, forked: Forked) -> None:
         forked.repository.git("tag", "-a", "v1", "-m", "x", "main")
-        assert base(forked.repository, "rev:v1") == Revision(
-            sha=forked.main, ref="v1", why="baseline in ci-ml.yaml"
-        )
+        assert base(forked.repository, "rev:v1") == Revision(sha=forked.main, ref="v1", why="baseline in ci-ml.yaml")
 
     @pytest.mark.parametrize(
         ("configured", "explicit", "why"),
@@ -293,7 +291,9 @@ class Checkout:
     def clone(self, root: Path, depth: int | None) -> Repository:
         made = Repository.init(root)
         made.git("remote", "add", "origin", f"file://{self.forked.repository.root}")
-        made.git("fetch", "--quiet", "--no-tags", *([f"--depth={depth}"] if depth else []), "origin", "refs/pull/7/merge")
+        made.git(
+            "fetch", "--quiet", "--no-tags", *([f"--depth={depth}"] if depth else []), "origin", "refs/pull/7/merge"
+        )
         made.checkout("FETCH_HEAD")
         return made
 

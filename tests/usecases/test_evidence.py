@@ -1,7 +1,7 @@
 """Numbers out of files, at a commit and in the work tree, from git and from DVC's cache."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -72,7 +72,10 @@ class TestOneMetric:
             (None, Gap(reason="no file m.json", absent=True)),
             ("{}", Gap(reason="m.json has no key test.acc", absent=True)),
             ('{"test": {"f1": 1}}', Gap(reason="m.json has no key test.acc", absent=True)),
-            ('{"test": {"acc": {"mean": 1}}}', Gap(reason="test.acc in m.json is a mapping of further keys, not a number")),
+            (
+                '{"test": {"acc": {"mean": 1}}}',
+                Gap(reason="test.acc in m.json is a mapping of further keys, not a number"),
+            ),
             ('{"test": {"acc": "0.9"}}', Gap(reason="m.json:test.acc is text, not a number")),
             ('{"test": {"acc": true}}', Gap(reason="m.json:test.acc is a boolean (true), not a number")),
             ('{"test": {"acc": null}}', Gap(reason="m.json:test.acc is null, not a number")),
@@ -81,7 +84,10 @@ class TestOneMetric:
             ('{"test": {"acc": 1e999}}', Gap(reason="m.json:test.acc is infinite")),
             ("", Gap(reason="m.json is empty")),
             (" \n\t\n", Gap(reason="m.json is empty")),
-            ('{"test":\n{"acc": 0.9', Gap(reason="m.json, line 2: not valid JSON: Expecting ',' delimiter (column 12)")),
+            (
+                '{"test":\n{"acc": 0.9',
+                Gap(reason="m.json, line 2: not valid JSON: Expecting ',' delimiter (column 12)"),
+            ),
             ('{"a":' * 70 + "1" + "}" * 70, Gap(reason="m.json: nested deeper than 64 levels")),
             ("x" * 20_000_000, Gap(reason="m.json is 20 MB large; files of up to 16 MiB are read")),
         ],
@@ -201,7 +207,7 @@ stages:
 
 
 @pytest.fixture
-def tracked(repository: Repository) -> Repository:
+def tracked(repository: Repository) -> Iterator[Repository]:
     """A pipeline that ran: m.json and the folder eval are in DVC's cache, and at 0.9 in the last commit."""
     from dvc.repo import Repo
 

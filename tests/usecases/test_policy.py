@@ -74,8 +74,10 @@ class TestTheGatesOfTheHeadJudge:
         found = choose(repository, BROKEN, LAX)
         assert (found.source, found.changed_in_head, margin(found)) == ("head", True, 1.0)
         assert found.warnings == (
-            f"ci-ml.yaml at {short(repository)} has 1 problem (first: ci-ml.yaml at {short(repository)}:2: gates: "
-            "must be a list), so the gates are those of the change itself.",
+            (
+                f"ci-ml.yaml at {short(repository)} has 1 problem (first: ci-ml.yaml at {short(repository)}:2: gates: "
+                "must be a list), so the gates are those of the change itself."
+            ),
         )
 
     def test_when_asked_to(self, repository: Repository) -> None:

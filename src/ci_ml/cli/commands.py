@@ -16,15 +16,23 @@ Command = Callable[..., Any]
 
 
 def _common(command: Command) -> Command:
-    command = click.option("--config", metavar="FILE", help="The configuration.  [default: the nearest ci-ml.yaml]")(
-        command
-    )
-    return click.option("--output", metavar="DIR", help="Where results are written.  [default: .ci-ml]")(command)
+    command = click.option(
+        "--config", envvar="CI_ML_CONFIG", metavar="FILE", help="The configuration.  [default: the nearest ci-ml.yaml]"
+    )(command)
+    return click.option(
+        "--output", envvar="CI_ML_OUTPUT", metavar="DIR", help="Where results are written.  [default: .ci-ml]"
+    )(command)
 
 
-_base = click.option("--base", metavar="REV", help="The commit to compare with.  [default: `baseline` in ci-ml.yaml]")
+_base = click.option(
+    "--base",
+    envvar="CI_ML_BASE",
+    metavar="REV",
+    help="The commit to compare with.  [default: `baseline` in ci-ml.yaml]",
+)
 _policy = click.option(
     "--policy",
+    envvar="CI_ML_POLICY",
     type=click.Choice(["base", "head"]),
     default="base",
     show_default=True,
@@ -33,7 +41,8 @@ _policy = click.option(
 
 
 def _format(*names: str) -> Callable[[Command], Command]:
-    return click.option("--format", "style", type=click.Choice(names), default=names[0], show_default=True)
+    kinds = click.Choice(names)
+    return click.option("--format", envvar="CI_ML_FORMAT", type=kinds, default=names[0], show_default=True)
 
 
 @click.group(context_settings=CONTEXT)
@@ -51,13 +60,13 @@ def cli() -> None:
 @_base
 @_policy
 @_format("terminal", "markdown", "json")
-def check(config: str | None, output: str | None, base: str | None, policy: Any, style: str) -> None:
+def check(config: str | None, output: str | None, base: str | None, policy: Any, format: str) -> None:
     """Judge the work tree against its base, offline: the verdict that CI will give."""
     with boundary.errors():
         from ci_ml import wiring
 
         report = wiring.run_check(wiring.workspace(config, output), base, policy)
-        _show(report, style)
+        _show(report, format)
     sys.exit(wiring.exit_code(report))
 
 
@@ -66,13 +75,13 @@ def check(config: str | None, output: str | None, base: str | None, policy: Any,
 @_base
 @_policy
 @_format("terminal", "markdown", "json")
-def ci(config: str | None, output: str | None, base: str | None, policy: Any, style: str) -> None:
+def ci(config: str | None, output: str | None, base: str | None, policy: Any, format: str) -> None:
     """Train what is stale, then check: what a CI job runs."""
     with boundary.errors():
         from ci_ml import wiring
 
         report = wiring.run_ci(wiring.workspace(config, output), base, policy, sys.stderr)
-        _show(report, style)
+        _show(report, format)
     sys.exit(wiring.exit_code(report))
 
 
@@ -90,14 +99,14 @@ def train(config: str | None, output: str | None, targets: tuple[str, ...]) -> N
 @cli.command()
 @_common
 @_format("terminal", "json")
-def verify(config: str | None, output: str | None, style: str) -> None:
+def verify(config: str | None, output: str | None, format: str) -> None:
     """Is dvc.lock true for this commit? Needs no data. Exit 12 when a stage is stale."""
     with boundary.errors():
         from ci_ml import wiring
         from ci_ml.core.staleness import State
 
         items = wiring.run_verify(wiring.workspace(config, output))
-        if style == "json":
+        if format == "json":
             from ci_ml.render import data
 
             click.echo(data.freshness(items), nl=False)
@@ -110,19 +119,24 @@ def verify(config: str | None, output: str | None, style: str) -> None:
 
 @cli.command()
 @_common
-@click.option("--base", metavar="REV", help="The first revision.  [default: as in check; with --head, its parent]")
+@click.option(
+    "--base",
+    envvar="CI_ML_BASE",
+    metavar="REV",
+    help="The first revision.  [default: as in check; with --head, its parent]",
+)
 @click.option("--head", metavar="REV", help="The second revision.  [default: the work tree]")
 @click.option("--all", "unchanged", is_flag=True, help="Show metrics and params that are the same, too.")
 @_format("terminal", "json")
 def diff(
-    config: str | None, output: str | None, base: str | None, head: str | None, unchanged: bool, style: str
+    config: str | None, output: str | None, base: str | None, head: str | None, unchanged: bool, format: str
 ) -> None:
     """Metrics, params, data and stages that differ between two revisions. Never blocks."""
     with boundary.errors():
         from ci_ml import wiring
 
         one, other, found = wiring.run_diff(wiring.workspace(config, output), base, head, unchanged=unchanged)
-        if style == "json":
+        if format == "json":
             from ci_ml.render import data
 
             click.echo(data.diff(one, other, found.changes, found.notices), nl=False)
@@ -138,12 +152,12 @@ def diff(
 @cli.command()
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path), default=Path(".ci-ml/report.json"))
 @_format("terminal", "markdown", "json")
-def report(file: Path, style: str) -> None:
+def report(file: Path, format: str) -> None:
     """Render a report.json again (FILE, by default the last one here). Exits 0 whatever its verdict."""
     with boundary.errors():
         from ci_ml import wiring
 
-        _show(wiring.read_report(file), style)
+        _show(wiring.read_report(file), format)
 
 
 @cli.command()
@@ -168,10 +182,10 @@ def schema() -> None:
     click.echo(json.dumps(configuration.json_schema(), indent=2))
 
 
-def _show(report: Any, style: str) -> None:
-    if style == "json":
+def _show(report: Any, format: str) -> None:
+    if format == "json":
         click.echo(report.to_json(), nl=False)
-    elif style == "markdown":
+    elif format == "markdown":
         from ci_ml.render import markdown
 
         click.echo(markdown.report(report), nl=False)

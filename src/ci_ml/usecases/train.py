@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from ci_ml.core import changes
 from ci_ml.core.pipeline import Pipeline
 from ci_ml.core.training import (
+    CommandStarted,
     Environment,
     Event,
     Failure,
@@ -96,9 +97,11 @@ class _Watch:
 
     def _without_secrets(self, event: Event) -> Event:
         """What a stage prints may hold secrets: MLflow itself prints its address with the password in it."""
-        if not isinstance(event, OutputLine):
-            return event
-        return replace(event, text=redact(event.text, self._job.hidden))
+        if isinstance(event, OutputLine):
+            return replace(event, text=redact(event.text, self._job.hidden))
+        if isinstance(event, CommandStarted):
+            return replace(event, commands=tuple(redact(command, self._job.hidden) for command in event.commands))
+        return event
 
     def _take(self, event: Event) -> None:
         if isinstance(event, OutputLine) and not event.transient:
@@ -120,7 +123,9 @@ class _Watch:
             return StageFailed(failure.stage, redact(failure.command, self._job.hidden), failure.code, lines)
         where = f" at stage '{failure.stage}'" if failure.stage else ""
         # DVC logs why a transfer failed, and raises no more than that it did.
-        cause = next((line[len(_LOGGED) :] for line in reversed(lines) if line.startswith(f"{_LOGGED}failed to ")), None)
+        cause = next(
+            (line[len(_LOGGED) :] for line in reversed(lines) if line.startswith(f"{_LOGGED}failed to ")), None
+        )
         message = f"{message}: {cause}" if cause else message
         return DependencyError(f"DVC failed{where}: {message}", _hint(message))
 

@@ -1,5 +1,6 @@
 """Files that DVC keeps in its cache or on a remote, at any revision. Layer: adapters."""
 
+import contextlib
 import logging
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ci_ml.core.documents import MAX_BYTES, too_large
+from ci_ml.core.training import redact
 from ci_ml.core.types import Gap
 
 
@@ -17,49 +19,59 @@ class Cache:
 
     root: Path
     dvc_root: str
-    _open: dict[str | None, Any] = field(default_factory=dict, repr=False)
+    hidden: tuple[str, ...] = field(default=(), repr=False)
 
     def read(self, sha: str | None, paths: Iterable[str]) -> Mapping[str, bytes | Gap]:
         """The content of tracked files, from the cache or streamed from the remote, or why there is none."""
-        with _quiet():
-            return {path: self._read(sha, path) for path in paths}
+        wanted = list(paths)
+        try:
+            with self._files(sha) as files:
+                return {path: self._read(files, path) for path in wanted}
+        except Exception as error:  # noqa: BLE001  DVC cannot open this revision at all
+            return {path: self._gap(path, error) for path in wanted}
 
     def find(self, sha: str | None, folder: str) -> frozenset[str]:
         """Every file in a tracked folder; empty when its listing is neither in the cache nor on a remote."""
-        with _quiet():
-            try:
-                files = self._files(sha).find(self._inside(folder))
-            except Exception:  # noqa: BLE001  any backend's error means the same: no listing
-                return frozenset()
-            prefix = f"{self.dvc_root}/" if self.dvc_root else ""
-            return frozenset(f"{prefix}{name.lstrip('/')}" for name in files)
-
-    def _read(self, sha: str | None, path: str) -> bytes | Gap:
+        prefix = f"{self.dvc_root}/" if self.dvc_root else ""
         try:
-            files, name = self._files(sha), self._inside(path)
+            with self._files(sha) as files:
+                return frozenset(f"{prefix}{name.lstrip('/')}" for name in files.find(self._inside(folder)))
+        except Exception:  # noqa: BLE001  any backend's error means the same: no listing
+            return frozenset()
+
+    def _read(self, files: Any, path: str) -> bytes | Gap:
+        try:
+            name = self._inside(path)
             size = files.info(name).get("size") or 0
             if size > MAX_BYTES:
                 return Gap(reason=too_large(path, size))
             data: bytes = files.read_bytes(name)
             return data
         except Exception as error:  # noqa: BLE001  each storage backend raises its own kinds
-            where = "neither in its cache nor to be had from a remote"
-            return Gap(reason=f"{path} is tracked by DVC, and {where} ({_words(error)})")
+            return self._gap(path, error)
 
-    def _files(self, sha: str | None) -> Any:
-        if sha not in self._open:
-            from dvc.api import DVCFileSystem
+    def _gap(self, path: str, error: Exception) -> Gap:
+        words = redact(" ".join(str(error).split()) or type(error).__name__, self.hidden)
+        where = "neither in its cache nor to be had from a remote"
+        return Gap(reason=f"{path} is tracked by DVC, and {where} ({words[:200]})")
 
-            self._open[sha] = DVCFileSystem(str(self.root / self.dvc_root), rev=sha, subrepos=False)
-        return self._open[sha]
+    @contextmanager
+    def _files(self, sha: str | None) -> Iterator[Any]:
+        """DVC's view of a commit, or of the work tree.
+
+        A `DVCFileSystem(rev=…)` would read a clone of the repository in a temporary folder, where remotes with a
+        relative path and the credentials of .dvc/config.local are lost; DVC's own commands switch the repository.
+        """
+        from dvc.repo import Repo
+        from dvc.repo.brancher import switch
+
+        with _quiet():
+            repo = Repo(str(self.root / self.dvc_root))
+            with switch(repo, sha) if sha else contextlib.nullcontext(), contextlib.closing(repo):
+                yield repo.dvcfs
 
     def _inside(self, path: str) -> str:
         return path[len(self.dvc_root) + 1 :] if self.dvc_root else path
-
-
-def _words(error: Exception) -> str:
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text if len(text) <= 200 else f"{text[:197]}..."
 
 
 @contextmanager

@@ -1,0 +1,77 @@
+import re
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ci_ml.render import safe
+
+# Whatever a stranger may call a metric: any text, and pieces that mean something to Markdown, GitHub or GitLab.
+hostile = st.lists(
+    st.text(max_size=4)
+    | st.sampled_from(
+        "@team #123 !7 $5 %3 &9 ~bug GH-12 www.x.org https://x.org <img> </details> <!-- | ` `` ``` ** __ [a](b) "
+        "![a](b) \\ \\| \n \r \t - + * > 1. # = --- &amp; &#64; \u202e \x1b[2J {{ {% :: :smile: ~~".split(" ")
+    ),
+    max_size=8,
+).map("".join)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("plain é 日本 😀", "plain é 日本 😀"),
+        ("two\nlines\r", r"two\nlines\r"),
+        ("\x1b[31m\x07\x00", r"\x1b[31m\x07\x00"),
+        ("\u202eabc\u200b", r"\u202eabc\u200b"),
+        ("+44\N{NO-BREAK SPACE}%", "+44\N{NO-BREAK SPACE}%"),
+        ("−0.5 → ≥", "−0.5 → ≥"),
+    ],
+)
+def test_what_can_be_seen_is_shown_and_the_rest_is_escaped(text: str, expected: str) -> None:
+    assert safe.printable(text) == expected
+
+
+@given(text=hostile)
+def test_printable_text_is_one_line_without_anything_hidden(text: str) -> None:
+    shown = safe.printable(text)
+    assert shown.splitlines() in ([shown], [])
+    assert not {unicodedata.category(char) for char in shown} & {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+    assert safe.printable(shown) == shown
+
+
+@given(text=hostile)
+def test_a_name_is_one_code_span_that_no_table_takes_apart(text: str) -> None:
+    shown = safe.code(text)
+    fence = re.match("`+", shown)
+    assert fence
+    assert shown.endswith(fence[0])
+    inner = shown[len(fence[0]) : -len(fence[0])]
+    assert len(fence[0]) not in {len(run) for run in re.findall("`+", inner)}
+    assert not re.search(r"(?<!\\)\|", shown)
+    assert "\n" not in shown
+
+
+@given(text=hostile)
+def test_prose_has_no_html_no_mention_and_no_reference(text: str) -> None:
+    shown = safe.prose(text)
+    assert not re.search("[<>]", shown)
+    assert not re.search(r"[@#!&%~^](?=\w)", re.sub("&(amp|lt|gt);", " ", shown))
+    assert "://" not in shown
+    assert "\n" not in shown
+    assert not re.search(r"(?<!\\)[`*_|\[\]]", shown.replace("\\\\", ""))
+
+
+@given(text=hostile, longest=st.integers(3, 40))
+def test_a_shortened_text_keeps_its_ends(text: str, longest: int) -> None:
+    shown = safe.shortened(text, longest)
+    assert len(shown) <= longest
+    if len(text) > longest:
+        assert (text[0], "…", text[-1]) == (shown[0], shown[(longest - 1) // 2], shown[-1])
+
+
+def test_the_name_in_a_sentence_is_a_code_span_and_the_rest_is_prose() -> None:
+    names = ["m.json:a_b"]
+    assert safe.sentence("m.json:a_b fell by 2 * 3.", names) == r"`m.json:a_b` fell by 2 \* 3."
+    assert safe.sentence("nothing of a_b", names) == r"nothing of a\_b"
