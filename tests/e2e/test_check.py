@@ -540,6 +540,19 @@ def test_every_option_has_an_environment_variable(plain: Project) -> None:
     assert (plain.root / "elsewhere/report.json").is_file()
 
 
+def test_common_options_have_one_variable_for_all_commands(plain: Project) -> None:
+    first = plain.git("rev-parse", "HEAD")
+    accuracy(plain, 0.95)
+    plain.commit()
+    plain.write("notes.txt", "a change")
+    plain.commit()
+    env = {"CI_ML_BASE": first, "CI_ML_FORMAT": "json", "CI_ML_OUTPUT": "elsewhere", "CI_ML_CONFIG": "ci-ml.yaml"}
+    assert plain.ci_ml("check", env=env).expect(0).json()["base"]["sha"] == first
+    assert plain.ci_ml("diff", env=env).expect(0).json()["base"]["sha"] == first
+    assert (plain.root / "elsewhere/report.json").is_file()
+    assert not (plain.root / ".ci-ml").exists()
+
+
 def test_the_command_line_wins_over_the_environment(plain: Project) -> None:
     accuracy(plain, 0.5)
     result = plain.ci_ml("check", "--format", "json", env={"CI_ML_CHECK_FORMAT": "terminal"})

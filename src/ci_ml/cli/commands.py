@@ -126,7 +126,13 @@ def verify(config: str | None, output: str | None, format: str) -> None:
     help="The first revision.  [default: as in check; with --head, its parent]",
 )
 @click.option("--head", metavar="REV", help="The second revision.  [default: the work tree]")
-@click.option("--all", "unchanged", is_flag=True, help="Show metrics and params that are the same, too.")
+@click.option(
+    "--all",
+    "unchanged",
+    envvar="CI_ML_DIFF_ALL",
+    is_flag=True,
+    help="Show metrics and params that are the same, too.",
+)
 @_format("terminal", "json")
 def diff(
     config: str | None, output: str | None, base: str | None, head: str | None, unchanged: bool, format: str

@@ -16,7 +16,7 @@ _BLOCK = 1024 * 1024
 
 
 def content_digest(stream: BinaryIO, algorithm: str) -> str:
-    """The digest of what a stream holds, as DVC computes it. Raises ValueError for an algorithm Python does not have."""
+    """The digest of a stream as DVC computes it. Raises ValueError for an algorithm that Python does not have."""
     hasher = hashlib.new("md5" if algorithm == DVC_2 else algorithm, usedforsecurity=False)
     while block := stream.read(_BLOCK):  # DVC 2 asked of each block anew whether it is text
         fold = algorithm == DVC_2 and _is_text(block[:512])

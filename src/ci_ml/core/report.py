@@ -169,7 +169,6 @@ def build(
     notices: Sequence[str],
 ) -> Report:
     """Put a report together; comparisons come out with the most harmful first."""
-    ordered = sorted(comparisons, key=lambda item: (-verdict.impact(item).rank, verdict.HARM.index(item.status)))
     return Report(
         name=name,
         verdict=VerdictPart(
@@ -178,7 +177,7 @@ def build(
         base=RevisionPart(sha=base.sha, ref=base.ref, why=base.why, dirty=base.dirty),
         head=RevisionPart(sha=head.sha, ref=head.ref, why=head.why, dirty=head.dirty),
         policy=policy,
-        comparisons=tuple(_comparison(item) for item in ordered),
+        comparisons=tuple(_comparison(item) for item in verdict.by_harm(comparisons)),
         params=tuple(
             ParamPart(
                 path=item.metric.path,

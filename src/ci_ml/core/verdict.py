@@ -62,6 +62,11 @@ def impact(comparison: Comparison) -> Outcome:
     return outcome
 
 
+def by_harm(comparisons: Sequence[Comparison]) -> list[Comparison]:
+    """The order of every table: what decides first, then by status, then by how much of the base was lost."""
+    return sorted(comparisons, key=lambda item: (-impact(item).rank, HARM.index(item.status), -_loss(item)))
+
+
 def decide(comparisons: Sequence[Comparison], warnings: Sequence[str] = ()) -> Verdict:
     """The verdict on a change.
 
@@ -78,7 +83,7 @@ def decide(comparisons: Sequence[Comparison], warnings: Sequence[str] = ()) -> V
         first = f"{count}: there is nothing to compare with yet."
         reasons = (*(comparison.reason for comparison in comparisons), *warnings)
         return Verdict(outcome=Outcome.WARN, sentence=first, reasons=reasons)
-    judged = sorted(comparisons, key=lambda item: (-impact(item).rank, HARM.index(item.status), -_loss(item)))
+    judged = by_harm(comparisons)
     noticed = [item for item in judged if impact(item) is not Outcome.PASS]
     outcome = impact(judged[0])
     if warnings and outcome is Outcome.PASS:

@@ -84,7 +84,7 @@ class _Watch:
         self._job = job
         self._begun = time.monotonic()
         self._started = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
-        self._stages: list[StageRun] = []
+        self._stages: dict[str, StageRun] = {}
         self._tail: deque[str] = deque(maxlen=_LAST_LINES)
         self._tail_of: str | None = None
         self.failure: Failure | None = None
@@ -110,7 +110,7 @@ class _Watch:
                 self._tail_of = event.name
             self._tail.append(event.text)
         elif isinstance(event, StageRun):
-            self._stages.append(event)
+            self._stages[event.name] = event  # a skipped stage runs after all when its outputs turn out to be needed
         elif isinstance(event, Failure):
             self.failure = event
 
@@ -137,7 +137,7 @@ class _Watch:
             dirty=job.head.dirty,
             started=self._started,
             seconds=round(time.monotonic() - self._begun, 3),
-            stages=tuple(self._stages),
+            stages=tuple(self._stages.values()),
             environment=job.environment() if outcome is not TrainingOutcome.INTERRUPTED else None,
             run_url=job.run_url,
             failure=redact(self.failure.message, job.hidden) if self.failure else None,

@@ -135,14 +135,21 @@ class Run:
         from dvc.repo.reproduce import _reproduce_stage
 
         self._stop.check()
-        if not stage.cmd:
+        if not stage.cmd:  # data, which is not made by anything
             return _reproduce_stage(stage, pull=self._pull, **keywords)
+        self._current = stage.addressing
+        if not stage.frozen:
+            self._prepare(stage, keywords)
+        return self._reproduce(stage, keywords, pull=self._pull)
+
+    def _reproduce(self, stage: Any, keywords: dict[str, Any], *, pull: bool) -> Any:
+        from dvc.repo.reproduce import _reproduce_stage
+
         self._ran, self._current, begun = False, stage.addressing, time.monotonic()
         self.emit(event="start", stage=stage.addressing)
-        self._complete(stage, keywords)
         with kept_outputs(stage, lambda: self._ran):
             try:
-                result = _reproduce_stage(stage, pull=self._pull, **keywords)
+                result = _reproduce_stage(stage, pull=pull, **keywords)
             except BaseException:
                 self.emit(event="end", stage=stage.addressing, state="failed", seconds=time.monotonic() - begun)
                 raise
@@ -150,15 +157,22 @@ class Run:
         self.emit(event="end", stage=stage.addressing, state=state, seconds=time.monotonic() - begun)
         return result
 
-    def _complete(self, stage: Any, keywords: dict[str, Any]) -> None:
-        """Mend two ways in which `--allow-missing` would keep DVC from the truth.
+    def _prepare(self, stage: Any, keywords: dict[str, Any]) -> None:
+        """Mend three ways in which `--allow-missing` would keep DVC from the truth.
 
         A folder that a stage depends on and that lacks some of its DVC-tracked files would be hashed as it is, and the
         stage run on part of the data: they are pulled first. An output that dvc.lock does not know, because it was
-        never made, would count as merely missing: the stage is run.
+        never made, would count as merely missing: the stage is run. An input that a skipped stage makes and that is
+        nowhere to be had would be an error: that stage is reproduced after all.
         """
-        if stage.frozen:
-            return
+        self._fill_folders(stage)
+        runs = bool(keywords.get("force")) or stage.changed(True, keywords.get("upstream"))
+        if not runs and any(not out.hash_info for out in stage.outs):
+            keywords["force"] = runs = True
+        if runs:
+            self._provide(stage, keywords)
+
+    def _fill_folders(self, stage: Any) -> None:
         folders = [dep.fs_path for dep in stage.deps if dep.protocol == "local" and Path(dep.fs_path).is_dir()]
         absent = [
             out
@@ -168,18 +182,24 @@ class Run:
             and not Path(out.fs_path).exists()
             and any(Path(folder) in Path(out.fs_path).parents for folder in folders)
         ]
+        if absent and not self._pull:
+            names = ", ".join(sorted(str(out) for out in absent)[:5])
+            raise FileNotFoundError(f"missing data: {names} belong to a dependency, and there is no remote")
         if absent:
-            if not self._pull:
-                names = ", ".join(sorted(str(out) for out in absent)[:5])
-                raise FileNotFoundError(f"missing data: {names} belong to a dependency, and there is no remote")
             stage.repo.pull([out.stage.addressing for out in absent])
-        never = any(not out.hash_info for out in stage.outs)
-        if never and not keywords.get("force") and not stage.changed(True, keywords.get("upstream")):
-            if self._pull:
-                from dvc.stage.run import _pull_missing_deps
 
-                _pull_missing_deps(stage)
-            keywords["force"] = True
+    def _provide(self, stage: Any, keywords: dict[str, Any]) -> None:
+        """Get a stage's inputs that are not here: from the remote, else by reproducing the stages that make them."""
+        for dep in stage.deps:
+            if dep.protocol != "local" or dep.exists:
+                continue
+            if self._pull:
+                with contextlib.suppress(Exception):  # what cannot be pulled may still be made
+                    stage.repo.pull(os.path.relpath(dep.fs_path))
+            if not dep.exists and (maker := _maker(stage.repo, dep.fs_path)):
+                self._provide(maker, keywords)
+                own = {**keywords, "upstream": None, "force": False, "allow_missing": False}
+                self._reproduce(maker, own, pull=False)
 
     def failure(self, error: Exception) -> None:
         """Tell the parent why it failed: the deepest cause is the one that helps."""
@@ -201,6 +221,13 @@ class Run:
         sys.stdout.flush()
         sys.stdout.write(f"\n{self._nonce}{json.dumps(event)}\n")
         sys.stdout.flush()
+
+
+def _maker(repo: Any, path: str) -> Any:
+    """The stage with a command that makes `path` or a folder around it; None when there is none."""
+    places = {path, *map(str, Path(path).parents)}
+    stages = (stage for stage in repo.index.stages if stage.cmd and not stage.frozen)
+    return next((stage for stage in stages if any(out.fs_path in places for out in stage.outs)), None)
 
 
 def _check_outputs(stage: Any) -> None:
