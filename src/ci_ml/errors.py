@@ -54,9 +54,7 @@ class StageFailed(DependencyError):
 
     def __init__(self, stage: str, command: str, code: int | None, last_lines: Sequence[str]) -> None:
         ending = "failed" if code is None else f"failed with exit code {code}"
-        super().__init__(
-            f"stage '{stage}' {ending}: {command}", "its last lines are above; `ci-ml train` runs it again"
-        )
+        super().__init__(f"stage '{stage}' {ending}: {command}", "mend the stage, then run `ci-ml train` again")
         self.stage = stage
         self.command = command
         self.code = code

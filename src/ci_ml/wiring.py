@@ -20,7 +20,7 @@ from typing import Literal, TextIO
 from ci_ml.adapters import console, context, environment, examples, files, git, mlflow, proc
 from ci_ml.adapters.dvc import cache, commands, definitions, digests, repro
 from ci_ml.core import config
-from ci_ml.core.pipeline import Pipeline, conflicts
+from ci_ml.core.pipeline import Pipeline, conflicts, part
 from ci_ml.core.report import Report
 from ci_ml.core.report import load as load_report
 from ci_ml.core.staleness import Freshness
@@ -46,6 +46,8 @@ class Workspace:
     history: git.Git
     change: Change
     env: Mapping[str, str] = field(repr=False)
+    here: Path
+    named: bool
     output: Path
 
     @cached_property
@@ -60,7 +62,9 @@ class Workspace:
 
     def pipeline(self, tree: Tree) -> Pipeline:
         """What DVC's files in a tree define; empty without DVC."""
-        return definitions.read(tree, self.project.dvc) if self.project.dvc is not None else Pipeline()
+        if self.project.dvc is None:
+            return Pipeline()
+        return part(definitions.read(tree, self.project.dvc), self.project.folder)
 
     @cached_property
     def head_pipeline(self) -> Pipeline:
@@ -157,20 +161,26 @@ def workspace(
         raise UsageError(f"there is no folder {named.parent}", "check --config")
     repository = git.find(named.parent if named else here, env)
     root = repository.root.resolve()
-    place = named.resolve() if named else _nearest(here, root)
-    folder = place.parent.relative_to(root).as_posix()
-    project = Project(
-        root=root,
-        folder="" if folder == "." else folder,
-        dvc=_dvc_root(place.parent, root),
-        config=place.relative_to(root).as_posix(),
-    )
+    # The file itself is not followed if it is a link, or a change could lead elsewhere by replacing it with one.
+    place = named.parent.resolve() / named.name if named else _nearest(here, root)
     return Workspace(
-        project=project,
+        project=_project(place, root),
+        here=here,
+        named=named is not None,
         history=git.Git(root=root, env=repository.env),
         change=context.read(env),
         env=env,
         output=(here / output) if output else place.parent / OUTPUT,
+    )
+
+
+def _project(place: Path, root: Path) -> Project:
+    folder = place.parent.relative_to(root).as_posix()
+    return Project(
+        root=root,
+        folder="" if folder == "." else folder,
+        dvc=_dvc_root(place.parent, root),
+        config=place.relative_to(root).as_posix(),
     )
 
 
@@ -193,19 +203,54 @@ def _dvc_root(folder: Path, root: Path) -> str | None:
     return None
 
 
+def settled(space: Workspace, explicit: str | None) -> tuple[Workspace, Revision]:
+    """The base, and the project that the base has here.
+
+    Which ci-ml.yaml counts is up to the base, like what is in it: a change that adds a nearer one, or deletes it, is
+    still judged by the one that was there.
+    """
+    if not space.named:
+        with contextlib.suppress(UsageError):  # space.base says it, below
+            anchor = baseline.resolve(space.history, "auto", explicit, space.head, space.change)
+            assert anchor.sha is not None
+            known = space.history.tree(anchor.sha).files()
+            place = next((path for path in _upwards(space.here, space.project.root) if path in known), None)
+            if place is not None and place != space.project.config:
+                space = _located(space, space.project.root / place)
+    return space, space.base(explicit)
+
+
+def _upwards(here: Path, root: Path) -> Iterator[str]:
+    """Where a ci-ml.yaml may be: in this folder and in every one around it, relative to the repository's root."""
+    for folder in (here, *here.parents):
+        yield (folder / config.FILE_NAME).relative_to(root).as_posix()
+        if folder == root:
+            return
+
+
+def _located(space: Workspace, place: Path) -> Workspace:
+    project = _project(place, space.project.root)
+    output = (
+        place.parent / OUTPUT if space.output == space.project.root / space.project.folder / OUTPUT else space.output
+    )
+    return dataclasses.replace(space, project=project, output=output)
+
+
 def run_ci(space: Workspace, base: str | None, prefer: Literal["base", "head"], stream: TextIO) -> Report:
     """Train, then judge. What would make the judgement impossible is found out before anything is trained."""
-    against = space.base(base)
+    space, against = settled(space, base)
     assert against.sha is not None
-    policy.choose(space.history.tree(against.sha), space.head_tree, space.project.config, against, prefer)
-    run_training(space, stream)
+    chosen = policy.choose(space.history.tree(against.sha), space.head_tree, space.project.config, against, prefer)
+    if space.project.dvc is not None:  # what is trained is part of the policy: a change cannot leave stages out
+        run_training(space, stream, chosen.config.train)
     trained = dataclasses.replace(space)  # the files have changed: forget what was read of them
     return judge(trained, against, prefer)
 
 
 def run_check(space: Workspace, base: str | None, prefer: Literal["base", "head"]) -> Report:
     """Judge the work tree, and write report.json."""
-    return judge(space, space.base(base), prefer)
+    space, against = settled(space, base)
+    return judge(space, against, prefer)
 
 
 def judge(space: Workspace, against: Revision, prefer: Literal["base", "head"]) -> Report:
@@ -238,7 +283,11 @@ def run_diff(
             raise UsageError(f"{head} is not a commit of this clone", "check --head")
         other = space.side(Revision(sha=sha, ref=head, why="named with --head"))
         at = Revision(sha=sha, dirty=True)  # diff never blocks: the same commit on both sides is an empty diff
-        against = baseline.resolve(space.history, "auto", base or f"{head}^", at, space.change)
+        if base is None and not space.history.parents(sha):
+            raise UsageError(
+                f"{head} is the first commit: there is nothing before it", "name the other side: --base REV"
+            )
+        against = baseline.resolve(space.history, "auto", base or f"{sha}^", at, space.change)
     found = difference.difference(space.side(against), other, unchanged=unchanged)
     return against, other.revision, found
 
@@ -250,15 +299,18 @@ def _diff_base(space: Workspace, base: str | None) -> Revision:
     return baseline.resolve(space.history, "auto", base, anywhere, space.change)
 
 
-def run_training(space: Workspace, stream: TextIO, targets: Sequence[str] = ()) -> Training:
-    """Reproduce what is stale, as the work tree's ci-ml.yaml says, and write training.json.
+def run_training(
+    space: Workspace, stream: TextIO, chosen: config.TrainConfig | None = None, targets: Sequence[str] = ()
+) -> Training:
+    """Reproduce what is stale, as `chosen` or else the work tree's ci-ml.yaml says, and write training.json.
 
     Raises StageFailed or DependencyError when it fails, OutOfDate when `train.when` is never and dvc.lock is stale.
     """
     require_dvc(space)
     files.make_output(space.output)
-    loaded = policy.load(space.head_tree, space.project.config, space.project.config)
-    chosen = loaded.config.train if loaded else config.TrainConfig()
+    if chosen is None:
+        loaded = policy.load(space.head_tree, space.project.config, space.project.config)
+        chosen = loaded.config.train if loaded else config.TrainConfig()
     stages = space.head_pipeline.stages
     if chosen.when == "never":
         check.refuse_stale(verify.stale(space.freshness()))

@@ -16,6 +16,7 @@ GITHUB = {
     "GITHUB_SHA": "c" * 40,
 }
 RUN = "https://github.com/ada/churn/actions/runs/42"
+ON_MAIN = {"CI_COMMIT_BRANCH": "main", "CI_COMMIT_REF_NAME": "main", "CI_DEFAULT_BRANCH": "main"}
 GITLAB = {"GITLAB_CI": "true", "CI_JOB_URL": "https://gitlab.com/ada/churn/-/jobs/42", "CI_COMMIT_SHA": HEAD}
 
 
@@ -51,10 +52,10 @@ class TestGitHub:
         found = self.pull(tmp_path, "pull_request_target", "refs/heads/main")
         assert (found.head, found.target, found.is_merge) == (HEAD, "main", False)
 
-    def test_a_push(self, tmp_path: Path) -> None:
+    def test_a_push_to_the_default_branch(self, tmp_path: Path) -> None:
         found = github(
             tmp_path,
-            {"before": BASE},
+            {"before": BASE, "repository": {"default_branch": "main"}},
             GITHUB_EVENT_NAME="push",
             GITHUB_REF="refs/heads/main",
             GITHUB_REF_NAME="main",
@@ -64,7 +65,21 @@ class TestGitHub:
         assert found == Change(forge="github", base=BASE, ref="main", run_url=RUN)
 
     def test_the_first_push_of_a_branch_has_no_commit_before_it(self, tmp_path: Path) -> None:
-        assert github(tmp_path, {"before": "0" * 40}, GITHUB_EVENT_NAME="push").base is None
+        event = {"before": "0" * 40, "repository": {"default_branch": "main"}}
+        assert github(tmp_path, event, GITHUB_EVENT_NAME="push", GITHUB_REF_NAME="main").base is None
+
+    @pytest.mark.parametrize(
+        "env",
+        [
+            {"GITHUB_EVENT_NAME": "push", "GITHUB_REF_NAME": "feature"},
+            {"GITHUB_EVENT_NAME": "push", "GITHUB_REF_NAME": "main", "GITHUB_REF_TYPE": "tag"},
+            {"GITHUB_EVENT_NAME": "workflow_dispatch", "GITHUB_REF_NAME": "main"},
+        ],
+    )
+    def test_an_earlier_push_elsewhere_is_no_base_for_it_may_be_worse(
+        self, tmp_path: Path, env: dict[str, str]
+    ) -> None:
+        assert github(tmp_path, {"before": BASE, "repository": {"default_branch": "main"}}, **env).base is None
 
     def test_a_merge_queue(self, tmp_path: Path) -> None:
         event = {"merge_group": {"head_sha": HEAD, "base_sha": BASE, "base_ref": "refs/heads/main"}}
@@ -118,9 +133,13 @@ class TestGitLab:
         )
         assert (found.head, found.is_merge) == (HEAD, True)
 
-    def test_a_push(self) -> None:
-        found = context.read({**GITLAB, "CI_COMMIT_BEFORE_SHA": BASE, "CI_COMMIT_REF_NAME": "main"})
+    def test_a_push_to_the_default_branch(self) -> None:
+        found = context.read({**GITLAB, **ON_MAIN, "CI_COMMIT_BEFORE_SHA": BASE})
         assert (found.head, found.base, found.target, found.ref) == (HEAD, BASE, None, "main")
 
+    @pytest.mark.parametrize("env", [{"CI_COMMIT_BRANCH": "feature"}, {"CI_COMMIT_BRANCH": ""}])
+    def test_an_earlier_push_elsewhere_is_no_base_for_it_may_be_worse(self, env: dict[str, str]) -> None:
+        assert context.read({**GITLAB, **ON_MAIN, **env, "CI_COMMIT_BEFORE_SHA": BASE}).base is None
+
     def test_the_first_push_of_a_branch_has_no_commit_before_it(self) -> None:
-        assert context.read({**GITLAB, "CI_COMMIT_BEFORE_SHA": "0" * 40}).base is None
+        assert context.read({**GITLAB, **ON_MAIN, "CI_COMMIT_BEFORE_SHA": "0" * 40}).base is None

@@ -44,7 +44,15 @@ def test_a_file_where_the_folder_should_be_is_explained(tmp_path: Path) -> None:
     message = re.escape(f"{tmp_path}/out could not be written: ")
     with pytest.raises(DependencyError, match=message) as caught:
         files.make_output(tmp_path / "out")
-    assert caught.value.hint == "free some space, or choose --output DIR"
+    assert caught.value.hint == "choose another place, or use --output DIR"
+
+
+def test_a_link_in_place_of_the_folder_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "out").symlink_to("elsewhere")
+    with pytest.raises(DependencyError, match="could not be written: it is a symbolic link"):
+        files.write(tmp_path / "out" / "report.json", "x")
+    assert list((tmp_path / "elsewhere").iterdir()) == []
 
 
 def test_a_folder_where_the_file_should_be_is_explained_and_leaves_nothing(tmp_path: Path) -> None:
@@ -59,9 +67,10 @@ def test_a_disk_that_takes_no_more_keeps_the_file_as_it_was(tmp_path: Path) -> N
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
     try:
-        with pytest.raises(DependencyError, match=r"report\.json could not be written: File too large"):
+        with pytest.raises(DependencyError, match=r"report\.json could not be written: File too large") as caught:
             files.write(tmp_path / "report.json", "new" * 10_000)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert caught.value.hint == "free some space, or use --output DIR"
     assert (tmp_path / "report.json").read_text() == "as it was"
     assert [path.name for path in tmp_path.iterdir()] == ["report.json"]

@@ -165,7 +165,9 @@ class TestACommit:
     def test_a_submodule_is_no_file(self, repository: Repository) -> None:
         repository.git("update-index", "--add", "--cacheinfo", f"160000,{'1' * 40},sub")
         repository.git("commit", "--quiet", "-m", "a submodule")
-        assert isinstance(repository.adapter.tree(repository.sha()).read(["sub"])["sub"], Gap)
+        found = repository.adapter.tree(repository.sha()).read(["sub", "sub/m.json"])
+        why = "sub/m.json is in the submodule sub, whose files this repository does not hold"
+        assert found == {"sub": Gap(reason="sub is a folder"), "sub/m.json": Gap(reason=why)}
 
 
 class TestTheWorkTree:

@@ -56,6 +56,7 @@ class TestTheMargin:
             ("0.90", "0.89", 0.01, Status.HELD),
             ("0.90", "0.889999", 0.01, Status.REGRESSED),
             ("0.90", "0.8901", 0.01, Status.HELD),
+            ("1000000.3", "1000000.2", 0.1, Status.HELD),
             ("0.90", "0.90", 0.0, Status.UNCHANGED),
             ("0.90", "0.8999999", 0.0, Status.REGRESSED),
             ("0.90", "0.9000001", 0.0, Status.IMPROVED),

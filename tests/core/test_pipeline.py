@@ -1,10 +1,22 @@
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ci_ml.core.pipeline import DataSource, Digest, Output, ParamsFile, Pipeline, Stage, conflicts, covering, in_order
+from ci_ml.core.pipeline import (
+    DataSource,
+    Digest,
+    Output,
+    ParamsFile,
+    Pipeline,
+    Stage,
+    conflicts,
+    covering,
+    in_order,
+    part,
+)
 
 
 def stage(name: str, deps: tuple[str, ...] = (), outs: tuple[str, ...] = (), **rest: Any) -> Stage:
@@ -112,6 +124,48 @@ class TestConflicts:
         self, stages: tuple[Stage, ...], sources: tuple[DataSource, ...], why: str | None
     ) -> None:
         assert conflicts(Pipeline(stages=stages, sources=sources)) == why
+
+
+class TestAPartOfAPipeline:
+    """In a repository of several projects, each is its own stages and what they depend on."""
+
+    def parted(self, folder: str) -> Pipeline:
+        def within(name: str, folder: str, **rest: Any) -> Stage:
+            return replace(stage(name, **rest), file=f"{folder}/dvc.yaml")
+
+        stages = (
+            within("shared", "shared", outs=("shared/features",)),
+            within("churn", "churn", deps=("shared/features/x.csv", "raw/churn.csv"), outs=("churn/model",)),
+            within("fraud", "fraud", deps=("raw",), outs=("fraud/model",)),
+            within("churn2", "churn2"),
+        )
+        sources = tuple(
+            DataSource(file=f"{path}.dvc", outs=(Output(path=path),))
+            for path in ("raw/churn.csv", "raw/fraud.csv", "churn/extra.csv", "other.csv")
+        )
+        whole = Pipeline(
+            stages=stages, sources=sources, metrics=("churn/m.json", "fraud/m.json"), params=("fraud/p.yaml",)
+        )
+        return part(whole, folder)
+
+    @pytest.mark.parametrize(
+        ("folder", "stages", "sources", "metrics", "params"),
+        [
+            ("churn", ["shared", "churn"], ["raw/churn.csv", "churn/extra.csv"], ("churn/m.json",), ()),
+            ("fraud", ["fraud"], ["raw/churn.csv", "raw/fraud.csv"], ("fraud/m.json",), ("fraud/p.yaml",)),
+            ("nothing", [], [], (), ()),
+        ],
+    )
+    def test_is_what_the_project_makes_and_needs(
+        self, folder: str, stages: list[str], sources: list[str], metrics: tuple[str, ...], params: tuple[str, ...]
+    ) -> None:
+        found = self.parted(folder)
+        assert [item.name for item in found.stages] == stages
+        assert [source.outs[0].path for source in found.sources] == sources
+        assert (found.metrics, found.params) == (metrics, params)
+
+    def test_of_the_root_is_the_whole(self) -> None:
+        assert len(self.parted("").stages) == 4
 
 
 @pytest.mark.parametrize(

@@ -76,7 +76,9 @@ class TestSecrets:
         [
             ("https://user:pw@host/x", "https://***@host/x"),
             ("fetch https://token@host failed", "fetch https://***@host failed"),
-            ("https://host/path@v1", "https://host/path@v1"),
+            ("https://user:p/w@host/x", "https://***@host/x"),
+            ("https://user:p@w@host/x", "https://***@host/x"),
+            ("https://host/path", "https://host/path"),
             ("mail ada@example.org", "mail ada@example.org"),
             ("postgresql://u:p%40w@db:5432/x", "postgresql://***@db:5432/x"),
         ],

@@ -159,6 +159,18 @@ class TestSpecialCases:
         assert verdict.reasons == ("dvc.lock is stale: train.",)
 
 
+class TestDoubts:
+    """Numbers that are not of this change can condemn it, and never let it pass."""
+
+    @given(items=st.lists(comparisons), doubts=st.lists(st.sampled_from(["stale", "older"]), min_size=1))
+    def test_forbid_any_pass_and_hide_no_failure(self, items: list[Comparison], doubts: list[str]) -> None:
+        without = decide(items)
+        verdict = decide(items, (), doubts)
+        assert verdict.outcome.rank == max(without.outcome.rank, U.rank)
+        assert set(verdict.reasons) == {*doubts, *without.reasons}
+        assert verdict.sentence == (doubts[0] if without.outcome in (P, W) else without.sentence)
+
+
 class TestTheSentence:
     def test_is_about_the_gate_that_decided(self) -> None:
         items = [

@@ -185,8 +185,10 @@ class TestANamedBase:
         assert error.what == f"v9 is not a commit of this clone ({why})"
         assert error.hint == "check the name, or fetch it first: git fetch --tags"
 
-    def test_that_looks_like_an_option_is_an_error(self, forked: Forked) -> None:
-        assert refusal(forked.repository, explicit="--all").what.startswith("--all is not a commit of this clone")
+    @pytest.mark.parametrize("name", ["--all", "-x", "+main", "main:refs/heads/mine", "a\nb", "main:a"])
+    def test_that_git_could_take_for_something_else_is_an_error(self, forked: Forked, name: str) -> None:
+        error = refusal(forked.repository, explicit=name)
+        assert (error.what, error.hint) == (f"{name!r} is not the name of a revision (named with --base)", HINT)
 
     def test_that_is_the_head_itself_is_an_error_when_the_tree_is_clean(self, forked: Forked) -> None:
         error = refusal(forked.repository, explicit="feature")
@@ -240,6 +242,16 @@ class TestAShallowClone:
         repository.advance("main", 600)
         clone = repository.clone(tmp_path / "shallow", "--depth=1", "--branch=feature")
         assert base(clone, change=Change(target="main")).sha == fork
+
+    def test_is_deepened_no_further_than_it_takes(self, repository: Repository, tmp_path: Path) -> None:
+        repository.commit()
+        repository.git("checkout", "--quiet", "--detach")
+        repository.advance("main", 600)
+        repository.branch("feature", "main")
+        repository.commit({"f": "1"})
+        clone = repository.clone(tmp_path / "shallow", "--depth=1", "--branch=feature")
+        assert base(clone, change=Change(target="main")).sha == repository.sha("main")
+        assert clone.adapter.is_shallow()
 
     def test_of_unrelated_history_is_an_error_when_all_of_it_is_known(self, forked: Forked, tmp_path: Path) -> None:
         forked.repository.git("checkout", "--quiet", "--orphan", "alone")
@@ -374,6 +386,17 @@ class TestAMergeCheckout:
         )
         assert error.hint == "check out with a depth of 2 (fetch-depth: 2, or GIT_DEPTH: 2)"
 
+    def test_of_a_change_that_merged_another_branch_is_not_taken_for_the_merge_of_the_ci_system(
+        self, forked: Forked
+    ) -> None:
+        """A job may check out the change itself, and the change may end with a merge of anything."""
+        forked.repository.branch("other", forked.fork)
+        forked.repository.commit({"o": "1"})
+        forked.repository.checkout("feature")
+        merge = forked.repository.merge("other")
+        change = Change(forge="github", head=merge, target="main", is_merge=True)
+        assert base(forked.repository, change=change).sha == forked.fork
+
     def test_with_merge_base_configured_is_compared_with_where_the_change_left_main(
         self, checkout: Checkout, tmp_path: Path
     ) -> None:
@@ -391,16 +414,40 @@ class TestAMergeCheckout:
 
 class TestAPush:
     def push(self, tmp_path: Path, before: str) -> Change:
-        return github(tmp_path, {"before": before}, GITHUB_EVENT_NAME="push", GITHUB_REF_NAME="main")
+        event = {"before": before, "repository": {"default_branch": "main"}}
+        return github(tmp_path, event, GITHUB_EVENT_NAME="push", GITHUB_REF_NAME="main")
 
     def test_is_compared_with_the_commit_before_it(self, forked: Forked, tmp_path: Path) -> None:
         forked.repository.checkout("main")
         found = base(forked.repository, change=self.push(tmp_path, forked.fork))
         assert found == Revision(sha=forked.fork, ref="main", why="main before this push")
 
+    def test_is_compared_with_the_commit_before_it_in_a_shallow_clone(self, forked: Forked, tmp_path: Path) -> None:
+        clone = forked.repository.clone(tmp_path / "shallow", "--depth=1", "--branch=main")
+        assert base(clone, change=self.push(tmp_path, forked.fork)).sha == forked.fork
+
     @pytest.mark.parametrize("before", ["0" * 40, "1" * 40])
     def test_of_a_new_or_rewritten_branch_falls_back(self, forked: Forked, tmp_path: Path, before: str) -> None:
         assert base(forked.repository, change=self.push(tmp_path, before)).sha == forked.fork
+
+    def test_of_a_dirty_tree_in_ci_is_compared_with_the_parent_for_the_job_made_it_dirty(self, forked: Forked) -> None:
+        forked.repository.checkout("main")
+        forked.repository.write("made-by-the-job", "x")
+        change = Change(forge="gitlab", ref="main")
+        assert base(forked.repository, change=change).sha == forked.repository.sha("main^")
+
+
+def test_a_merge_queue_is_compared_with_what_it_put_before(forked: Forked, tmp_path: Path) -> None:
+    """The commit that the queue made of the change before this one, which is not on the target branch yet."""
+    forked.repository.checkout("main")
+    before = forked.repository.commit({"queued": "1"})
+    forked.repository.git("checkout", "--quiet", "--detach")
+    forked.repository.merge("feature")
+    forked.repository.git("branch", "--force", "main", forked.main)
+    event = {"merge_group": {"head_sha": forked.repository.sha(), "base_sha": before, "base_ref": "refs/heads/main"}}
+    change = github(tmp_path, event, GITHUB_EVENT_NAME="merge_group")
+    found = base(forked.repository, change=change)
+    assert found == Revision(sha=before, ref="main", why="what the merge queue put before it")
 
 
 def test_the_sentence_says_why_this_commit(forked: Forked) -> None:

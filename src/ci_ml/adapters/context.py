@@ -34,19 +34,28 @@ def _github(env: Mapping[str, str]) -> Change:
         forge="github",
         head=_text(pull, "head", "sha") or _text(queued, "head_sha"),
         target=env.get("GITHUB_BASE_REF") or _branch(_text(queued, "base_ref")),
-        base=_text(queued, "base_sha") or (_text(event, "before") if env.get("GITHUB_EVENT_NAME") == "push" else None),
+        base=_text(queued, "base_sha") or _before(event, env),
         is_merge=is_pull and env.get("GITHUB_REF", "").endswith("/merge"),
         ref=env.get("GITHUB_HEAD_REF") or env.get("GITHUB_REF_NAME"),
         run_url=f"{server}/{repository}/actions/runs/{run}" if server and repository and run else None,
     )
 
 
+def _before(event: Mapping[str, Any], env: Mapping[str, str]) -> str | None:
+    """What a push to the default branch found there. On other branches an earlier push is no base: it may be worse."""
+    is_push = env.get("GITHUB_EVENT_NAME") == "push" and env.get("GITHUB_REF_TYPE", "branch") == "branch"
+    default = _text(event, "repository", "default_branch")
+    return _text(event, "before") if is_push and default and env.get("GITHUB_REF_NAME") == default else None
+
+
 def _gitlab(env: Mapping[str, str]) -> Change:
+    in_merge_request = bool(env.get("CI_MERGE_REQUEST_IID"))
+    on_default = bool(env.get("CI_COMMIT_BRANCH")) and env.get("CI_COMMIT_BRANCH") == env.get("CI_DEFAULT_BRANCH")
     return Change(
         forge="gitlab",
         head=env.get("CI_MERGE_REQUEST_SOURCE_BRANCH_SHA") or env.get("CI_COMMIT_SHA"),
         target=env.get("CI_MERGE_REQUEST_TARGET_BRANCH_NAME"),
-        base=None if env.get("CI_MERGE_REQUEST_IID") else _text(dict(env), "CI_COMMIT_BEFORE_SHA"),
+        base=_text(dict(env), "CI_COMMIT_BEFORE_SHA") if on_default and not in_merge_request else None,
         is_merge=env.get("CI_MERGE_REQUEST_EVENT_TYPE") in ("merged_result", "merge_train"),
         ref=env.get("CI_MERGE_REQUEST_SOURCE_BRANCH_NAME") or env.get("CI_COMMIT_REF_NAME"),
         run_url=env.get("CI_JOB_URL"),

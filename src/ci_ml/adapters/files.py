@@ -1,6 +1,7 @@
 """Files that ci-ml writes: whole or not at all. Layer: adapters."""
 
 import contextlib
+import errno
 import os
 import tempfile
 from pathlib import Path
@@ -40,7 +41,8 @@ def write(path: Path, text: str) -> None:
 
 
 def _unwritable(path: Path, error: OSError) -> DependencyError:
-    return DependencyError(f"{path} could not be written: {error.strerror}", "free some space, or choose --output DIR")
+    hint = "free some space" if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) else "choose another place"
+    return DependencyError(f"{path} could not be written: {error.strerror}", f"{hint}, or use --output DIR")
 
 
 def _own_folder(folder: Path) -> None:
@@ -48,6 +50,8 @@ def _own_folder(folder: Path) -> None:
 
     Raises OSError when it cannot be made.
     """
+    if folder.is_symlink():  # a change may have put it there, to have us write elsewhere
+        raise OSError(errno.ELOOP, "it is a symbolic link")
     if folder.is_dir():
         return
     folder.mkdir(parents=True)

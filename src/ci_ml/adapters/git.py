@@ -165,6 +165,10 @@ class CommitTree:
                 found[path] = Gap(reason=f"{path} is a folder")
             elif object_id:
                 objects[path] = object_id
+            elif module := self._submodule(place):
+                found[path] = Gap(
+                    reason=f"{path} is in the submodule {module}, whose files this repository does not hold"
+                )
             else:
                 found[path] = Gap(reason=f"no file {path}", absent=True)
         sizes = self._sizes(set(objects.values()))
@@ -173,6 +177,11 @@ class CommitTree:
             known = contents.get(object_id)
             found[path] = Gap(reason=too_large(path, sizes[object_id])) if known is None else known
         return found
+
+    def _submodule(self, path: str) -> str | None:
+        parts = path.split("/")
+        heads = ("/".join(parts[:end]) for end in range(1, len(parts)))
+        return next((head for head in heads if self._entries.get(head, ("", ""))[0] == _SUBMODULE), None)
 
     def _followed(self, path: str) -> str | None:
         """The path behind every symbolic link in it; None when that is outside the repository, or nowhere."""

@@ -140,7 +140,7 @@ def _pages(search: Any, **arguments: Any) -> Iterator[Any]:
 
 
 def _name(key: str) -> str:
-    return _NAME.sub("_", key)[:250]
+    return _NAME.sub("_", key).replace("..", "_")[:250].strip("/")
 
 
 @contextlib.contextmanager

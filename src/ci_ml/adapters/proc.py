@@ -6,6 +6,7 @@ them and every git below would then work on the wrong index (https://git-scm.com
 
 import contextlib
 import os
+import select
 import signal
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -13,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ci_ml.errors import DependencyError
+
+_POLL = 0.2
 
 _GIT_OF_THE_HOOK = (
     "GIT_DIR",
@@ -78,9 +81,16 @@ class Process:
     _popen: "subprocess.Popen[bytes]"
 
     def read(self, size: int) -> bytes:
-        """Up to `size` bytes as soon as there are any; nothing at the end of the output."""
+        """Up to `size` bytes as soon as there are any; nothing at the end of the output.
+
+        The output ends when the command does, also when something it left in the background keeps the pipe open.
+        """
         assert self._popen.stdout is not None
-        return os.read(self._popen.stdout.fileno(), size)
+        pipe = self._popen.stdout.fileno()
+        while not select.select([pipe], [], [], _POLL)[0]:
+            if self._popen.poll() is not None and not select.select([pipe], [], [], 0)[0]:
+                return b""
+        return os.read(pipe, size)
 
     def wait(self) -> int:
         """The exit code; negative for the signal that ended it."""

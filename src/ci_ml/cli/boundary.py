@@ -1,5 +1,7 @@
 """Where errors end: one clear message on stderr and the exit code of the contract. Layer: cli."""
 
+import errno
+import io
 import os
 import shutil
 import signal
@@ -9,7 +11,7 @@ from contextlib import contextmanager
 
 import click
 
-from ci_ml.errors import CiMlError, ConfigError, StageFailed
+from ci_ml.errors import CiMlError, ConfigError, DependencyError, StageFailed
 from ci_ml.render import safe
 
 
@@ -17,6 +19,9 @@ from ci_ml.render import safe
 def errors() -> Iterator[None]:
     """Turn what the user can act on into a message and an exit code; everything else stays a crash (exit 1)."""
     signal.signal(signal.SIGTERM, _interrupt)
+    for stream in (sys.stdout, sys.stderr):  # a terminal that cannot show a character shows a question mark
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     try:
         yield
     except CiMlError as error:
@@ -29,6 +34,12 @@ def errors() -> Iterator[None]:
         # Whoever read our output has gone (`| head`): end quietly, and keep Python from complaining at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        click.echo(message(DependencyError("the output could not be written: the disk is full")), err=True)
+        sys.exit(DependencyError.exit_code)
 
 
 def _interrupt(*_: object) -> None:
@@ -50,9 +61,9 @@ def message(error: CiMlError) -> str:
 
 def width() -> int:
     """How wide output for people may be: the terminal's width, and 120 columns elsewhere."""
-    return shutil.get_terminal_size((120, 24)).columns if sys.stdout.isatty() else 120
+    return shutil.get_terminal_size((120, 24)).columns if getattr(sys.stdout, "isatty", bool)() else 120
 
 
 def color() -> bool:
     """Whether stdout is a terminal that wants colour."""
-    return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    return getattr(sys.stdout, "isatty", bool)() and not os.environ.get("NO_COLOR")

@@ -42,7 +42,7 @@ _policy = click.option(
 
 def _format(*names: str) -> Callable[[Command], Command]:
     kinds = click.Choice(names)
-    return click.option("--format", envvar="CI_ML_FORMAT", type=kinds, default=names[0], show_default=True)
+    return click.option("--format", type=kinds, default=names[0], show_default=True)
 
 
 @click.group(context_settings=CONTEXT)
@@ -93,7 +93,7 @@ def train(config: str | None, output: str | None, targets: tuple[str, ...]) -> N
     with boundary.errors():
         from ci_ml import wiring
 
-        wiring.run_training(wiring.workspace(config, output), sys.stderr, targets)
+        wiring.run_training(wiring.workspace(config, output), sys.stderr, targets=targets)
 
 
 @cli.command()
@@ -126,22 +126,14 @@ def verify(config: str | None, output: str | None, format: str) -> None:
     help="The first revision.  [default: as in check; with --head, its parent]",
 )
 @click.option("--head", metavar="REV", help="The second revision.  [default: the work tree]")
-@click.option(
-    "--all",
-    "unchanged",
-    envvar="CI_ML_DIFF_ALL",
-    is_flag=True,
-    help="Show metrics and params that are the same, too.",
-)
+@click.option("--all", is_flag=True, help="Show metrics and params that are the same, too.")
 @_format("terminal", "json")
-def diff(
-    config: str | None, output: str | None, base: str | None, head: str | None, unchanged: bool, format: str
-) -> None:
+def diff(config: str | None, output: str | None, base: str | None, head: str | None, all: bool, format: str) -> None:
     """Metrics, params, data and stages that differ between two revisions. Never blocks."""
     with boundary.errors():
         from ci_ml import wiring
 
-        one, other, found = wiring.run_diff(wiring.workspace(config, output), base, head, unchanged=unchanged)
+        one, other, found = wiring.run_diff(wiring.workspace(config, output), base, head, unchanged=all)
         if format == "json":
             from ci_ml.render import data
 

@@ -175,4 +175,4 @@ def _definition(stage: Stage) -> tuple[Any, ...]:
 
 
 def _differing(base: Mapping[str, Any], head: Mapping[str, Any]) -> list[str]:
-    return [path for path in sorted(base.keys() | head.keys()) if base.get(path) != head.get(path)]
+    return [str(key) for key in sorted(base.keys() | head.keys(), key=str) if base.get(key) != head.get(key)]

@@ -21,7 +21,10 @@ from ci_ml.errors import ConfigError
 FILE_NAME = "ci-ml.yaml"
 DOCS = "docs/configuration.md"
 
-_BASELINE = re.compile(r"auto|merge-base|branch:\S+|rev:\S+")
+NAME = r"^[A-Za-z0-9][A-Za-z0-9 ._/-]*$"
+NAME_LENGTH = 80
+
+_BASELINE = re.compile(r"auto|merge-base|(branch|rev):[^-+\s:]\S*")
 _PERCENT = re.compile(r"\s*([0-9]+(?:\.[0-9]*)?|\.[0-9]+)\s*%\s*")
 
 
@@ -53,7 +56,7 @@ def _metric(value: Any) -> str:
 
 
 def _baseline(value: Any) -> str:
-    if not isinstance(value, str) or not _BASELINE.fullmatch(value):
+    if not isinstance(value, str) or not _BASELINE.fullmatch(value) or ":" in value.partition(":")[2]:
         raise ValueError(f"must be auto, merge-base, branch:NAME or rev:REVISION, not {value!r}")
     return value
 
@@ -131,8 +134,8 @@ class Config(_Model):
     name: str | None = Field(
         default=None,
         min_length=1,
-        max_length=80,
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._/-]*$",
+        max_length=NAME_LENGTH,
+        pattern=NAME,
         description="The report's name; the folder's name when absent. Two reports on one change need two names.",
     )
     baseline: Annotated[str, BeforeValidator(_baseline)] = Field(
@@ -171,7 +174,8 @@ def load(data: bytes, name: str) -> LoadedConfig:
     try:
         document = documents.parse(data, "ci-ml.yaml")
     except documents.DocumentError as error:
-        raise ConfigError(f"{name} cannot be read", [_line(name, error.line, "", error.reason)]) from None
+        problem = _line(name, error.line, "", error.reason)
+        raise ConfigError(f"{name} cannot be read", [problem], hint=f"it has to be YAML; every key is in {DOCS}") from None
     if not isinstance(document.value, dict):
         raise ConfigError(
             f"{name} is not a configuration",

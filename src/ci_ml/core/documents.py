@@ -102,7 +102,9 @@ def _json(text: str) -> Document:
 
 def _toml(text: str) -> Document:
     try:
-        return Document(value=tomllib.loads(text))
+        value = tomllib.loads(text)
+        json.dumps(value, default=str)  # an integer of other bases may be too long to be printed
+        return Document(value=value)
     except ValueError as error:  # its TOMLDecodeError, or an integer of more than 4,300 digits
         raise DocumentError(f"not valid TOML: {error}") from None
 
@@ -273,6 +275,7 @@ _FLOAT = re.compile(
 _INF = re.compile(r"[-+]?\.(inf|Inf|INF)")
 _NAN = {".nan", ".NaN", ".NAN"}
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_MOST_DIGITS = 4300  # Python's own limit for decimal integers; printing larger ones of other bases fails later
 _FIRST = frozenset("-+.0123456789~ntfNTF")
 
 
@@ -285,11 +288,7 @@ def resolve_scalar(text: str) -> Any:
     if text in _BOOL:
         return _BOOL[text]
     if match := _INT.fullmatch(text):
-        base = {"bin": 2, "hex": 16, "oct": 8, "dec": 10}[str(match.lastgroup)]
-        digits = text.replace("_", "")
-        if base != 10:
-            digits = re.sub(r"0[box]", "", digits, count=1)
-        return int(digits, base)
+        return _integer(text.replace("_", ""), {"bin": 2, "hex": 16, "oct": 8, "dec": 10}[str(match.lastgroup)])
     if _FLOAT.fullmatch(text):
         return float(text.replace("_", ""))
     if _INF.fullmatch(text):
@@ -299,6 +298,12 @@ def resolve_scalar(text: str) -> Any:
     if _DATE.fullmatch(text):
         return dt.date.fromisoformat(text)
     return text
+
+
+def _integer(digits: str, base: int) -> int:
+    if len(digits) > _MOST_DIGITS:
+        raise ValueError(f"a number of {len(digits):,} digits")
+    return int(digits if base == 10 else re.sub(r"0[box]", "", digits, count=1), base)
 
 
 _PARSERS = {"json": _json, "toml": _toml}

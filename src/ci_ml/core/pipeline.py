@@ -132,6 +132,43 @@ class Pipeline:
         return made
 
 
+def part(pipeline: Pipeline, folder: str) -> Pipeline:
+    """What belongs to the project in `folder`: its stages, all they depend on, and the data of either.
+
+    In a repository of several projects none is judged by what another does. The whole pipeline for the root.
+    """
+    if not folder:
+        return pipeline
+    _, upstream = in_order(pipeline.stages)
+    names = {stage.name for stage in pipeline.stages if _within(stage.file, folder)}
+    waiting = list(names)
+    while waiting:
+        more = upstream[waiting.pop()] - names
+        names |= more
+        waiting.extend(more)
+    stages = tuple(stage for stage in pipeline.stages if stage.name in names)
+    needed = {dep for stage in stages for dep in stage.deps}
+    return Pipeline(
+        stages=stages,
+        sources=tuple(
+            source
+            for source in pipeline.sources
+            if _within(source.file, folder) or any(_touches(out.path, needed) for out in source.outs)
+        ),
+        metrics=tuple(path for path in pipeline.metrics if _within(path, folder)),
+        params=tuple(path for path in pipeline.params if _within(path, folder)),
+        unreadable=pipeline.unreadable,
+    )
+
+
+def _within(path: str, folder: str) -> bool:
+    return path.startswith(f"{folder}/")
+
+
+def _touches(path: str, needed: set[str]) -> bool:
+    return any(path == dep or _within(path, dep) or _within(dep, path) for dep in needed)
+
+
 def conflicts(pipeline: Pipeline) -> str | None:
     """Why DVC would refuse this pipeline: two owners of one output, an output inside another, or a cycle."""
     owners: dict[str, str] = {}

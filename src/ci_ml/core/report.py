@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ci_ml import __version__
 from ci_ml.core import changes, verdict
 from ci_ml.core.compare import Comparison, allowance
+from ci_ml.core.config import NAME, NAME_LENGTH
 from ci_ml.core.types import Direction, Margin, Measurement, Outcome, Require, Revision, Severity, Status
 from ci_ml.errors import ConfigError, UsageError
 
@@ -45,7 +46,7 @@ class VerdictPart(_Part):
 class RevisionPart(_Part):
     """One side: which commit, and why this one."""
 
-    sha: str | None
+    sha: str | None = Field(pattern=r"^[0-9a-f]{40}([0-9a-f]{24})?$")
     ref: str | None = None
     why: str = ""
     dirty: bool = False
@@ -138,7 +139,7 @@ class Report(_Part):
 
     schema_: Literal["ci-ml/report/v1"] = Field(default=SCHEMA, alias="schema")
     tool: Tool = Tool()
-    name: str = "ci-ml"
+    name: str = Field(default="ci-ml", max_length=NAME_LENGTH, pattern=NAME)
     verdict: VerdictPart
     base: RevisionPart
     head: RevisionPart
@@ -246,6 +247,7 @@ def load(data: bytes, name: str) -> Report:
         )
     try:
         document = json.loads(data, parse_constant=_refuse)
+        json.dumps(document, ensure_ascii=False).encode()  # half of a surrogate pair is no character
     except (ValueError, RecursionError) as error:
         raise UsageError(f"{name} is not strict JSON: {error}", "give the report.json that ci-ml wrote") from None
     schema = document.get("schema") if isinstance(document, dict) else None
@@ -257,7 +259,8 @@ def load(data: bytes, name: str) -> Report:
         return Report.model_validate(document)
     except ValidationError as error:
         problems = [f"{name}: {'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()]
-        raise ConfigError(f"{name} is not a valid report", problems) from None
+        hint = "give the report.json that ci-ml wrote"
+        raise ConfigError(f"{name} is not a valid report", problems, hint=hint) from None
 
 
 def _refuse(constant: str) -> float:

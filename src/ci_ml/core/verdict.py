@@ -1,7 +1,7 @@
 """From comparisons to one outcome, its reasons and its exit code. Layer: core. Pure."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ci_ml.core.compare import Comparison
 from ci_ml.core.types import Outcome, Require, Severity, Status
@@ -67,12 +67,19 @@ def by_harm(comparisons: Sequence[Comparison]) -> list[Comparison]:
     return sorted(comparisons, key=lambda item: (-impact(item).rank, HARM.index(item.status), -_loss(item)))
 
 
-def decide(comparisons: Sequence[Comparison], warnings: Sequence[str] = ()) -> Verdict:
+def decide(comparisons: Sequence[Comparison], warnings: Sequence[str] = (), doubts: Sequence[str] = ()) -> Verdict:
     """The verdict on a change.
 
     The worst impact decides. No gates is undecided, never a pass; when everything is new, that is a warning.
-    `warnings` are reasons from outside the gates that forbid a silent pass, such as a stale dvc.lock.
+    `warnings` are reasons from outside the gates that forbid a silent pass; `doubts` are reasons why the numbers say
+    nothing about this change, such as a stale stage behind them, and forbid any pass.
     """
+    if doubts:
+        judged = decide(comparisons, warnings)
+        if judged.outcome.rank < Outcome.UNDECIDED.rank:
+            reasons = (*doubts, *judged.reasons)
+            return Verdict(outcome=Outcome.UNDECIDED, sentence=doubts[0], reasons=reasons)
+        return replace(judged, reasons=(*judged.reasons, *doubts))
     if not comparisons:
         sentence = "No gates: nothing was judged."
         return Verdict(outcome=Outcome.UNDECIDED, sentence=sentence, reasons=(sentence, *warnings))
@@ -83,15 +90,15 @@ def decide(comparisons: Sequence[Comparison], warnings: Sequence[str] = ()) -> V
         first = f"{count}: there is nothing to compare with yet."
         reasons = (*(comparison.reason for comparison in comparisons), *warnings)
         return Verdict(outcome=Outcome.WARN, sentence=first, reasons=reasons)
-    judged = by_harm(comparisons)
-    noticed = [item for item in judged if impact(item) is not Outcome.PASS]
-    outcome = impact(judged[0])
+    ordered = by_harm(comparisons)
+    noticed = [item for item in ordered if impact(item) is not Outcome.PASS]
+    outcome = impact(ordered[0])
     if warnings and outcome is Outcome.PASS:
         return Verdict(outcome=Outcome.WARN, sentence=warnings[0], reasons=tuple(warnings))
     if outcome is Outcome.PASS:
         return Verdict(outcome=outcome, sentence=_pass(comparisons))
     reasons = (*(_reason(item) for item in noticed), *warnings)
-    return Verdict(outcome=outcome, sentence=_reason(judged[0]), reasons=reasons)
+    return Verdict(outcome=outcome, sentence=_reason(ordered[0]), reasons=reasons)
 
 
 def _reason(comparison: Comparison) -> str:
@@ -111,8 +118,13 @@ def _loss(comparison: Comparison) -> float:
 def _pass(comparisons: Sequence[Comparison]) -> str:
     if len(comparisons) == 1:
         return comparisons[0].reason
-    total = f"All {len(comparisons)} gated metrics held"
-    improved = [item for item in comparisons if item.status is Status.IMPROVED]
+    asked = [item for item in comparisons if item.gate.require is not Require.REPORT]
+    if not asked:
+        return "No gate asks for anything: every one of them only reports."
+    if any(item.status in (Status.REGRESSED, Status.MISSING, Status.INCONCLUSIVE) for item in asked):
+        return "Nothing that blocks got worse."
+    total = f"All {len(asked)} gated metrics held" if len(asked) > 1 else "The one gated metric held"
+    improved = [item for item in asked if item.status is Status.IMPROVED]
     if not improved:
         return f"{total}."
     # What a team blocks on is what it cares about most.

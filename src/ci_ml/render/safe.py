@@ -48,7 +48,7 @@ def prose(text: str, longest: int = 1000) -> str:
 
 def sentence(text: str, names: Iterable[str]) -> str:
     """A sentence as Markdown text, with the first of `names` that it holds as a code span."""
-    name = next((name for name in names if name in text), None)
+    name = max((name for name in names if name in text), key=len, default=None)
     if name is None:
         return prose(text)
     before, _, after = text.partition(name)

@@ -111,8 +111,9 @@ def next_step(report: Report) -> str | None:
             return f"bring {first.metric} back within its bounds, or change its gate on the base branch."
         return f"restore {first.metric}, or raise its margin on the base branch."
     if outcome is Outcome.UNDECIDED:
-        first = worst[0] if worst else report.comparisons[0]
-        return f"write {first.metric} on both sides: what is missing cannot pass."
+        if not worst:
+            return "run `ci-ml train`, commit dvc.lock and what it wrote, and check again."
+        return f"write {worst[0].metric} on both sides: what is missing cannot pass."
     return None
 
 

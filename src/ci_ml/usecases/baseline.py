@@ -39,6 +39,8 @@ def resolve(history: History, configured: str, explicit: str | None, at: Revisio
 
 
 def _named(history: History, revision: str, why: str) -> Revision:
+    if not is_plain(revision):
+        raise UsageError(f"{revision!r} is not the name of a revision ({why})", _HINT)
     sha = history.commit(revision)
     if sha is None and history.is_shallow() and (remote := history.remote()):
         history.fetch("--depth=1", remote, revision)
@@ -50,8 +52,13 @@ def _named(history: History, revision: str, why: str) -> Revision:
     return Revision(sha=sha, ref=revision, why=why)
 
 
+def is_plain(revision: str) -> bool:
+    """Whether git can take a revision for nothing else: not for an option, nor for a refspec that writes refs."""
+    return bool(revision) and not revision.startswith(("-", "+")) and ":" not in revision and revision.isprintable()
+
+
 def _branch(history: History, name: str) -> Revision:
-    found = _target(history, name)
+    found = _target(history, name) if is_plain(name) else None
     if found is None:
         raise UsageError(f"there is no branch {name} here (baseline in ci-ml.yaml)", f"git fetch origin {name}")
     return Revision(sha=history.commit(found), ref=name, why=f"tip of {found}")
@@ -61,15 +68,18 @@ def _automatic(history: History, at: Revision, change: Change, *, merge_parent: 
     assert at.sha is not None
     if merge_parent and change.is_merge and (base := _base_parent(history, at.sha, change)):
         return base
-    if merge_parent and change.base and change.base != at.sha and not change.target and history.commit(change.base):
-        return Revision(sha=change.base, ref=change.ref, why=f"{change.ref or 'the branch'} before this push")
+    if merge_parent and change.base and change.base != at.sha and (sha := _fetched(history, change.base)):
+        why = (
+            "what the merge queue put before it" if change.target else f"{change.ref or 'the branch'} before this push"
+        )
+        return Revision(sha=sha, ref=change.target or change.ref, why=why)
     target = _target(history, change.target) if change.target else history.target_branch()
     if target is None:
         return _without_target(history, at, change)
     sha = _merge_base(history, at.sha, target)
     if sha != at.sha:
         return Revision(sha=sha, ref=target.removeprefix("origin/"), why=f"merge base of HEAD and {target}")
-    if at.dirty:
+    if at.dirty and change.forge is None:  # a CI job's work tree holds what the job made, not what is judged
         return Revision(sha=sha, ref=at.ref, why="HEAD, which the work tree is compared with")
     return _first_parent(history, at, f"it is part of {target}")
 
@@ -77,19 +87,23 @@ def _automatic(history: History, at: Revision, change: Change, *, merge_parent: 
 def _base_parent(history: History, sha: str, change: Change) -> Revision | None:
     """The parent of a CI system's merge commit that is not the change itself; the order is not relied on."""
     parents = history.parents(sha)
-    others = [parent for parent in parents if parent != change.head]
-    if len(parents) != 2 or not others:
-        return None
-    base = others[0]
-    if history.commit(base) is None and (remote := history.remote()):
-        history.fetch("--depth=1", remote, base)
-    if history.commit(base) is None:
+    if len(parents) != 2 or (change.head and change.head not in parents):
+        return None  # not the CI system's merge: a job may check out the change itself, which may merge other branches
+    base = next(parent for parent in parents if parent != change.head)
+    if _fetched(history, base) is None:
         raise UsageError(
             f"this is a shallow clone without {base[:7]}, the base of the merge commit {sha[:7]}, "
             "and it could not be fetched",
             "check out with a depth of 2 (fetch-depth: 2, or GIT_DEPTH: 2)",
         )
     return Revision(sha=base, ref=change.target, why=f"base parent of the merge commit {sha[:7]}")
+
+
+def _fetched(history: History, sha: str) -> str | None:
+    """A commit that is here, or that could be fetched; None otherwise."""
+    if history.commit(sha) is None and (remote := history.remote()):
+        history.fetch("--depth=1", remote, sha)
+    return history.commit(sha)
 
 
 def _target(history: History, name: str) -> str | None:
@@ -131,7 +145,7 @@ def _merge_base(history: History, sha: str, target: str) -> str:
 def _without_target(history: History, at: Revision, change: Change) -> Revision:
     if change.target:
         raise UsageError(f"the target branch {change.target} is not in this clone and could not be fetched", _HINT)
-    if at.dirty:
+    if at.dirty and change.forge is None:
         return Revision(sha=at.sha, ref=at.ref, why="HEAD, which the work tree is compared with")
     return _first_parent(history, at, "there is no branch main or master to compare with")
 

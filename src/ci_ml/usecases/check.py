@@ -2,13 +2,17 @@
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from ci_ml.core import compare, gates, report, verdict
+from ci_ml.core.compare import Comparison
+from ci_ml.core.config import NAME_LENGTH
+from ci_ml.core.pipeline import Stage, covering
 from ci_ml.core.report import Report, TrainingPart
 from ci_ml.core.staleness import Freshness
+from ci_ml.core.types import Require, Severity
 from ci_ml.errors import OutOfDate
 from ci_ml.usecases import evidence, policy, verify
 from ci_ml.usecases.difference import difference
@@ -40,11 +44,11 @@ def check(question: Question) -> Report:
         compare.compare(gate, *(side.reading(gate.metric) for side in sides))
         for gate in gates.expand(chosen.config.gates, sides)
     ]
-    stale = stale_warning(verify.stale(question.freshness()), chosen)
+    warnings, doubts = staleness(head, comparisons, verify.stale(question.freshness()), chosen)
     found = difference(base, head, metrics=False)
     return report.build(
         name=report_name(head, chosen),
-        judged=verdict.decide(comparisons, (*chosen.warnings, *stale)),
+        judged=verdict.decide(comparisons, (*chosen.warnings, *warnings), doubts),
         base=base.revision,
         head=head.revision,
         policy=report.PolicyPart.model_validate(
@@ -60,16 +64,30 @@ def check(question: Question) -> Report:
 def report_name(side: Side, chosen: Policy) -> str:
     """The configured name, else the name of the project's folder."""
     folder = (side.project.folder or str(side.project.root)).rstrip("/").rpartition("/")[2]
-    return chosen.config.name or re.sub(r"[^A-Za-z0-9._-]+", "-", folder).strip("-") or "ci-ml"
+    return chosen.config.name or re.sub(r"[^A-Za-z0-9._-]+", "-", folder)[:NAME_LENGTH].strip("-._") or "ci-ml"
 
 
-def stale_warning(stale: tuple[Freshness, ...], chosen: Policy) -> tuple[str, ...]:
-    """What to say when the numbers are not from this code. Raises OutOfDate when the configuration forbids that."""
+def staleness(
+    head: Side, comparisons: Sequence[Comparison], stale: tuple[Freshness, ...], chosen: Policy
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What a stale dvc.lock means: a warning, or a doubt when a stale stage makes a file that a gate reads.
+
+    Raises OutOfDate when the configuration says that dvc.lock may not be stale.
+    """
     if not stale:
-        return ()
+        return (), ()
     if chosen.config.train.when == "never":
         refuse_stale(stale)
-    return (f"{_stale_words(stale)}; these numbers are not from this code. `ci-ml train` makes them anew.",)
+    made = head.pipeline.outputs()
+    blocking = [item.gate for item in comparisons if item.gate.severity is Severity.BLOCK]
+    paths = {gate.metric.path for gate in blocking if gate.require is not Require.REPORT}
+    owners = {covering(head.project.inside(path), made) for path in paths}
+    makers = {made[path][1] for path in owners if path}
+    names = {maker.name for maker in makers if isinstance(maker, Stage)}
+    behind = tuple(item for item in stale if item.name in names)
+    if behind:
+        return (), (f"{_stale_words(behind)}, so its numbers are not from this code: `ci-ml train` makes them anew.",)
+    return (f"{_stale_words(stale)}; no gate reads what it makes.",), ()
 
 
 def refuse_stale(stale: tuple[Freshness, ...]) -> None:

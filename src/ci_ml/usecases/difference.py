@@ -1,7 +1,7 @@
 """What differs between two sides: metrics, parameters, data, stages. Never judges. Layer: usecases."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ci_ml.core import changes
@@ -27,7 +27,9 @@ def difference(base: Side, head: Side, *, unchanged: bool = False, metrics: bool
         if metrics
         else (),
         params=changes.values(_params(base, notices), _params(head, notices), unchanged=unchanged),
-        data=changes.data(base.pipeline, head.pipeline),
+        data=tuple(
+            replace(item, path=head.project.outside(item.path)) for item in changes.data(base.pipeline, head.pipeline)
+        ),
         stages=changes.stages(base.pipeline, head.pipeline),
     )
     return Difference(changes=found, notices=tuple(dict.fromkeys(notices)))

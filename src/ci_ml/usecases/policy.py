@@ -28,7 +28,7 @@ def load(tree: Tree, path: str, at: str) -> LoadedConfig | None:
     if isinstance(data, Gap):
         if data.absent:
             return None
-        raise UsageError(f"{at}: {data.reason}")
+        raise UsageError(f"{at}: {data.reason}", "name the configuration with --config FILE")
     return config.load(data, at)
 
 

@@ -187,7 +187,7 @@ def _tracked(job: Job, record: Training) -> Training:
     return replace(record, mlflow_run=run, mlflow_uri=redact(job.tracker.address(), job.hidden), linked_runs=linked)
 
 
-def _hint(message: str) -> str | None:
+def _hint(message: str) -> str:
     hints = (
         ("Unable to acquire lock", "another dvc runs in this repository; wait for it, or see .dvc/tmp"),
         ("lock", None),
@@ -198,4 +198,5 @@ def _hint(message: str) -> str | None:
         ("missing data", "the data is neither here nor on a remote: `dvc pull` shows what is missing"),
         ("does not exist", "it is neither in the repository nor on a remote: `dvc status -c` shows what is missing"),
     )
-    return next((hint for words, hint in hints if words.lower() in message.lower() and hint), None)
+    found = (hint for words, hint in hints if words.lower() in message.lower() and hint)
+    return next(found, "`dvc repro -v` shows more of it")

@@ -40,7 +40,7 @@ class _Params:
         data = self._contents.get(wanted.path)
         if not isinstance(data, bytes):
             if isinstance(data, Gap) and not data.absent:
-                raise UsageError(data.reason)
+                raise UsageError(data.reason, "DVC cannot read it either")
             return None
         if wanted.path not in self._parsed:
             self._parsed[wanted.path] = self._parse(data, wanted.path)
@@ -56,7 +56,8 @@ class _Params:
         try:
             return documents.parse(data, path).value
         except documents.DocumentError as error:
-            raise UsageError(f"{path}{f':{error.line}' if error.line else ''}: {error.reason}") from None
+            where = f"{path}{f':{error.line}' if error.line else ''}"
+            raise UsageError(f"{where}: {error.reason}", "DVC cannot read it either") from None
 
 
 _ABSENT: Any = object()

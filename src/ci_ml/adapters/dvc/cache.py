@@ -97,6 +97,6 @@ def python_params(data: bytes, path: str) -> Mapping[str, Any]:
 
     try:
         parsed: dict[str, Any] = parse_py(data.decode("utf-8", "replace"), path)
-    except (PythonFileCorruptedError, ValueError) as error:
-        raise UsageError(f"{path} is not valid Python: {error}") from None
+    except (PythonFileCorruptedError, ValueError, MemoryError, RecursionError) as error:
+        raise UsageError(f"{path} is not valid Python: {error or 'nested too deeply'}") from None
     return parsed

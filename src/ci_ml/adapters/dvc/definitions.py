@@ -180,7 +180,7 @@ class _Project:
         outs = []
         for out in _section(value, "outs", list, path):
             if not isinstance(out, dict) or not isinstance(out.get("path"), str):
-                raise UsageError(f"{path}: outs: each output is a mapping with a path")
+                raise UsageError(f"{path}: outs: each output is a mapping with a path", "DVC refuses it, too")
             outs.append(
                 Output(path=_join(wdir, out["path"]), cached=out.get("cache", True) is not False, recorded=_digest(out))
             )
@@ -212,7 +212,7 @@ def _mapping(data: bytes, path: str) -> dict[str, Any]:
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise UsageError(f"{path}: it holds {type(value).__name__} where a mapping belongs")
+        raise UsageError(f"{path}: it holds {type(value).__name__} where a mapping belongs", "DVC refuses it, too")
     return value
 
 
@@ -221,7 +221,7 @@ def _section(value: Mapping[str, Any], key: str, kind: type[T], where: str) -> T
     if section is None:
         return kind()
     if not isinstance(section, kind):
-        raise UsageError(f"{where}: {key}: must be a {'mapping' if kind is dict else 'list'}")
+        raise UsageError(f"{where}: {key}: must be a {'mapping' if kind is dict else 'list'}", "DVC refuses it, too")
     return section
 
 
@@ -229,7 +229,7 @@ def _listed(stage: Mapping[str, Any], key: str, where: str, *kinds: type) -> lis
     items = _section(stage, key, list, where)
     for item in items:
         if not isinstance(item, kinds):
-            raise UsageError(f"{where}.{key}: {item!r} is not allowed here")
+            raise UsageError(f"{where}.{key}: {item!r} is not allowed here", "DVC refuses it, too")
     return items
 
 

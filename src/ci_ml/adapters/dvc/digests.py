@@ -57,12 +57,15 @@ class Digests:
         tracked = path in self.outputs and self.outputs[path].cached
         if stat.S_ISDIR(status.st_mode):
             return self._folder(path, like, tracked=tracked)
+        if not stat.S_ISREG(status.st_mode):  # a pipe would wait for a writer for ever
+            return Digest(algorithm=like.algorithm, value="not a regular file")
         if tracked and status.st_mtime <= self.stamp and like.size == status.st_size:
             return like
         return Digest(algorithm=like.algorithm, value=file_digest(place, like.algorithm), size=status.st_size)
 
     def _folder(self, path: str, like: Digest, *, tracked: bool) -> Digest | None:
-        entries = {name: (self.root / path / name).stat() for name in self._walk(path)}
+        stats = {name: (self.root / path / name).stat() for name in self._walk(path)}
+        entries = {name: entry for name, entry in stats.items() if stat.S_ISREG(entry.st_mode)}
         untouched = tracked and all(entry.st_mtime <= self.stamp for entry in entries.values())
         if untouched and (like.files, like.size) == (len(entries), sum(entry.st_size for entry in entries.values())):
             return like

@@ -110,10 +110,11 @@ class Run:
         run_stage, run_command = commands.cmd_run, commands._run
 
         def cmd_run(stage: Any, *arguments: Any, **keywords: Any) -> Any:
+            _check_here(stage.deps)
             self._ran = True
             self.emit(event="command", stage=stage.addressing, commands=_commands(stage.cmd))
             run_stage(stage, *arguments, **keywords)
-            _check_outputs(stage)
+            _check_here(stage.outs)
 
         def one_command(*arguments: Any, **keywords: Any) -> None:
             self._stop.check()
@@ -230,11 +231,14 @@ def _maker(repo: Any, path: str) -> Any:
     return next((stage for stage in stages if any(out.fs_path in places for out in stage.outs)), None)
 
 
-def _check_outputs(stage: Any) -> None:
-    """With `--allow-missing` DVC accepts a run that does not write what it should. Raises OutputDoesNotExistError."""
-    for out in stage.outs:
-        if not out.exists:
-            raise out.DoesNotExistError(out)
+def _check_here(items: list[Any]) -> None:
+    """With `--allow-missing` DVC lets a stage run without its inputs, and without writing its outputs.
+
+    Raises DoesNotExistError of DVC for the first local file or folder that is not here.
+    """
+    for item in items:
+        if item.protocol == "local" and not item.exists:
+            raise item.DoesNotExistError(item)
 
 
 def _commands(cmd: Any) -> list[str]:
