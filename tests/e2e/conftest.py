@@ -36,7 +36,10 @@ def _isolated(environment: dict[str, str]) -> Iterator[None]:
     """DVC as a library, which some tests ask for the truth, sees the same environment as the commands."""
     with pytest.MonkeyPatch.context() as patch:
         for name in list(os.environ):
-            if name.startswith(("CI_", "GITHUB_", "GITLAB_", "MLFLOW_", "DVC_", "GIT_", "AWS_")) or name in ("CI", "SHELL"):
+            if name.startswith(("CI_", "GITHUB_", "GITLAB_", "MLFLOW_", "DVC_", "GIT_", "AWS_")) or name in (
+                "CI",
+                "SHELL",
+            ):
                 patch.delenv(name)
         for name, value in environment.items():
             patch.setenv(name, value)

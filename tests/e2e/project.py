@@ -177,7 +177,9 @@ class Project:
             timeout=DEADLINE,
             **options,
         )
-        return Result(code=done.returncode, out=done.stdout.decode("utf-8", "replace"), err=done.stderr.decode("utf-8", "replace"))
+        return Result(
+            code=done.returncode, out=done.stdout.decode("utf-8", "replace"), err=done.stderr.decode("utf-8", "replace")
+        )
 
     def ci_ml(self, *arguments: str, **options: Any) -> Result:
         """Run `ci-ml` as a process; options are those of `run`."""
@@ -301,7 +303,9 @@ class Project:
         if (self.root / f"{path}.dvc").exists():
             return str(self.yaml(f"{path}.dvc")["outs"][0]["md5"])
         found = {
-            out["path"]: out["md5"] for stage in self.yaml("dvc.lock")["stages"].values() for out in stage.get("outs", [])
+            out["path"]: out["md5"]
+            for stage in self.yaml("dvc.lock")["stages"].values()
+            for out in stage.get("outs", [])
         }
         return str(found[path])
 

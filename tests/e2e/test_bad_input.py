@@ -170,7 +170,8 @@ CONFIGURATIONS: dict[str, tuple[Any, list[str]]] = {
     "conflict markers": ("<<<<<<< HEAD\nversion: 1\n=======\nversion: 1\n>>>>>>> other\n", ["ci-ml.yaml"]),
     "a tag": ("version: !!python/object/apply:os.system ['true']\n", ["ci-ml.yaml:1"]),
     "a bomb": (
-        "a: &a [x, x, x, x, x, x, x, x]\n" + "".join(f"{b}: &{b} [{', '.join([f'*{a}'] * 8)}]\n" for a, b in zip("abcdefgh", "bcdefghi", strict=True)),
+        "a: &a [x, x, x, x, x, x, x, x]\n"
+        + "".join(f"{b}: &{b} [{', '.join([f'*{a}'] * 8)}]\n" for a, b in zip("abcdefgh", "bcdefghi", strict=True)),
         ["ci-ml.yaml"],
     ),
     "all mistakes at once": (
@@ -250,14 +251,22 @@ BROKEN: dict[str, tuple[str, str, list[str]]] = {
     "dependencies that are no list": ("dvc.yaml", "stages: {train: {cmd: a, deps: b}}\n", ["dvc.yaml", "train"]),
     "a variable that is not there": ("dvc.yaml", "stages: {train: {cmd: 'echo ${nosuch}'}}\n", ["dvc.yaml", "nosuch"]),
     "a loop over nothing": ("dvc.yaml", "stages: {train: {foreach: 1, do: {cmd: a}}}\n", ["dvc.yaml", "train"]),
-    "vars from a missing file": ("dvc.yaml", "vars: [nosuch.yaml]\nstages: {train: {cmd: 'a ${b}'}}\n", ["nosuch.yaml"]),
+    "vars from a missing file": (
+        "dvc.yaml",
+        "vars: [nosuch.yaml]\nstages: {train: {cmd: 'a ${b}'}}\n",
+        ["nosuch.yaml"],
+    ),
     "dvc.yaml with conflict markers": ("dvc.yaml", CONFLICT, ["dvc.yaml:2 holds conflict markers"]),
     "dvc.lock with conflict markers": ("dvc.lock", CONFLICT, ["dvc.lock:2 holds conflict markers", "ci-ml train"]),
     "dvc.lock is no YAML": ("dvc.lock", "schema: '2.0'\nstages: [\n", ["dvc.lock:"]),
     "dvc.lock is a list": ("dvc.lock", "- a\n", ["dvc.lock"]),
     "an entry of dvc.lock is text": ("dvc.lock", "schema: '2.0'\nstages: {train: x}\n", ["train"]),
     "a .dvc file is no YAML": ("data/raw.csv.dvc", "outs: [\n", ["data/raw.csv.dvc:"]),
-    "a .dvc file with conflict markers": ("data/raw.csv.dvc", "outs:\n<<<<<<< HEAD\n", ["data/raw.csv.dvc:2 holds conflict markers"]),
+    "a .dvc file with conflict markers": (
+        "data/raw.csv.dvc",
+        "outs:\n<<<<<<< HEAD\n",
+        ["data/raw.csv.dvc:2 holds conflict markers"],
+    ),
 }
 
 
@@ -333,7 +342,10 @@ METRICS: dict[str, tuple[Prepare, list[str]]] = {
     "a folder": (several(remove("metrics.json"), write("metrics.json/a.json", "{}")), ["metrics.json is a folder"]),
     "a file that is gone": (remove("metrics.json"), ["no file metrics.json", "it disappeared"]),
     "a key that is gone": (write("metrics.json", '{"loss": 1}'), ["no key accuracy", "it disappeared"]),
-    "a link to nowhere": (several(remove("metrics.json"), lambda project: (project.root / "metrics.json").symlink_to("x")), ["metrics.json"]),
+    "a link to nowhere": (
+        several(remove("metrics.json"), lambda project: (project.root / "metrics.json").symlink_to("x")),
+        ["metrics.json"],
+    ),
     "a link to itself": (
         several(remove("metrics.json"), lambda project: (project.root / "metrics.json").symlink_to("metrics.json")),
         ["metrics.json"],
@@ -381,7 +393,10 @@ def test_metrics_of_100_megabytes_are_not_loaded(plain: Project) -> None:
 
 
 def test_yaml_that_expands_without_end(plain: Project) -> None:
-    lines = "".join(f"{b}: &{b} {{{', '.join(f'k{n}: *{a}' for n in range(9))}}}\n" for a, b in zip("abcdefghij", "bcdefghijk", strict=True))
+    lines = "".join(
+        f"{b}: &{b} {{{', '.join(f'k{n}: *{a}' for n in range(9))}}}\n"
+        for a, b in zip("abcdefghij", "bcdefghijk", strict=True)
+    )
     plain.write("m.yaml", "accuracy: 1\na: &a {k: 1}\n" + lines)
     plain.write("ci-ml.yaml", GATES.replace("metrics.json", "m.yaml"))
     (comparison,) = plain.ci_ml("check", "--policy", "head", "--format", "json").expect(11).json()["comparisons"]
@@ -438,7 +453,10 @@ def test_cached_metrics_that_are_nowhere_are_undecided(project: Project) -> None
     project.commit()
     clone = project.clone("clone", "--branch", "change")
     report = clone.ci_ml("check", "--base", "origin/main", "--format", "json").expect(11).json()
-    assert "metrics.json is tracked by DVC, and neither in its cache nor to be had from a remote" in report["comparisons"][0]["reason"]
+    assert (
+        "metrics.json is tracked by DVC, and neither in its cache nor to be had from a remote"
+        in report["comparisons"][0]["reason"]
+    )
 
 
 # --- Names ---------------------------------------------------------------------------------------------------------------------
@@ -523,7 +541,10 @@ REPORTS: dict[str, tuple[str | bytes | None, list[str]]] = {
     "a list": ("[]", ["is not a report of ci-ml"]),
     "something else": ('{"schema": "ci-ml/diff/v1"}', ["is not a report of ci-ml", "ci-ml/diff/v1"]),
     "newer": ('{"schema": "ci-ml/report/v2"}', ["has the schema ci-ml/report/v2", "update ci-ml"]),
-    "incomplete": ('{"schema": "ci-ml/report/v1", "verdict": {"outcome": "great"}}', ["is not a valid report", "verdict.outcome"]),
+    "incomplete": (
+        '{"schema": "ci-ml/report/v1", "verdict": {"outcome": "great"}}',
+        ["is not a valid report", "verdict.outcome"],
+    ),
 }
 
 
@@ -547,7 +568,9 @@ def test_a_report_of_an_older_version_of_the_same_schema_is_read(plain: Project)
     assert again["verdict"] == report["verdict"]
 
 
-@pytest.mark.parametrize("arguments", [["nosuch"], ["check", "--nosuch"], ["check", "--format", "xml"], ["check", "extra"], ["report", "."]])
+@pytest.mark.parametrize(
+    "arguments", [["nosuch"], ["check", "--nosuch"], ["check", "--format", "xml"], ["check", "extra"], ["report", "."]]
+)
 def test_a_command_line_that_is_none(plain: Project, arguments: list[str]) -> None:
     result = plain.ci_ml(*arguments).expect(2)
     assert result.out == ""

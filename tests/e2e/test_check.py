@@ -38,7 +38,9 @@ def accuracy(project: Project, value: object) -> None:
         (None, 11, "undecided", "missing"),
     ],
 )
-def test_the_head_decides_outcome_and_exit_code(plain: Project, value: object, code: int, outcome: str, status: str) -> None:
+def test_the_head_decides_outcome_and_exit_code(
+    plain: Project, value: object, code: int, outcome: str, status: str
+) -> None:
     plain.branch()
     accuracy(plain, value)
     plain.write("notes.txt", "so that something differs from the base")
@@ -143,13 +145,14 @@ def test_a_pull_request_that_trains_worse_is_blocked_and_shows_why(project: Proj
     assert [stage["name"] for stage in report["stages"]] == ["train", "evaluate"]
 
 
-def test_numbers_of_other_code_are_a_warning_and_never_silently_pass(project: Project) -> None:
+def test_numbers_of_other_code_decide_nothing(project: Project) -> None:
     project.branch()
     project.edit("params.yaml", "steps: 3", "steps: 0")
     project.commit()
-    report = project.ci_ml("check", "--format", "json").expect(0).json()
-    assert report["verdict"]["outcome"] == "warn"
-    assert "dvc.lock is stale: train" in report["verdict"]["sentence"]
+    report = project.ci_ml("check", "--format", "json").expect(11).json()
+    assert report["verdict"]["outcome"] == "undecided"
+    assert "dvc.lock is stale: evaluate" in report["verdict"]["sentence"]
+    assert "ci-ml train" in project.ci_ml("check").expect(11).out.splitlines()[-1]
 
 
 def test_when_never_a_stale_lock_is_refused(project: Project) -> None:
@@ -392,7 +395,18 @@ def test_two_projects_of_one_repository_have_a_verdict_each(plain: Project) -> N
 
 
 def test_ci_ml_yaml_in_a_subfolder_with_dvc_at_the_top(project: Project) -> None:
-    moved(project, "churn", "ci-ml.yaml", "dvc.yaml", "dvc.lock", "params.yaml", "metrics.json", "src", "data", ".gitignore")
+    moved(
+        project,
+        "churn",
+        "ci-ml.yaml",
+        "dvc.yaml",
+        "dvc.lock",
+        "params.yaml",
+        "metrics.json",
+        "src",
+        "data",
+        ".gitignore",
+    )
     (project.root / "model.json").rename(project.root / "churn/model.json")
     project.branch()
     project.edit("churn/params.yaml", "steps: 3", "steps: 0")
@@ -546,9 +560,9 @@ def test_common_options_have_one_variable_for_all_commands(plain: Project) -> No
     plain.commit()
     plain.write("notes.txt", "a change")
     plain.commit()
-    env = {"CI_ML_BASE": first, "CI_ML_FORMAT": "json", "CI_ML_OUTPUT": "elsewhere", "CI_ML_CONFIG": "ci-ml.yaml"}
-    assert plain.ci_ml("check", env=env).expect(0).json()["base"]["sha"] == first
-    assert plain.ci_ml("diff", env=env).expect(0).json()["base"]["sha"] == first
+    env = {"CI_ML_BASE": first, "CI_ML_OUTPUT": "elsewhere", "CI_ML_CONFIG": "ci-ml.yaml"}
+    assert plain.ci_ml("check", "--format", "json", env=env).expect(0).json()["base"]["sha"] == first
+    assert plain.ci_ml("diff", "--format", "json", env=env).expect(0).json()["base"]["sha"] == first
     assert (plain.root / "elsewhere/report.json").is_file()
     assert not (plain.root / ".ci-ml").exists()
 

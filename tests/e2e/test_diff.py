@@ -185,7 +185,9 @@ def both(repository: Path, environment: dict[str, str]) -> Differences:
     ours = {}
     for one, other in PAIRS:
         head = [] if other == "workspace" else ["--head", other]
-        ours[f"{one}..{other}"] = project.ci_ml("diff", "--all", "--format", "json", "--base", one, *head).expect(0).json()
+        ours[f"{one}..{other}"] = (
+            project.ci_ml("diff", "--all", "--format", "json", "--base", one, *head).expect(0).json()
+        )
     return Differences(ours=ours, dvc=json.loads(truth.out))
 
 
@@ -237,11 +239,15 @@ def test_the_parameters_are_those_of_dvc_params_diff(both: Differences, pair: st
     def text(value: Any) -> Any:
         return str(value) if isinstance(value, list) else value  # as DVC shows lists
 
-    ours = {f"{item['path']}:{item['key']}": (text(item["base"]), text(item["head"])) for item in both.ours[pair]["params"]}
+    ours = {
+        f"{item['path']}:{item['key']}": (text(item["base"]), text(item["head"])) for item in both.ours[pair]["params"]
+    }
     assert ours == truth(both.dvc[pair][1])
 
 
-def test_the_command_of_dvc_says_the_same_as_its_library(both: Differences, repository: Path, environment: dict[str, str]) -> None:
+def test_the_command_of_dvc_says_the_same_as_its_library(
+    both: Differences, repository: Path, environment: dict[str, str]
+) -> None:
     project = Project(root=repository / "repo", env=environment)
     shown = json.loads(project.dvc("metrics", "diff", "first", "second", "--json", "--all"))
     assert truth(shown) == truth(both.dvc["first..second"][0]) == values(both.ours["first..second"]["metrics"])
@@ -251,7 +257,14 @@ def test_a_delta_is_head_minus_base_of_two_numbers_and_null_otherwise(both: Diff
     items = {item["metric"]: item for item in both.ours["first..second"]["metrics"]}
     assert items["flat.json:acc"]["delta"] == pytest.approx(0.01)
     assert items["flat.json:loss"]["delta"] == 0
-    for name in ("kinds.json:on", "kinds.json:name", "kinds.json:list", "special.json:nan", "goes.json:acc", "comes.json:acc"):
+    for name in (
+        "kinds.json:on",
+        "kinds.json:name",
+        "kinds.json:list",
+        "special.json:nan",
+        "goes.json:acc",
+        "comes.json:acc",
+    ):
         assert items[name]["delta"] is None, name
 
 
@@ -283,7 +296,9 @@ def test_one_commit_twice_is_an_empty_diff(repository: Path, environment: dict[s
     assert found["schema"] == "ci-ml/diff/v1"
 
 
-def test_a_broken_metrics_file_is_a_notice_and_the_rest_is_shown(repository: Path, environment: dict[str, str], tmp_path: Path) -> None:
+def test_a_broken_metrics_file_is_a_notice_and_the_rest_is_shown(
+    repository: Path, environment: dict[str, str], tmp_path: Path
+) -> None:
     copy(repository, tmp_path / "p")
     project = Project(root=tmp_path / "p" / "repo", env=environment)
     project.write("flat.json", '{"acc": ')

@@ -80,6 +80,7 @@ def test_an_output_that_was_never_made_is_made_although_nothing_else_changed(pro
 def test_outputs_of_another_branch_are_no_staleness_and_no_evidence(project: Project) -> None:
     project.edit("dvc.yaml", "metrics: [metrics.json: {cache: false}]", "metrics: [metrics.json]")
     project.git("rm", "--quiet", "--cached", "metrics.json")
+    project.write(".gitignore", project.read(".gitignore") + "/metrics.json\n")
     project.ci_ml("train").expect(0)
     project.commit("cached metrics")
     project.branch()

@@ -47,7 +47,10 @@ class Server:
 
     def experiments(self) -> dict[str, str]:
         """Ids by name."""
-        return {item["name"]: item["experiment_id"] for item in self.ask("experiments/search", max_results=100)["experiments"]}
+        return {
+            item["name"]: item["experiment_id"]
+            for item in self.ask("experiments/search", max_results=100)["experiments"]
+        }
 
     def runs(self, experiment: str) -> list["Run"]:
         number = self.experiments().get(experiment)
@@ -71,7 +74,10 @@ class Run:
         return cls(
             id=item["info"]["run_id"],
             status=item["info"]["status"],
-            **{part: {entry["key"]: entry["value"] for entry in data.get(part, [])} for part in ("params", "metrics", "tags")},
+            **{
+                part: {entry["key"]: entry["value"] for entry in data.get(part, [])}
+                for part in ("params", "metrics", "tags")
+            },
         )
 
 
@@ -80,11 +86,33 @@ def server(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str]
     """`mlflow server` on SQLite, as a process."""
     folder = tmp_path_factory.mktemp("mlflow")
     url = f"http://127.0.0.1:{free_port()}"
-    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", url.rpartition(":")[2], "--workers", "1"]
-    command += ["--backend-store-uri", f"sqlite:///{folder}/store.db", "--artifacts-destination", str(folder / "artifacts")]
+    command = [
+        sys.executable,
+        "-m",
+        "mlflow",
+        "server",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        url.rpartition(":")[2],
+        "--workers",
+        "1",
+    ]
+    command += [
+        "--backend-store-uri",
+        f"sqlite:///{folder}/store.db",
+        "--artifacts-destination",
+        str(folder / "artifacts"),
+    ]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
-            command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            command,
+            cwd=folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
         )
         try:
             until(lambda: process.poll() is not None or healthy(url), "the server of MLflow answers")
@@ -125,7 +153,9 @@ class Logged:
 
 
 @pytest.fixture(scope="module")
-def logged(server: Server, trained: Path, environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Logged:
+def logged(
+    server: Server, trained: Path, environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Logged:
     folder = tmp_path_factory.mktemp("logged")
     copy(trained, folder / "p")
     project = tracked(Project(root=folder / "p" / "repo", env=environment))
@@ -210,7 +240,9 @@ def test_a_training_that_fails_is_logged_as_failed(server: Server, project: Proj
 def test_an_interrupted_training_leaves_no_run_that_looks_complete(server: Server, project: Project) -> None:
     tracked(project)
     project.write("src/train.py", "import os, time\nopen('.git/up', 'w')\ntime.sleep(1000)\n")
-    with project.start("train", env={"MLFLOW_TRACKING_URI": server.url, "MLFLOW_EXPERIMENT_NAME": "stopped"}) as process:
+    with project.start(
+        "train", env={"MLFLOW_TRACKING_URI": server.url, "MLFLOW_EXPERIMENT_NAME": "stopped"}
+    ) as process:
         until((project.root / ".git/up").exists, "the stage runs")
         process.send_signal(signal.SIGINT)
         assert process.wait(DEADLINE) == 130
@@ -221,7 +253,13 @@ def test_values_that_mlflow_refuses_are_made_to_fit(server: Server, project: Pro
     """Long values, names with other characters, many entries at once."""
     tracked(project)
     many = {f"metric {number}": number for number in range(1100)}
-    project.write("src/evaluate.py", f"import json\njson.dump({ {'ä/ö:ü': 1, 'nan': float('nan'), 'text': 'x', **many}!r}".replace("nan,", "float('nan'),") + ", open('metrics.json', 'w'))\n")
+    project.write(
+        "src/evaluate.py",
+        f"import json\njson.dump({ {'ä/ö:ü': 1, 'nan': float('nan'), 'text': 'x', **many}!r}".replace(
+            "nan,", "float('nan'),"
+        )
+        + ", open('metrics.json', 'w'))\n",
+    )
     project.write("params.yaml", project.read("params.yaml").replace("rate: 0.1", f"rate: 0.1\n  name: {'x' * 7000}"))
     project.edit("dvc.yaml", "[train.rate, train.steps]", "[train]")
     env = {"MLFLOW_TRACKING_URI": server.url, "MLFLOW_EXPERIMENT_NAME": "odd names"}

@@ -77,7 +77,10 @@ def test_what_the_run_cache_knows_is_cached(project: Project) -> None:
 
 
 def test_several_dvc_yaml_files_and_templates(project: Project) -> None:
-    project.write("more/dvc.yaml", "vars: [{n: 2}]\nstages:\n  loop:\n    foreach: [a, b]\n    do:\n      cmd: echo ${item} ${n} > ${item}.txt\n      outs: [\"${item}.txt\"]\n")
+    project.write(
+        "more/dvc.yaml",
+        'vars: [{n: 2}]\nstages:\n  loop:\n    foreach: [a, b]\n    do:\n      cmd: echo ${item} ${n} > ${item}.txt\n      outs: ["${item}.txt"]\n',
+    )
     project.ci_ml("train").expect(0)
     assert {name: state for name, state in states(project).items() if "loop" in name} == {
         "more/dvc.yaml:loop@a": "ran",
@@ -119,7 +122,11 @@ def s3() -> Any:
 
 
 def test_only_what_is_needed_is_pulled_from_s3(project: Project, s3: str) -> None:
-    keys = {"AWS_ACCESS_KEY_ID": "key-of-the-test", "AWS_SECRET_ACCESS_KEY": "secret-of-the-test", "AWS_DEFAULT_REGION": "us-east-1"}
+    keys = {
+        "AWS_ACCESS_KEY_ID": "key-of-the-test",
+        "AWS_SECRET_ACCESS_KEY": "secret-of-the-test",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }
     project.write(
         ".dvc/config",
         f"[core]\n    remote = bucket\n    analytics = false\n['remote \"bucket\"']\n    url = s3://data/store\n    endpointurl = {s3}\n",
@@ -143,7 +150,11 @@ def test_a_new_stage_runs_where_none_of_its_data_is_here(project: Project) -> No
     project.write("data/more/a.txt", "a\n")
     project.dvc("add", "--quiet", "data/more")
     project.dvc("push", "--quiet")
-    project.edit("dvc.yaml", "stages:\n", "stages:\n  copy:\n    cmd: cp data/more/a.txt copied.txt\n    deps: [data/more/a.txt]\n    outs: [copied.txt]\n")
+    project.edit(
+        "dvc.yaml",
+        "stages:\n",
+        "stages:\n  copy:\n    cmd: cp data/more/a.txt copied.txt\n    deps: [data/more/a.txt]\n    outs: [copied.txt]\n",
+    )
     project.commit()
     clone = project.clone("clone")
     clone.ci_ml("train").expect(0)
@@ -198,7 +209,9 @@ def test_a_failing_stage_leaves_everything_as_it_was(project: Project) -> None:
 
 
 def test_metrics_in_git_survive_a_stage_that_fails_over_them(project: Project) -> None:
-    project.write("src/evaluate.py", "open('metrics.json', 'w').write('{\"accuracy\": ')\nraise ValueError('no accuracy')\n")
+    project.write(
+        "src/evaluate.py", "open('metrics.json', 'w').write('{\"accuracy\": ')\nraise ValueError('no accuracy')\n"
+    )
     before = snapshot(project)
     result = project.ci_ml("train")
     assert result.code == 3
@@ -227,7 +240,9 @@ sys.exit(open("input.txt").read() == "bad")
 """
     empty.write("make.py", script)
     empty.write("input.txt", "good")
-    one_stage(empty, "python make.py", deps=["input.txt"], outs=[{"one.txt": {"cache": False}}, {"folder": {"cache": False}}])
+    one_stage(
+        empty, "python make.py", deps=["input.txt"], outs=[{"one.txt": {"cache": False}}, {"folder": {"cache": False}}]
+    )
     empty.ci_ml("train").expect(0)
     before = snapshot(empty)
     empty.write("input.txt", "bad")
@@ -259,7 +274,11 @@ def test_a_remote_that_does_not_answer_is_an_error_of_the_remote(project: Projec
     )
     clone.edit("src/evaluate.py", "score(x) > 0.5", "score(x) > 0.6")
     before = snapshot(clone)
-    keys = {"AWS_ACCESS_KEY_ID": "key-of-the-test", "AWS_SECRET_ACCESS_KEY": "secret-of-the-test", "AWS_MAX_ATTEMPTS": "1"}
+    keys = {
+        "AWS_ACCESS_KEY_ID": "key-of-the-test",
+        "AWS_SECRET_ACCESS_KEY": "secret-of-the-test",
+        "AWS_MAX_ATTEMPTS": "1",
+    }
     result = clone.ci_ml("train", env=keys).expect(3)
     message = result.err[result.err.index("error: ") :]
     assert f"127.0.0.1:{port}" in message
@@ -317,7 +336,9 @@ def check_nothing_is_left(project: Project, before: dict[str, str], processes: s
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda number: number.name)
-def test_an_interrupted_run_leaves_no_process_no_lock_and_no_half_written_file(project: Project, number: signal.Signals) -> None:
+def test_an_interrupted_run_leaves_no_process_no_lock_and_no_half_written_file(
+    project: Project, number: signal.Signals
+) -> None:
     stuck(project)
     before = snapshot(project)
     with ended(project.start("train")) as process:
@@ -358,7 +379,9 @@ def test_a_stage_that_ignores_the_interrupt_is_ended_more_firmly(project: Projec
 def test_an_interrupted_stage_is_no_success_even_if_it_says_so(project: Project) -> None:
     """Training loops like to catch Ctrl-C, save what they have and exit with 0."""
     stuck(project)
-    project.edit("src/train.py", "time.sleep(1000)\n", "try:\n    time.sleep(1000)\nexcept KeyboardInterrupt:\n    sys.exit(0)\n")
+    project.edit(
+        "src/train.py", "time.sleep(1000)\n", "try:\n    time.sleep(1000)\nexcept KeyboardInterrupt:\n    sys.exit(0)\n"
+    )
     project.edit("dvc.yaml", "cmd: python src/train.py\n", "cmd: [python src/train.py, touch .git/second-command]\n")
     good = project.commit()
     before = snapshot(project)
@@ -485,9 +508,14 @@ def test_training_json_holds_what_somebody_may_ask_later(project: Project) -> No
     assert all(stage["seconds"] >= 0 for stage in record["stages"])
     assert record["params"] == {"prepare": {"keep": 1.0}, "train.rate": 0.1, "train.steps": 2}
     assert record["data"] == {"data/raw.csv": f"md5:{project.digest('data/raw.csv')}"}
-    code = {path: f"md5:{hashlib.md5((project.root / path).read_bytes()).hexdigest()}" for path in ("src/prepare.py", "src/train.py", "src/evaluate.py")}
+    code = {
+        path: f"md5:{hashlib.md5((project.root / path).read_bytes()).hexdigest()}"
+        for path in ("src/prepare.py", "src/train.py", "src/evaluate.py")
+    }
     assert record["code"] == code
-    assert record["outputs"] == {path: f"md5:{project.digest(path)}" for path in ("data/clean.csv", "model.json", "metrics.json")}
+    assert record["outputs"] == {
+        path: f"md5:{project.digest(path)}" for path in ("data/clean.csv", "model.json", "metrics.json")
+    }
     assert record["lock"] == f"sha256:{hashlib.sha256((project.root / 'dvc.lock').read_bytes()).hexdigest()}"
 
 
@@ -522,7 +550,11 @@ def test_files_of_the_project_do_not_shadow_the_standard_library(project: Projec
     [
         ("dvc.yaml", "stages:\n  train: {cmd: [\n", "dvc.yaml:"),
         ("dvc.yaml", "stages:\n  train: {deps: [a]}\n", "dvc.yaml"),
-        ("dvc.lock", "<<<<<<< HEAD\nschema: '2.0'\n=======\nschema: '2.0'\n>>>>>>> other\n", "dvc.lock:1 holds conflict markers"),
+        (
+            "dvc.lock",
+            "<<<<<<< HEAD\nschema: '2.0'\n=======\nschema: '2.0'\n>>>>>>> other\n",
+            "dvc.lock:1 holds conflict markers",
+        ),
     ],
 )
 def test_broken_files_of_dvc_are_found_before_anything_runs(project: Project, path: str, text: str, words: str) -> None:

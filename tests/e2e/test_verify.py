@@ -195,7 +195,9 @@ def dvc_says(root: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
             changed = changed or (bool(stage.deps) and stage._changed_deps(allow_missing=True, upstream=upstream))
             above = {found.addressing for found in networkx.descendants(graph, stage)}
             changed = changed or any(states.get(name) == "stale" for name in above)
-            states[stage.addressing] = "frozen" if stage.frozen else "stale" if changed else "always" if always else "current"
+            states[stage.addressing] = (
+                "frozen" if stage.frozen else "stale" if changed else "always" if always else "current"
+            )
     return states
 
 
@@ -260,7 +262,11 @@ CASES: dict[str, tuple[Change, str | None, str]] = {
     "nothing": (lambda project: None, None, ""),
     "a comment in dvc.yaml": (edit("dvc.yaml", "stages:", "# a remark\nstages:"), None, ""),
     "a file that no stage reads": (write("README.md", "hello"), None, ""),
-    "the command": (edit("dvc.yaml", "cmd: cat work/clean.csv code", "cmd: cat  work/clean.csv code"), "train", "command"),
+    "the command": (
+        edit("dvc.yaml", "cmd: cat work/clean.csv code", "cmd: cat  work/clean.csv code"),
+        "train",
+        "command",
+    ),
     "one command of a list": (edit("dvc.yaml", "echo two >", "echo 2 >"), "shell", "command"),
     "a parameter": (edit("params.yaml", "rate: 0.1", "rate: 0.2"), "train", "params: train.rate in params.yaml is 0.2"),
     "a parameter that is a list": (edit("params.yaml", "[8, 8]", "[8, 9]"), "train", "train.layers"),
@@ -273,7 +279,11 @@ CASES: dict[str, tuple[Change, str | None, str]] = {
         "train",
         "train.unused",
     ),
-    "a parameter that the stage no longer reads": (edit("dvc.yaml", "train.layers, train.name]", "train.layers]"), None, ""),
+    "a parameter that the stage no longer reads": (
+        edit("dvc.yaml", "train.layers, train.name]", "train.layers]"),
+        None,
+        "",
+    ),
     "code": (edit("code/train.sh", "train", "train!"), "train", "code: code/train.sh"),
     "a file in a folder of code": (edit("lib/sub/b.py", "b = 1", "b = 2"), "train", "lib"),
     "a new file in a folder of code": (write("lib/c.py", "c = 1\n"), "train", "lib"),
@@ -286,18 +296,46 @@ CASES: dict[str, tuple[Change, str | None, str]] = {
     "data": (add_data("data/raw.csv", "5,6\n7,8\n"), "prepare", "data: data/raw.csv"),
     "a file in a folder of data": (add_data("data/images/one.txt", "uno\n"), "prepare", "data: data/images"),
     "a new file in a folder of data": (add_data("data/images/new.txt", "new\n"), "prepare", "data: data/images"),
-    "a new stage": (edit("dvc.yaml", "  callback:\n", "  fresh:\n    cmd: 'true'\n    deps: [lib]\n  callback:\n"), "fresh", "never run"),
+    "a new stage": (
+        edit("dvc.yaml", "  callback:\n", "  fresh:\n    cmd: 'true'\n    deps: [lib]\n  callback:\n"),
+        "fresh",
+        "never run",
+    ),
     "a stage that is gone": (edit("dvc.yaml", DVC_YAML[DVC_YAML.index("  shell:") :], ""), None, ""),
     "a stage that has another name": (edit("dvc.yaml", "  inside:\n", "  within:\n"), "within", "never run"),
-    "dependencies in another order": (edit("dvc.yaml", "[work/clean.csv, code/train.sh, lib]", "[lib, code/train.sh, work/clean.csv]"), None, ""),
-    "a dependency less": (edit("dvc.yaml", "[work/clean.csv, code/train.sh, lib]", "[work/clean.csv, code/train.sh]"), None, ""),
-    "a dependency more": (edit("dvc.yaml", "code/train.sh, lib]", "code/train.sh, lib, code/loop.sh]"), "train", "code/loop.sh is not in dvc.lock"),
+    "dependencies in another order": (
+        edit("dvc.yaml", "[work/clean.csv, code/train.sh, lib]", "[lib, code/train.sh, work/clean.csv]"),
+        None,
+        "",
+    ),
+    "a dependency less": (
+        edit("dvc.yaml", "[work/clean.csv, code/train.sh, lib]", "[work/clean.csv, code/train.sh]"),
+        None,
+        "",
+    ),
+    "a dependency more": (
+        edit("dvc.yaml", "code/train.sh, lib]", "code/train.sh, lib, code/loop.sh]"),
+        "train",
+        "code/loop.sh is not in dvc.lock",
+    ),
     "metrics in git edited by hand": (write("metrics.json", '{"size":9}'), "evaluate", "output: metrics.json"),
     "the dependency of a frozen stage": (edit("code/frozen.sh", "frozen", "melted"), None, ""),
     "the command of a frozen stage": (edit("dvc.yaml", "cat code/frozen.sh >", "cat  code/frozen.sh >"), None, ""),
-    "the dependency of a stage that always runs": (edit("code/always.sh", "always", "ever"), "always", "code/always.sh"),
-    "the command of a stage that always runs": (edit("dvc.yaml", "cat code/always.sh >", "cat  code/always.sh >"), "always", "command"),
-    "a parameter of the second dvc.yaml": (edit("second/params.yaml", "k: 1", "k: 2"), "second/dvc.yaml:own", "params: k"),
+    "the dependency of a stage that always runs": (
+        edit("code/always.sh", "always", "ever"),
+        "always",
+        "code/always.sh",
+    ),
+    "the command of a stage that always runs": (
+        edit("dvc.yaml", "cat code/always.sh >", "cat  code/always.sh >"),
+        "always",
+        "command",
+    ),
+    "a parameter of the second dvc.yaml": (
+        edit("second/params.yaml", "k: 1", "k: 2"),
+        "second/dvc.yaml:own",
+        "params: k",
+    ),
     "a file of the second dvc.yaml": (edit("second/own.txt", "own", "mine"), "second/dvc.yaml:own", "second/own.txt"),
     "the lock entry of a stage is gone": (lock(lambda stages: stages.pop("prepare")), "prepare", "never run"),
     "dvc.lock is gone": (remove("dvc.lock"), "prepare", "never run"),
@@ -366,7 +404,11 @@ def test_an_upstream_output_that_is_not_what_the_stage_ran_with(rich: Project, m
 
 def test_an_output_more_is_stale_until_the_stage_has_run(rich: Project) -> None:
     rich.edit("dvc.yaml", "outs: [work/inside.txt]", "outs: [work/inside.txt, work/inside.log]")
-    rich.edit("dvc.yaml", "cmd: cat work/folder/sub/b > work/inside.txt", "cmd: cat work/folder/sub/b | tee work/inside.log > work/inside.txt")
+    rich.edit(
+        "dvc.yaml",
+        "cmd: cat work/folder/sub/b > work/inside.txt",
+        "cmd: cat work/folder/sub/b | tee work/inside.log > work/inside.txt",
+    )
     assert "inside" in ran_by_dvc(rich)
     assert verify(rich)["inside"]["state"] == "current"
 
@@ -408,9 +450,14 @@ def test_what_is_stale_is_what_dvc_repro_runs(rich: Project, change: Change) -> 
 
 def test_what_train_has_reproduced_is_true(templated: Project) -> None:
     several(
-        edit("vars.yaml", "langs: [de, fr]\nfactor: 2", "langs: [de, it]\nfactor: 3"), edit("settings.py", "(1, 2)", "(3, 4)")
+        edit("vars.yaml", "langs: [de, fr]\nfactor: 2", "langs: [de, it]\nfactor: 3"),
+        edit("settings.py", "(1, 2)", "(3, 4)"),
     )(templated)
-    assert {name for name, item in verify(templated).items() if item["state"] == "stale"} == {"loop@de", "loop@it", "settings"}
+    assert {name for name, item in verify(templated).items() if item["state"] == "stale"} == {
+        "loop@de",
+        "loop@it",
+        "settings",
+    }
     templated.write("ci-ml.yaml", "version: 1\ntrain: {track: false}\n")
     templated.ci_ml("train").expect(0)
     assert {item["state"] for item in verify(templated).values()} == {"current"}
@@ -489,11 +536,17 @@ def _dvc2(project: Project) -> None:
         ("metrics.txt", b"2\r\n", "stale"),
     ],
 )
-def test_locks_of_dvc_2(empty: Project, path: str | None, content: bytes, state: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_locks_of_dvc_2(
+    empty: Project, path: str | None, content: bytes, state: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     _dvc2(empty)
     if path is not None:
         empty.write(path, content)
-    assert {name: item["state"] for name, item in verify(empty).items()} == {"old": state} == dvc_says(empty.root, monkeypatch)
+    assert (
+        {name: item["state"] for name, item in verify(empty).items()}
+        == {"old": state}
+        == dvc_says(empty.root, monkeypatch)
+    )
 
 
 def test_line_ends_count_since_dvc_3(rich: Project, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -164,6 +164,7 @@ class TestGlobs:
         assert read.reading(MetricKey(path="m.json", key="acc")) == Gap(reason="m.json:acc is text, not a number")
         assert read.reading(MetricKey(path="m.json", key="gone")) == Gap(reason="m.json has no key gone", absent=True)
 
+    @pytest.mark.linux
     def test_a_name_that_is_not_utf_8_is_an_error_that_shows_it(self, repository: Repository, kind: str) -> None:
         repository.commit({os.fsdecode(b"latin-\xe9.json"): '{"acc": 1}'})
         with pytest.raises(UsageError) as caught:

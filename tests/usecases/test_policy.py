@@ -114,8 +114,4 @@ class TestNothingCanBeJudged:
     def test_when_it_is_a_folder(self, repository: Repository) -> None:
         repository.write("ci-ml.yaml/x", "")
         with pytest.raises(UsageError, match=r"ci-ml\.yaml: ci-ml\.yaml is a folder"):
-            policy.head_only(repository.adapter.work_tree(), "ci-ml.yaml")
-
-    def test_without_a_file_for_what_needs_only_the_work_tree(self, repository: Repository) -> None:
-        with pytest.raises(UsageError, match=r"there is no ml/ci-ml\.yaml"):
-            policy.head_only(repository.adapter.work_tree(), "ml/ci-ml.yaml")
+            policy.load(repository.adapter.work_tree(), "ci-ml.yaml", "ci-ml.yaml")

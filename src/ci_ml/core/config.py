@@ -175,7 +175,9 @@ def load(data: bytes, name: str) -> LoadedConfig:
         document = documents.parse(data, "ci-ml.yaml")
     except documents.DocumentError as error:
         problem = _line(name, error.line, "", error.reason)
-        raise ConfigError(f"{name} cannot be read", [problem], hint=f"it has to be YAML; every key is in {DOCS}") from None
+        raise ConfigError(
+            f"{name} cannot be read", [problem], hint=f"it has to be YAML; every key is in {DOCS}"
+        ) from None
     if not isinstance(document.value, dict):
         raise ConfigError(
             f"{name} is not a configuration",

@@ -118,7 +118,7 @@ class Training:
         return json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False, default=str) + "\n"
 
 
-_CREDENTIALS = re.compile(r"(?<=://)[^\s@]+@(?:[^\s/@]*@)*")
+_CREDENTIALS = re.compile(r"(?<=://)(?:[^\s/@:]+:(?!\d+/)[^\s@]+@(?:[^\s/@]+@)*|(?:[^\s/@]+@)+)")
 _SECRET_NAME = re.compile(r"TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL|PRIVATE|API_?KEY|ACCESS_KEY")
 
 

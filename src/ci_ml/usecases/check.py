@@ -82,7 +82,7 @@ def staleness(
     blocking = [item.gate for item in comparisons if item.gate.severity is Severity.BLOCK]
     paths = {gate.metric.path for gate in blocking if gate.require is not Require.REPORT}
     owners = {covering(head.project.inside(path), made) for path in paths}
-    makers = {made[path][1] for path in owners if path}
+    makers = [made[path][1] for path in owners if path]
     names = {maker.name for maker in makers if isinstance(maker, Stage)}
     behind = tuple(item for item in stale if item.name in names)
     if behind:

@@ -20,7 +20,9 @@ class Project:
         """A path written relative to the project, relative to the repository. Raises UsageError when it leaves that."""
         joined = posixpath.normpath(posixpath.join(self.folder, path))
         if joined == ".." or joined.startswith("../") or posixpath.isabs(joined):
-            raise UsageError(f"{path} is outside the repository", "name files in it, relative to the folder of ci-ml.yaml")
+            raise UsageError(
+                f"{path} is outside the repository", "name files in it, relative to the folder of ci-ml.yaml"
+            )
         return "" if joined == "." else joined
 
     def outside(self, path: str) -> str:

@@ -19,6 +19,8 @@ from ci_ml.core.pipeline import DVC_2, Digest, Output, content_digest
 from ci_ml.errors import DependencyError
 from ci_ml.ports import Tree
 
+# Tracked data up to this size is always hashed: a git switch touches dvc.lock, and small files often keep their size.
+_HASHED = 8 * 1024 * 1024
 _ALWAYS_IGNORED = frozenset({".git", ".hg", ".dvc"})
 
 
@@ -59,15 +61,17 @@ class Digests:
             return self._folder(path, like, tracked=tracked)
         if not stat.S_ISREG(status.st_mode):  # a pipe would wait for a writer for ever
             return Digest(algorithm=like.algorithm, value="not a regular file")
-        if tracked and status.st_mtime <= self.stamp and like.size == status.st_size:
+        untouched = tracked and status.st_mtime <= self.stamp and status.st_size > _HASHED
+        if untouched and like.size == status.st_size:
             return like
         return Digest(algorithm=like.algorithm, value=file_digest(place, like.algorithm), size=status.st_size)
 
     def _folder(self, path: str, like: Digest, *, tracked: bool) -> Digest | None:
         stats = {name: (self.root / path / name).stat() for name in self._walk(path)}
         entries = {name: entry for name, entry in stats.items() if stat.S_ISREG(entry.st_mode)}
-        untouched = tracked and all(entry.st_mtime <= self.stamp for entry in entries.values())
-        if untouched and (like.files, like.size) == (len(entries), sum(entry.st_size for entry in entries.values())):
+        total = sum(entry.st_size for entry in entries.values())
+        untouched = tracked and total > _HASHED and all(entry.st_mtime <= self.stamp for entry in entries.values())
+        if untouched and (like.files, like.size) == (len(entries), total):
             return like
         listing = {name: file_digest(self.root / path / name, like.algorithm) for name in entries}
         for name, recorded in self._absent(path, entries).items():
