@@ -242,7 +242,9 @@ def run_ci(space: Workspace, base: str | None, prefer: Literal["base", "head"], 
     assert against.sha is not None
     chosen = policy.choose(space.history.tree(against.sha), space.head_tree, space.project.config, against, prefer)
     if space.project.dvc is not None:  # what is trained is part of the policy: a change cannot leave stages out
-        run_training(space, stream, chosen.config.train)
+        own = policy.load(space.head_tree, space.project.config, space.project.config)
+        track = (own or chosen).config.train.track
+        run_training(space, stream, chosen.config.train.model_copy(update={"track": track}))
     trained = dataclasses.replace(space)  # the files have changed: forget what was read of them
     return judge(trained, against, prefer)
 

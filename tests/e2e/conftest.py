@@ -1,9 +1,8 @@
 """The projects of the end-to-end tests: built once, copied for each test."""
 
 import os
-import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest

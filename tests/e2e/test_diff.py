@@ -157,7 +157,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, 
     project.dvc("init", "--quiet")
     declared = [path for path in FILES if not path.startswith("folder/")]
     declared = [path for path in declared if path != "comes.json"]
-    project.write("dvc.yaml", DVC_YAML + f"metrics: {declared + ['folder']}\nparams: [params.yaml]\n")
+    project.write("dvc.yaml", DVC_YAML + f"metrics: {[*declared, 'folder']}\nparams: [params.yaml]\n")
     project.write("second/dvc.yaml", SECOND_YAML)
     project.write("out/v2/keep", "")
     for state, name in enumerate(("first", "second")):
