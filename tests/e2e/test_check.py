@@ -155,6 +155,13 @@ def test_numbers_of_other_code_decide_nothing(project: Project) -> None:
     assert "ci-ml train" in project.ci_ml("check").expect(11).out.splitlines()[-1]
 
 
+def test_a_stale_stage_that_no_gate_reads_is_a_warning(project: Project) -> None:
+    project.edit("dvc.yaml", "stages:\n", "stages:\n  aside:\n    cmd: 'true'\n    deps: [params.yaml]\n")
+    report = project.ci_ml("check", "--format", "json").expect(0).json()
+    assert report["verdict"]["outcome"] == "warn"
+    assert any("dvc.lock is stale: aside" in reason for reason in report["verdict"]["reasons"])
+
+
 def test_when_never_a_stale_lock_is_refused(project: Project) -> None:
     project.write("ci-ml.yaml", GATES + "train: {when: never}\n")
     project.commit()

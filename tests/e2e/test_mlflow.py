@@ -108,7 +108,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str]
         process = subprocess.Popen(
             command,
             cwd=folder,
-            env=environment,
+            env={**environment, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},  # its workers cost many seconds
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -131,8 +131,9 @@ def healthy(url: str) -> bool:
 
 
 def tracked(project: Project) -> Project:
-    """A change that has to be trained and tracked; the second stage is cheap."""
+    """A change that has to be trained, in a project that is tracked."""
     project.write("ci-ml.yaml", project.read("ci-ml.yaml").replace("track: false", "track: true"))
+    project.commit()
     project.branch()
     project.edit("params.yaml", "steps: 3", "steps: 2")
     project.commit()

@@ -32,16 +32,6 @@ def load(tree: Tree, path: str, at: str) -> LoadedConfig | None:
     return config.load(data, at)
 
 
-def head_only(tree: Tree, path: str) -> LoadedConfig:
-    """The work tree's configuration, which must exist. Raises UsageError or ConfigError."""
-    loaded = load(tree, path, path)
-    if loaded is None:
-        raise UsageError(
-            f"there is no {path}", "write one (the README shows a minimal file), or name it with --config FILE"
-        )
-    return loaded
-
-
 def choose(base_tree: Tree, head_tree: Tree, path: str, base: Revision, prefer: Literal["base", "head"]) -> Policy:
     """The gates that judge: the base's when it has any, else the head's, and what to say about it.
 
