@@ -585,3 +585,15 @@ def test_flags_and_other_commands_read_the_environment_too(project: Project) -> 
     shown = project.ci_ml("diff", env=env).expect(0).json()
     assert "metrics.json:accuracy" in {item["metric"] for item in shown["metrics"]}
     assert project.ci_ml("verify", env={"CI_ML_VERIFY_FORMAT": "json"}).expect(0).json()["stale"] is False
+
+
+def test_the_last_report_is_found_from_a_folder_below_and_where_output_says(plain: Project) -> None:
+    plain.branch()
+    plain.ci_ml("check", "--base", "main").expect(2)  # nothing has changed yet
+    plain.write("metrics.json", {"accuracy": 0.95})
+    plain.write("below/x.txt", "")
+    plain.ci_ml("check").expect(0)
+    plain.ci_ml("check", "--output", "elsewhere").expect(0)
+    assert "passed" in plain.ci_ml("report", cwd=plain.root / "below").expect(0).out
+    assert "passed" in plain.ci_ml("report", "--output", "elsewhere").expect(0).out
+    assert "nowhere/report.json" in plain.ci_ml("report", "--output", "nowhere").expect(2).err

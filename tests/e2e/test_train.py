@@ -89,6 +89,25 @@ def test_several_dvc_yaml_files_and_templates(project: Project) -> None:
     assert project.read("more/b.txt") == "b 2\n"
 
 
+def test_it_ends_with_what_it_came_to(project: Project) -> None:
+    project.edit("params.yaml", "steps: 3", "steps: 4")
+    first, second = project.ci_ml("train").expect(0).out.splitlines()[:2]
+    assert first.startswith("✓ 2 ran, 1 did not change · ")
+    assert second == f"recorded in {project.root}/.ci-ml/training.json"
+
+
+def test_nothing_to_train_is_said(project: Project) -> None:
+    project.write("dvc.yaml", "stages: {}\n")
+    assert project.ci_ml("train").expect(0).out.startswith("✓ there are no stages")
+
+
+@pytest.mark.parametrize("target", ["nope", "nope.dvc", "dvc.yaml:nope", "src/train.py"])
+def test_a_target_that_nobody_knows_is_a_usage_error(project: Project, target: str) -> None:
+    done = project.ci_ml("train", target).expect(2)
+    assert target.rpartition(":")[2] in done.err
+    assert "hint: `ci-ml verify` names every stage" in done.err
+
+
 # --- What is pulled -----------------------------------------------------------------------------------------------------
 
 

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from ci_ml import wiring
 from ci_ml.core.config import GateConfig
 from ci_ml.core.gates import expand
 from ci_ml.core.types import Direction, Evidence, Gap, Measurement, MetricKey, Reading, Revision
 from ci_ml.errors import UsageError
 from ci_ml.usecases import evidence
 from ci_ml.usecases.evidence import Side
+from ci_ml.wiring import workspace
 from tests.repositories import Repository
 
 
@@ -23,7 +23,7 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 def side(repository: Repository, kind: str, folder: str = "") -> Side:
     """A side of the project in a folder: the last commit, or the work tree."""
-    space = wiring.workspace(None, None, cwd=repository.root / folder, env=os.environ)
+    space = workspace.find(None, None, cwd=repository.root / folder, env=os.environ)
     return space.side(Revision(sha=repository.sha())) if kind == "commit" else space.head_side()
 
 

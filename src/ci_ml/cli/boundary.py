@@ -66,4 +66,5 @@ def width() -> int:
 
 def color() -> bool:
     """Whether stdout is a terminal that wants colour."""
-    return getattr(sys.stdout, "isatty", bool)() and not os.environ.get("NO_COLOR")
+    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") in ("dumb", "unknown")
+    return getattr(sys.stdout, "isatty", bool)() and not plain

@@ -63,11 +63,11 @@ def cli() -> None:
 def check(config: str | None, output: str | None, base: str | None, policy: Any, format: str) -> None:
     """Judge the work tree against its base, offline: the verdict that CI will give."""
     with boundary.errors():
-        from ci_ml import wiring
+        from ci_ml.wiring import gate, reports, workspace
 
-        report = wiring.run_check(wiring.workspace(config, output), base, policy)
+        report = gate.run(workspace.find(config, output), base, policy)
         _show(report, format)
-    sys.exit(wiring.exit_code(report))
+    sys.exit(reports.exit_code(report))
 
 
 @cli.command()
@@ -78,11 +78,11 @@ def check(config: str | None, output: str | None, base: str | None, policy: Any,
 def ci(config: str | None, output: str | None, base: str | None, policy: Any, format: str) -> None:
     """Train what is stale, then check: what a CI job runs."""
     with boundary.errors():
-        from ci_ml import wiring
+        from ci_ml.wiring import gate, reports, workspace
 
-        report = wiring.run_ci(wiring.workspace(config, output), base, policy, sys.stderr)
+        report = gate.ci(workspace.find(config, output), base, policy, sys.stderr)
         _show(report, format)
-    sys.exit(wiring.exit_code(report))
+    sys.exit(reports.exit_code(report))
 
 
 @cli.command()
@@ -91,9 +91,14 @@ def ci(config: str | None, output: str | None, base: str | None, policy: Any, fo
 def train(config: str | None, output: str | None, targets: tuple[str, ...]) -> None:
     """Reproduce what is stale (TARGETS, else those of ci-ml.yaml), pulling only what that needs."""
     with boundary.errors():
-        from ci_ml import wiring
+        from ci_ml.wiring import training, workspace
 
-        wiring.run_training(wiring.workspace(config, output), sys.stderr, targets=targets)
+        space = workspace.find(config, output)
+        done = training.run(space, sys.stderr, targets=targets)
+        from ci_ml.render import terminal
+
+        text = terminal.training(done, space.output / training.FILE, width=boundary.width(), color=boundary.color())
+        click.echo(text, nl=False)
 
 
 @cli.command()
@@ -102,10 +107,10 @@ def train(config: str | None, output: str | None, targets: tuple[str, ...]) -> N
 def verify(config: str | None, output: str | None, format: str) -> None:
     """Is dvc.lock true for this commit? Needs no data. Exit 12 when a stage is stale."""
     with boundary.errors():
-        from ci_ml import wiring
         from ci_ml.core.staleness import State
+        from ci_ml.wiring import gate, workspace
 
-        items = wiring.run_verify(wiring.workspace(config, output))
+        items = gate.verify(workspace.find(config, output))
         if format == "json":
             from ci_ml.render import data
 
@@ -131,9 +136,9 @@ def verify(config: str | None, output: str | None, format: str) -> None:
 def diff(config: str | None, output: str | None, base: str | None, head: str | None, all: bool, format: str) -> None:
     """Metrics, params, data and stages that differ between two revisions. Never blocks."""
     with boundary.errors():
-        from ci_ml import wiring
+        from ci_ml.wiring import gate, workspace
 
-        one, other, found = wiring.run_diff(wiring.workspace(config, output), base, head, unchanged=all)
+        one, other, found = gate.diff(workspace.find(config, output), base, head, unchanged=all)
         if format == "json":
             from ci_ml.render import data
 
@@ -148,14 +153,15 @@ def diff(config: str | None, output: str | None, base: str | None, head: str | N
 
 
 @cli.command()
-@click.argument("file", type=click.Path(dir_okay=False, path_type=Path), default=Path(".ci-ml/report.json"))
+@_common
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path), required=False)
 @_format("terminal", "markdown", "json")
-def report(file: Path, format: str) -> None:
+def report(config: str | None, output: str | None, file: Path | None, format: str) -> None:
     """Render a report.json again (FILE, by default the last one here). Exits 0 whatever its verdict."""
     with boundary.errors():
-        from ci_ml import wiring
+        from ci_ml.wiring import reports
 
-        _show(wiring.read_report(file), format)
+        _show(reports.read(file or reports.last(config, output)), format)
 
 
 @cli.command()
@@ -165,9 +171,9 @@ def report(file: Path, format: str) -> None:
 def demo(output: Path) -> None:
     """Build a small real project with a regressing branch, and show the verdict on it."""
     with boundary.errors():
-        from ci_ml import wiring
+        from ci_ml.wiring import demo as demonstration
 
-        wiring.run_demo(output, sys.stdout, width=boundary.width(), color=boundary.color())
+        demonstration.run(output, sys.stdout, width=boundary.width(), color=boundary.color())
 
 
 @cli.command()

@@ -62,12 +62,16 @@ class StageRun:
 
 @dataclass(frozen=True, kw_only=True)
 class Failure:
-    """Why the training stopped: a stage's command, or DVC itself (then `command` is None)."""
+    """Why the training stopped: a stage's command, or DVC itself (then `command` is None).
+
+    `refused` says that nothing was begun, because there is no such target.
+    """
 
     stage: str | None
     message: str
     command: str | None = None
     code: int | None = None
+    refused: bool = False
 
 
 Event = StageStarted | CommandStarted | OutputLine | StageRun | Failure

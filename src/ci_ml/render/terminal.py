@@ -2,6 +2,8 @@
 
 import io
 from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Literal
 
 from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
@@ -12,11 +14,18 @@ from ci_ml.core import numbers
 from ci_ml.core.changes import Changes
 from ci_ml.core.report import ComparisonPart, Report
 from ci_ml.core.staleness import Freshness, State
+from ci_ml.core.training import StageState, Training
 from ci_ml.core.types import Outcome, Revision, Status
 from ci_ml.render import safe, words
 
 _STYLE = {Outcome.PASS: "green", Outcome.WARN: "yellow", Outcome.UNDECIDED: "magenta", Outcome.FAIL: "red"}
 _MARK = {Outcome.PASS: "✓", Outcome.WARN: "!", Outcome.UNDECIDED: "?", Outcome.FAIL: "✗"}
+_BECAME = {
+    StageState.RAN: "ran",
+    StageState.CACHED: "from cache",
+    StageState.SKIPPED: "did not change",
+    StageState.FAILED: "failed",
+}
 _SHOWN = 10
 _LOUD = 100
 _QUIET = 15
@@ -25,7 +34,18 @@ _QUIET = 15
 def to_text(content: RenderableType, *, width: int, color: bool) -> str:
     """Lay rich content out as text, `width` columns wide, without a line's trailing blanks."""
     stream = io.StringIO()
-    console = Console(file=stream, width=width, force_terminal=color, no_color=not color, highlight=False, markup=False)
+    # What the terminal can do was decided by the caller: nothing here depends on TERM, NO_COLOR or COLUMNS.
+    system: Literal["standard"] | None = "standard" if color else None
+    console = Console(
+        file=stream,
+        width=width,
+        color_system=system,
+        force_terminal=color,
+        no_color=not color,
+        highlight=False,
+        markup=False,
+        _environ={},
+    )
     console.print(content)
     return "\n".join(line.rstrip() for line in stream.getvalue().splitlines()) + "\n"
 
@@ -33,6 +53,17 @@ def to_text(content: RenderableType, *, width: int, color: bool) -> str:
 def _text(content: str, style: str = "") -> Text:
     """Text on a terminal: the names in it come from strangers, and must not move its cursor or start another line."""
     return Text(safe.printable(content), style=style)
+
+
+def training(done: Training, record: Path, *, width: int = 120, color: bool = False) -> str:
+    """What a training came to, in one line, and where it is recorded."""
+    counted = [(state, sum(stage.state is state for stage in done.stages)) for state in StageState]
+    said = ", ".join(f"{count} {_BECAME[state]}" for state, count in counted if count) or "there are no stages"
+    line = Text.assemble((f"✓ {said}", "green"), f" · {words.seconds(done.seconds)}")
+    lines = [line, _text(f"recorded in {record}", "dim")]
+    if done.mlflow_run:
+        lines.append(_text(f"logged to {done.mlflow_uri}, run {done.mlflow_run}", "dim"))
+    return to_text(Group(*lines), width=width, color=color)
 
 
 def _next(step: str) -> Text:

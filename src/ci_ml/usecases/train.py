@@ -21,7 +21,7 @@ from ci_ml.core.training import (
     redact,
 )
 from ci_ml.core.types import Revision
-from ci_ml.errors import CiMlError, DependencyError, StageFailed
+from ci_ml.errors import CiMlError, DependencyError, StageFailed, UsageError
 
 _LAST_LINES = 20
 _LINE_LENGTH = 2000
@@ -59,7 +59,8 @@ class Job:
 def train(job: Job) -> Training:
     """Run a training to its end; the record is saved however it ends.
 
-    Raises StageFailed when a stage's command fails, DependencyError when DVC does, KeyboardInterrupt when stopped.
+    Raises StageFailed when a stage's command fails, DependencyError when DVC does, UsageError when there is no such
+    target, KeyboardInterrupt when stopped.
     """
     watch = _Watch(job)
     try:
@@ -119,6 +120,8 @@ class _Watch:
         assert failure is not None
         message = redact(failure.message, self._job.hidden)
         lines = [line[:_LINE_LENGTH] for line in self._tail]
+        if failure.refused:
+            return UsageError(message, "`ci-ml verify` names every stage; see also `targets` in ci-ml.yaml")
         if failure.stage and failure.command:
             return StageFailed(failure.stage, redact(failure.command, self._job.hidden), failure.code, lines)
         where = f" at stage '{failure.stage}'" if failure.stage else ""
@@ -190,7 +193,7 @@ def _tracked(job: Job, record: Training) -> Training:
 def _hint(message: str) -> str:
     hints = (
         ("Unable to acquire lock", "another dvc runs in this repository; wait for it, or see .dvc/tmp"),
-        ("lock", None),
+        ("is busy", "another dvc runs in this repository; wait for it, then try again"),
         ("Unable to locate credentials", "give the job credentials for the remote"),
         ("failed to connect", "check the remote and its credentials: `dvc remote list`, `dvc pull`"),
         ("remote", "check the remote and its credentials: `dvc remote list`, `dvc pull`"),

@@ -70,7 +70,7 @@ def _event(event: Mapping[str, Any]) -> Event:
         case "end":
             return StageRun(name=event["stage"], state=StageState(event["state"]), seconds=round(event["seconds"], 3))
         case _:
-            return Failure(stage=event["stage"], message=event["message"], command=event["command"], code=event["code"])
+            return Failure(**{key: value for key, value in event.items() if key != "event"})
 
 
 _BREAK = re.compile(rb"\r\n|\n|\r")

@@ -28,6 +28,12 @@ _COLOR = re.compile(r"\x1b\[[0-9;]*m")
 # dvc.stage.exceptions.StageCmdFailedError keeps neither the command nor the code but in its message.
 _COMMAND_FAILED = re.compile(r"failed to run: (.*), exited with (-?\d+)$", re.DOTALL)
 
+# What DVC raises for a target that nothing here has; by name, because importing them costs as much as running.
+_NO_TARGET = frozenset(
+    "StageNotFound NoOutputOrStageError StageFileDoesNotExistError StageFileIsNotDvcFileError "
+    "StageFileBadNameError StageNameUnspecified".split()
+)
+
 
 def main() -> int:
     """Reproduce what the options ask for; 0 when it worked, 1 when it failed, 130 when it was stopped."""
@@ -216,6 +222,7 @@ class Run:
             message=message or type(error).__name__,
             command=failed[1] if failed else None,
             code=int(failed[2]) if failed else None,
+            refused=self._current is None and any(type(item).__name__ in _NO_TARGET for item in chain),
         )
 
     def emit(self, **event: Any) -> None:

@@ -1,0 +1,91 @@
+"""The gate and what belongs to it: check, ci, verify, diff. Layer: wiring."""
+
+import dataclasses
+from typing import Literal, TextIO
+
+from ci_ml.adapters import files
+from ci_ml.adapters.dvc import definitions
+from ci_ml.core.pipeline import conflicts
+from ci_ml.core.report import Report
+from ci_ml.core.staleness import Freshness
+from ci_ml.core.types import Revision
+from ci_ml.errors import UsageError
+from ci_ml.usecases import baseline, check, difference, policy
+from ci_ml.wiring import reports, training
+from ci_ml.wiring.workspace import Workspace, require_dvc, settled
+
+
+def ci(space: Workspace, base: str | None, prefer: Literal["base", "head"], stream: TextIO) -> Report:
+    """Train, then judge. What would make the judgement impossible is found out before anything is trained."""
+    space, against = settled(space, base)
+    assert against.sha is not None
+    chosen = policy.choose(space.history.tree(against.sha), space.head_tree, space.project.config, against, prefer)
+    if space.project.dvc is not None:  # what is trained is part of the policy: a change cannot leave stages out
+        own = policy.load(space.head_tree, space.project.config, space.project.config)
+        track = (own or chosen).config.train.track
+        training.run(space, stream, chosen.config.train.model_copy(update={"track": track}))
+    trained = dataclasses.replace(space)  # the files have changed: forget what was read of them
+    return judge(trained, against, prefer)
+
+
+def run(space: Workspace, base: str | None, prefer: Literal["base", "head"]) -> Report:
+    """Judge the work tree, and write report.json."""
+    space, against = settled(space, base)
+    return judge(space, against, prefer)
+
+
+def judge(space: Workspace, against: Revision, prefer: Literal["base", "head"]) -> Report:
+    """Judge the work tree against a commit, and write report.json."""
+    recorded = space.output / training.FILE
+    behind = check.training_part(recorded.read_bytes(), space.lock) if recorded.is_file() else None
+    report = check.check(
+        check.Question(
+            base=space.side(against),
+            head=space.head_side(),
+            prefer=prefer,
+            freshness=space.freshness,
+            training=behind,
+        )
+    )
+    files.write(space.output / reports.FILE, report.to_json())
+    return report
+
+
+def diff(
+    space: Workspace, base: str | None, head: str | None, *, unchanged: bool
+) -> tuple[Revision, Revision, difference.Difference]:
+    """What differs between two revisions, or between a revision and the work tree."""
+    if head is None:
+        against = _diff_base(space, base)
+        other = space.head_side()
+    else:
+        sha = space.history.commit(head)
+        if sha is None:
+            raise UsageError(f"{head} is not a commit of this clone", "check --head")
+        other = space.side(Revision(sha=sha, ref=head, why="named with --head"))
+        at = Revision(sha=sha, dirty=True)  # diff never blocks: the same commit on both sides is an empty diff
+        if base is None and not space.history.parents(sha):
+            raise UsageError(
+                f"{head} is the first commit: there is nothing before it", "name the other side: --base REV"
+            )
+        against = baseline.resolve(space.history, "auto", base or f"{sha}^", at, space.change)
+    found = difference.difference(space.side(against), other, unchanged=unchanged)
+    return against, other.revision, found
+
+
+def _diff_base(space: Workspace, base: str | None) -> Revision:
+    if base is None:
+        return space.base(None)
+    anywhere = Revision(sha=space.head.sha, dirty=True)
+    return baseline.resolve(space.history, "auto", base, anywhere, space.change)
+
+
+def verify(space: Workspace) -> tuple[Freshness, ...]:
+    """What dvc.lock is worth for every stage.
+
+    Raises UsageError where there is no DVC project, or when DVC would refuse its files.
+    """
+    definitions.validate(space.head_tree, require_dvc(space))
+    if conflict := conflicts(space.head_pipeline):
+        raise UsageError(conflict, "DVC refuses to run it: give every output one place and one owner")
+    return space.freshness()

@@ -1,0 +1,74 @@
+"""Running a training. Layer: wiring."""
+
+import contextlib
+import dataclasses
+import uuid
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from typing import TextIO
+
+from ci_ml.adapters import console, environment, files, mlflow
+from ci_ml.adapters.dvc import repro
+from ci_ml.core import config
+from ci_ml.core.pipeline import Pipeline
+from ci_ml.core.training import Event, Training, secrets
+from ci_ml.usecases import check, difference, policy, train, verify
+from ci_ml.wiring.workspace import Workspace, require_dvc
+
+FILE = "training.json"
+
+
+def run(
+    space: Workspace, stream: TextIO, chosen: config.TrainConfig | None = None, targets: Sequence[str] = ()
+) -> Training:
+    """Reproduce what is stale, as `chosen` or else the work tree's ci-ml.yaml says, and write training.json.
+
+    Raises StageFailed or DependencyError when it fails, OutOfDate when `train.when` is never and dvc.lock is stale.
+    """
+    require_dvc(space)
+    files.make_output(space.output)
+    if chosen is None:
+        loaded = policy.load(space.head_tree, space.project.config, space.project.config)
+        chosen = loaded.config.train if loaded else config.TrainConfig()
+    stages = space.head_pipeline.stages
+    if chosen.when == "never":
+        check.refuse_stale(verify.stale(space.freshness()))
+    mark = uuid.uuid4().hex
+    env = mlflow.stage_environment(space.env, mark) if chosen.track else dict(space.env)
+    folder = space.project.root / space.project.folder
+    events: Iterator[Event] = iter(())
+    if chosen.when != "never":
+        events = repro.reproduce(folder, targets or chosen.targets, force=chosen.when == "always", env=env)
+    with console.display(stream, len(stages)) as display, contextlib.closing(_generator(events)) as running:
+        return train.train(
+            train.Job(
+                head=space.head,
+                run_url=space.change.run_url,
+                mark=mark,
+                events=running,
+                show=display.show,
+                environment=lambda: environment.read(
+                    folder, (line for stage in stages for line in stage.command), space.env
+                ),
+                result=lambda: _trained(space),
+                save=lambda record: files.write(space.output / FILE, record.to_json()),
+                notice=lambda text: print(f"note: {text}", file=stream),
+                tracker=_tracker(space) if chosen.track else None,
+                hidden=secrets(space.env),
+            )
+        )
+
+
+def _generator(events: Iterator[Event]) -> Generator[Event]:
+    """Events that can be closed, which stops the training behind them."""
+    yield from events
+
+
+def _trained(space: Workspace) -> tuple[Pipeline, str | None, Mapping[str, float]]:
+    """The pipeline, the digest of dvc.lock and the numbers, read anew after a training."""
+    after = dataclasses.replace(space)
+    return after.head_pipeline, after.lock, difference.numbers(after.head_side())
+
+
+def _tracker(space: Workspace) -> mlflow.Tracking:
+    name = space.env.get("MLFLOW_EXPERIMENT_NAME") or space.project.root.name
+    return mlflow.Tracking(uri=space.env.get("MLFLOW_TRACKING_URI") or None, folder=space.output, experiment=name)
