@@ -7,7 +7,7 @@ from ci_ml.core.changes import Changes
 from ci_ml.core.compare import Comparison, compare
 from ci_ml.core.gates import Gate
 from ci_ml.core.report import PolicyPart, Report
-from ci_ml.core.types import Direction, Margin, Measurement, MetricKey, Reading, Revision
+from ci_ml.core.types import Change, Direction, Margin, Measurement, MetricKey, Reading, Revision
 from ci_ml.core.verdict import decide
 
 BASE = Revision(sha="a" * 40, ref="main", why="merge base of HEAD and origin/main")
@@ -44,6 +44,7 @@ def report(*comparisons: Comparison, differences: Changes | None = None, **rest:
         "judged": decide(comparisons),
         "base": BASE,
         "head": HEAD,
+        "change": Change(),
         "policy": PolicyPart.model_validate({"digest": f"sha256:{'0' * 64}", "from": "base"}),
         "comparisons": comparisons,
         "differences": differences or Changes(),

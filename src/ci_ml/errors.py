@@ -4,7 +4,10 @@
     ├── UsageError         2     the question could not be asked: options, configuration, repository state
     │   └── ConfigError    2     ci-ml.yaml (or a report.json) does not say what it must; carries every problem
     ├── DependencyError    3     something we depend on failed: git, DVC, training, MLflow, the disk
-    │   └── StageFailed    3     a stage's command failed; carries its name, command and last lines
+    │   ├── StageFailed    3     a stage's command failed; carries its name, command and last lines
+    │   └── ForgeError     3     GitHub or GitLab did not do what was asked
+    │       ├── Refused    3     it said no; carries the HTTP status
+    │       └── Unanswered 3     it gave no usable answer; says whether a write may have happened all the same
     └── OutOfDate         12     dvc.lock or a generated file is not true for this commit
 
 A verdict is not an error: it travels as a value, and `core.verdict` knows its exit code. Code 1 is never chosen,
@@ -59,6 +62,26 @@ class StageFailed(DependencyError):
         self.command = command
         self.code = code
         self.last_lines = tuple(last_lines)
+
+
+class ForgeError(DependencyError):
+    """GitHub or GitLab did not do what was asked."""
+
+
+class Refused(ForgeError):
+    """The forge said no, and saying it again would not help; `status` is HTTP's."""
+
+    def __init__(self, what: str, status: int, hint: str | None = None) -> None:
+        super().__init__(what, hint)
+        self.status = status
+
+
+class Unanswered(ForgeError):
+    """The forge gave no usable answer; `perhaps` says that what was asked may have happened all the same."""
+
+    def __init__(self, what: str, hint: str | None = None, *, perhaps: bool = False) -> None:
+        super().__init__(what, hint)
+        self.perhaps = perhaps
 
 
 class OutOfDate(CiMlError):

@@ -1,9 +1,10 @@
 """What use cases need from the outside, as small Protocols. Layer: ports."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Protocol
 
-from ci_ml.core.types import Gap
+from ci_ml.core.publication import Comment, Labelling, Proposal, Status
+from ci_ml.core.types import Change, Gap
 
 
 class Tree(Protocol):
@@ -49,4 +50,48 @@ class DataStore(Protocol):
 
     def find(self, sha: str | None, folder: str) -> frozenset[str]:
         """Every file inside a tracked folder; empty when its listing cannot be had."""
+        ...
+
+
+class Forge(Protocol):
+    """GitHub or GitLab, as far as publishing needs it.
+
+    Every method raises Refused when the token may not do it, with what to do about that, and Unanswered when the forge
+    is down; both name the forge. Numbers are those of pull or merge requests in the repository that the forge was
+    made for.
+    """
+
+    name: str
+    longest: int
+
+    def number(self, change: Change) -> int | None:
+        """The open pull or merge request of a change whose number is not known; None when there is none."""
+        ...
+
+    def proposal(self, number: int) -> Proposal:
+        """The request as it is now."""
+        ...
+
+    def comments(self, proposal: Proposal) -> Iterator[tuple[Comment, ...]]:
+        """The comments of a request that we wrote, page by page, the newest page first."""
+        ...
+
+    def create(self, number: int, body: str) -> Comment:
+        """Write a comment. Unanswered.perhaps: it may be there all the same."""
+        ...
+
+    def update(self, comment: Comment, body: str) -> Comment | None:
+        """Replace the text of a comment; None when somebody has deleted it."""
+        ...
+
+    def delete(self, comment: Comment) -> None:
+        """Remove a comment; one that is gone already is fine."""
+        ...
+
+    def set_status(self, change: Change, status: Status) -> None:
+        """Set the commit status `status.name` on the change's head."""
+        ...
+
+    def labelling(self, number: int, label: str) -> Labelling | None:
+        """Who set a label that the request has; None when nobody can be found who did."""
         ...

@@ -5,13 +5,15 @@ GitLab: https://docs.gitlab.com/ci/variables/predefined_variables/.
 """
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ci_ml.core.types import Change
+from ci_ml.core.types import Change, Run
 
 _EVENT_BYTES = 32 * 1024 * 1024
+_IS_SHA = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 _PULL_REQUEST = ("pull_request", "pull_request_target")
 
 
@@ -26,19 +28,58 @@ def read(env: Mapping[str, str]) -> Change:
 
 def _github(env: Mapping[str, str]) -> Change:
     event = _event(env.get("GITHUB_EVENT_PATH"))
+    if env.get("GITHUB_EVENT_NAME") == "workflow_run":
+        return _after_another(event, env)
     server, repository, run = (env.get(key) for key in ("GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_RUN_ID"))
     is_pull = env.get("GITHUB_EVENT_NAME") in _PULL_REQUEST
     pull = event.get("pull_request") if is_pull else None
     queued = event.get("merge_group") if env.get("GITHUB_EVENT_NAME") == "merge_group" else None
     return Change(
         forge="github",
-        head=_text(pull, "head", "sha") or _text(queued, "head_sha"),
+        event=env.get("GITHUB_EVENT_NAME"),
+        head=_sha(_text(pull, "head", "sha") or _text(queued, "head_sha")),
         target=env.get("GITHUB_BASE_REF") or _branch(_text(queued, "base_ref")),
         base=_text(queued, "base_sha") or _before(event, env),
         is_merge=is_pull and env.get("GITHUB_REF", "").endswith("/merge"),
         ref=env.get("GITHUB_HEAD_REF") or env.get("GITHUB_REF_NAME"),
+        repository=repository,
+        number=_number(pull, "number"),
+        outsider=_outsider(_text(pull, "head", "repo", "full_name"), env) if pull else None,
+        checked_out=_sha(env.get("GITHUB_SHA")),
+        run=Run(number=_count(run), attempt=_count(env.get("GITHUB_RUN_ATTEMPT"))),
         run_url=f"{server}/{repository}/actions/runs/{run}" if server and repository and run else None,
     )
+
+
+def _after_another(event: Mapping[str, Any], env: Mapping[str, str]) -> Change:
+    """The change behind the run that started this one; all of it is GitHub's word, none of it the run's.
+
+    `pull_requests` is empty for forks, so that the number has to be looked up:
+    https://docs.github.com/webhooks/webhook-events-and-payloads#workflow_run
+    """
+    run = event.get("workflow_run")
+    is_pull = _text(run, "event") in _PULL_REQUEST
+    owner, branch = _text(run, "head_repository", "owner", "login"), _text(run, "head_branch")
+    own = env.get("GITHUB_REPOSITORY")
+    return Change(
+        forge="github",
+        event="workflow_run",
+        head=_sha(_text(run, "head_sha")),
+        ref=branch,
+        repository=own,
+        source=f"{owner}:{branch}" if is_pull and owner and branch else None,
+        outsider=_outsider(_text(run, "head_repository", "full_name"), env) if is_pull else None,
+        checked_out=_sha(_text(run, "head_sha")),
+        run=Run(number=_number(run, "id") or 0, attempt=_number(run, "run_attempt") or 0),
+        run_url=_text(run, "html_url"),
+    )
+
+
+def _outsider(repository: str | None, env: Mapping[str, str]) -> str | None:
+    """https://docs.github.com/code-security/dependabot/troubleshooting-dependabot/troubleshooting-dependabot-on-github-actions"""
+    if repository != env.get("GITHUB_REPOSITORY"):  # also where the fork has been deleted
+        return "a fork"
+    return "Dependabot" if env.get("GITHUB_ACTOR") == "dependabot[bot]" else None
 
 
 def _before(event: Mapping[str, Any], env: Mapping[str, str]) -> str | None:
@@ -49,17 +90,35 @@ def _before(event: Mapping[str, Any], env: Mapping[str, str]) -> str | None:
 
 
 def _gitlab(env: Mapping[str, str]) -> Change:
-    in_merge_request = bool(env.get("CI_MERGE_REQUEST_IID"))
+    number = _count(env.get("CI_MERGE_REQUEST_IID")) or None
     on_default = bool(env.get("CI_COMMIT_BRANCH")) and env.get("CI_COMMIT_BRANCH") == env.get("CI_DEFAULT_BRANCH")
+    target, source = (env.get(f"CI_MERGE_REQUEST_{side}PROJECT_ID") for side in ("", "SOURCE_"))
     return Change(
         forge="gitlab",
-        head=env.get("CI_MERGE_REQUEST_SOURCE_BRANCH_SHA") or env.get("CI_COMMIT_SHA"),
+        event=env.get("CI_PIPELINE_SOURCE"),
+        head=_sha(env.get("CI_MERGE_REQUEST_SOURCE_BRANCH_SHA") or env.get("CI_COMMIT_SHA")),
         target=env.get("CI_MERGE_REQUEST_TARGET_BRANCH_NAME"),
-        base=_text(dict(env), "CI_COMMIT_BEFORE_SHA") if on_default and not in_merge_request else None,
+        base=_text(dict(env), "CI_COMMIT_BEFORE_SHA") if on_default and number is None else None,
         is_merge=env.get("CI_MERGE_REQUEST_EVENT_TYPE") in ("merged_result", "merge_train"),
         ref=env.get("CI_MERGE_REQUEST_SOURCE_BRANCH_NAME") or env.get("CI_COMMIT_REF_NAME"),
+        repository=target or env.get("CI_PROJECT_ID"),
+        number=number,
+        outsider="a fork" if source and source != target else None,
+        checked_out=_sha(env.get("CI_COMMIT_SHA")),
+        # A job that is retried keeps its pipeline and gets a new number of its own.
+        run=Run(number=_count(env.get("CI_PIPELINE_ID")), attempt=_count(env.get("CI_JOB_ID"))),
+        pipeline=_count(env.get("CI_PIPELINE_ID")) or None,
         run_url=env.get("CI_JOB_URL"),
     )
+
+
+def _count(value: str | None) -> int:
+    return int(value) if value and value.isascii() and value.isdigit() and len(value) < 19 else 0
+
+
+def _number(value: Any, key: str) -> int | None:
+    found = value.get(key) if isinstance(value, dict) else None
+    return found if isinstance(found, int) and not isinstance(found, bool) and 0 < found < 10**18 else None
 
 
 def _event(path: str | None) -> dict[str, Any]:
@@ -77,6 +136,10 @@ def _text(value: Any, *keys: str) -> str | None:
     for key in keys:
         value = value.get(key) if isinstance(value, dict) else None
     return value if isinstance(value, str) and value.strip("0") else None
+
+
+def _sha(value: str | None) -> str | None:
+    return value if value and _IS_SHA.fullmatch(value) else None
 
 
 def _branch(ref: str | None) -> str | None:

@@ -40,6 +40,23 @@ def write(path: Path, text: str) -> None:
         raise _unwritable(path, error) from None
 
 
+def append(path: Path, text: str) -> None:
+    """Add to a file that the CI system reads. Raises DependencyError when it cannot be written."""
+    try:
+        with path.open("a", encoding="utf-8") as stream:
+            stream.write(text)
+    except OSError as error:
+        raise DependencyError(f"{path} could not be written: {error.strerror}") from None
+
+
+def size(path: Path) -> int:
+    """Bytes in a file; 0 when there is none."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
 def _unwritable(path: Path, error: OSError) -> DependencyError:
     hint = "free some space" if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) else "choose another place"
     return DependencyError(f"{path} could not be written: {error.strerror}", f"{hint}, or use --output DIR")

@@ -74,13 +74,14 @@ def check(config: str | None, output: str | None, base: str | None, policy: Any,
 @_common
 @_base
 @_policy
+@click.option("--publish/--no-publish", default=True, help="Comment, commit status and job summary on the forge.")
 @_format("terminal", "markdown", "json")
-def ci(config: str | None, output: str | None, base: str | None, policy: Any, format: str) -> None:
-    """Train what is stale, then check: what a CI job runs."""
+def ci(config: str | None, output: str | None, base: str | None, policy: Any, publish: bool, format: str) -> None:
+    """Train what is stale, check, publish: what a CI job runs. Its exit code is the verdict, published or not."""
     with boundary.errors():
         from ci_ml.wiring import gate, reports, workspace
 
-        report = gate.ci(workspace.find(config, output), base, policy, sys.stderr)
+        report = gate.ci(workspace.find(config, output), base, policy, sys.stderr, publish=publish)
         _show(report, format)
     sys.exit(reports.exit_code(report))
 
@@ -162,6 +163,26 @@ def report(config: str | None, output: str | None, file: Path | None, format: st
         from ci_ml.wiring import reports
 
         _show(reports.read(file or reports.last(config, output)), format)
+
+
+@cli.command()
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--dry-run", is_flag=True, help="Print the comment, and publish nothing.")
+def publish(file: Path, dry_run: bool) -> None:
+    """Publish a report.json that another run made (FILE): comment, commit status, job summary.
+
+    What it is about comes from this run's own event, and the file is taken for a stranger's. Exits 0 when it was
+    published, whatever the verdict is: the commit status is the gate.
+    """
+    with boundary.errors():
+        from ci_ml.wiring import publishing, reports
+
+        content = reports.read(file)
+        if dry_run:
+            _show(content, "markdown")
+        else:
+            told = publishing.run(content, file, sys.stderr)
+            click.echo(told.comment_url or "published without a comment")
 
 
 @cli.command()

@@ -15,10 +15,11 @@ from ci_ml import __version__
 from ci_ml.core import changes, verdict
 from ci_ml.core.compare import Comparison, allowance
 from ci_ml.core.config import NAME, NAME_LENGTH
-from ci_ml.core.types import Direction, Margin, Measurement, Outcome, Require, Revision, Severity, Status
+from ci_ml.core.types import Change, Direction, Margin, Measurement, Outcome, Require, Revision, Severity, Status
 from ci_ml.errors import ConfigError, UsageError
 
 SCHEMA: Literal["ci-ml/report/v1"] = "ci-ml/report/v1"
+_SHA = r"^[0-9a-f]{40}([0-9a-f]{24})?$"
 MAX_BYTES = 64 * 1024 * 1024
 
 
@@ -34,19 +35,28 @@ class Tool(_Part):
     version: str = __version__
 
 
+class WaiverPart(_Part):
+    """Who accepted a verdict that would have blocked, when (ISO 8601) and by which label; `outcome` is what it was."""
+
+    by: str = Field(max_length=200)
+    at: str = Field(max_length=64)
+    label: str = Field(max_length=200)
+    outcome: Outcome
+
+
 class VerdictPart(_Part):
     """The outcome and why."""
 
     outcome: Outcome
     sentence: str
     reasons: tuple[str, ...] = ()
-    waivers: tuple[str, ...] = ()
+    waivers: tuple[WaiverPart, ...] = ()
 
 
 class RevisionPart(_Part):
     """One side: which commit, and why this one."""
 
-    sha: str | None = Field(pattern=r"^[0-9a-f]{40}([0-9a-f]{24})?$")
+    sha: str | None = Field(pattern=_SHA)
     ref: str | None = None
     why: str = ""
     dirty: bool = False
@@ -56,6 +66,17 @@ class RevisionPart(_Part):
         """Seven digits of the commit, and whether the work tree differs from it."""
         short = self.sha[:7] if self.sha else "no commit"
         return f"{short} + work tree" if self.dirty else short
+
+
+class ChangePart(_Part):
+    """Which change this is about, as the CI system that made the report saw it."""
+
+    forge: Literal["github", "gitlab"]
+    repository: str | None = Field(default=None, max_length=300)
+    number: int | None = None
+    head: str | None = Field(default=None, pattern=_SHA)
+    run: str | None = Field(default=None, max_length=64)
+    run_url: str | None = Field(default=None, max_length=2000)
 
 
 class PolicyPart(_Part):
@@ -143,6 +164,7 @@ class Report(_Part):
     verdict: VerdictPart
     base: RevisionPart
     head: RevisionPart
+    change: ChangePart | None = None
     policy: PolicyPart
     comparisons: tuple[ComparisonPart, ...] = ()
     params: tuple[ParamPart, ...] = ()
@@ -163,6 +185,7 @@ def build(
     judged: verdict.Verdict,
     base: Revision,
     head: Revision,
+    change: Change,
     policy: PolicyPart,
     comparisons: Sequence[Comparison],
     differences: changes.Changes,
@@ -172,11 +195,10 @@ def build(
     """Put a report together; comparisons come out with the most harmful first."""
     return Report(
         name=name,
-        verdict=VerdictPart(
-            outcome=judged.outcome, sentence=judged.sentence, reasons=judged.reasons, waivers=judged.waivers
-        ),
+        verdict=VerdictPart(outcome=judged.outcome, sentence=judged.sentence, reasons=judged.reasons),
         base=RevisionPart(sha=base.sha, ref=base.ref, why=base.why, dirty=base.dirty),
         head=RevisionPart(sha=head.sha, ref=head.ref, why=head.why, dirty=head.dirty),
+        change=_change(change),
         policy=policy,
         comparisons=tuple(_comparison(item) for item in verdict.by_harm(comparisons)),
         params=tuple(
@@ -196,6 +218,51 @@ def build(
         training=training,
         notices=tuple(notices),
     )
+
+
+def _change(change: Change) -> ChangePart | None:
+    if change.forge is None:
+        return None
+    return ChangePart.model_validate(
+        {
+            "forge": change.forge,
+            "repository": change.repository,
+            "number": change.number,
+            "head": change.head,
+            "run": str(change.run),
+            "run_url": change.run_url,
+        }
+    )
+
+
+def waived(report: Report, by: str, at: str, label: str) -> Report:
+    """The report with a waiver: what blocked is a warning that says who accepted it, and every reason stays."""
+    before = report.verdict
+    waiver = WaiverPart(by=by, at=at, label=label, outcome=before.outcome)
+    verdict_ = before.model_copy(update={"outcome": Outcome.WARN, "waivers": (*before.waivers, waiver)})
+    return report.model_copy(update={"verdict": verdict_})
+
+
+def unwaived(report: Report) -> Report:
+    """The report as it was judged, for who trusts no waiver in it: what it claims may come from anybody."""
+    if not report.verdict.waivers:
+        return report
+    outcome = max((waiver.outcome for waiver in report.verdict.waivers), key=lambda item: item.rank)
+    return report.model_copy(update={"verdict": report.verdict.model_copy(update={"outcome": outcome, "waivers": ()})})
+
+
+def contradictions(report: Report) -> list[str]:
+    """Where a report does not follow from its own comparisons, as one that was tampered with does not."""
+    found = [
+        f"{item.metric} is {item.status.value}, which means {expected.value} and not {item.impact.value}"
+        for item in report.comparisons
+        if (expected := verdict.weigh(item.require, item.severity, item.status)) is not item.impact
+    ]
+    asked = [item.impact for item in report.comparisons if item.status is not Status.NEW]
+    worst = max(asked, key=lambda item: item.rank, default=Outcome.PASS)
+    if report.verdict.outcome.rank < worst.rank and not report.verdict.waivers:
+        found.append(f"the verdict is {report.verdict.outcome.value}, and a comparison says {worst.value}")
+    return found
 
 
 def _comparison(item: Comparison) -> ComparisonPart:

@@ -132,19 +132,42 @@ class Revision:
         return f"{self.short} + work tree" if self.dirty else self.short
 
 
+@dataclass(frozen=True, kw_only=True, order=True)
+class Run:
+    """A run of the CI system, and the attempt at it; later runs have larger numbers."""
+
+    number: int = 0
+    attempt: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.number}.{self.attempt}"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Change:
     """What a CI system says about the change that is judged; everything is None on a laptop.
 
     `head` is the commit that was proposed, which differs from HEAD when the CI system checked out a merge of it.
+    `number` is that of the pull or merge request in `repository`; `source` is where the change comes from, as
+    OWNER:BRANCH, where the number has to be looked up with it. `outsider` says whose changes get no secrets and a
+    read-only token, if this is such a one. `checked_out` is the commit that the job was given, and `pipeline` the one
+    of GitLab to which its statuses belong.
     """
 
     forge: str | None = None
+    event: str | None = None
     head: str | None = None
     target: str | None = None
     base: str | None = None
     is_merge: bool = False
     ref: str | None = None
+    repository: str | None = None
+    number: int | None = None
+    source: str | None = None
+    outsider: str | None = None
+    checked_out: str | None = None
+    run: Run = field(default_factory=Run)
+    pipeline: int | None = None
     run_url: str | None = None
 
 

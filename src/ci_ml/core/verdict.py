@@ -1,7 +1,7 @@
 """From comparisons to one outcome, its reasons and its exit code. Layer: core. Pure."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from ci_ml.core.compare import Comparison
 from ci_ml.core.types import Outcome, Require, Severity, Status
@@ -51,13 +51,17 @@ class Verdict:
     outcome: Outcome
     sentence: str
     reasons: tuple[str, ...] = ()
-    waivers: tuple[str, ...] = field(default_factory=tuple)
 
 
 def impact(comparison: Comparison) -> Outcome:
     """What one comparison alone would make of the verdict."""
-    outcome = _IMPACT[comparison.gate.require].get(comparison.status, Outcome.PASS)
-    if comparison.gate.severity is Severity.WARN and outcome.rank > Outcome.WARN.rank:
+    return weigh(comparison.gate.require, comparison.gate.severity, comparison.status)
+
+
+def weigh(require: Require, severity: Severity, status: Status) -> Outcome:
+    """What a status means to a gate: docs/gates.md has the table."""
+    outcome = _IMPACT[require].get(status, Outcome.PASS)
+    if severity is Severity.WARN and outcome.rank > Outcome.WARN.rank:
         return Outcome.WARN
     return outcome
 

@@ -4,7 +4,7 @@ Decisions are made here and the template gets finished text, all of it escaped. 
 verdict, the number that decided, the gates with harm first, then what changed and how it was judged, collapsed.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 from jinja2 import PackageLoader, StrictUndefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from ci_ml.core.publication import WAIVER_LABEL
 from ci_ml.core.report import ComparisonPart, Report
 from ci_ml.core.types import Direction, Outcome, Status
 from ci_ml.render import charts, safe, words
@@ -19,7 +20,7 @@ from ci_ml.render import charts, safe, words
 _NBSP = "\N{NO-BREAK SPACE}"
 _HELD_ROWS = 10
 _ALSO = 5
-_ROWS = 200
+_NOTICES = 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,30 +42,117 @@ class Section:
     body: str
 
 
-def report(content: Report) -> str:
-    """The whole comment."""
+@dataclass(frozen=True, kw_only=True)
+class Detail:
+    """How much a comment says: rows of the table and of each collapsed part, and which of those there are."""
+
+    rows: int = 200
+    collapsed_rows: int = 200
+    held: bool = True
+    changes: bool = True
+    loud: bool = True
+    left_out: str = ""
+
+
+# What goes first is what a reviewer misses least. Every step says what it leaves out; the last one always fits.
+LADDER = (
+    Detail(),
+    Detail(collapsed_rows=40),
+    Detail(collapsed_rows=40, held=False, left_out="the gates that held"),
+    Detail(rows=100, held=False, changes=False, loud=False, left_out="the gates that held, what changed"),
+    Detail(rows=25, held=False, changes=False, loud=False, left_out="most gates, what changed"),
+    Detail(rows=5, held=False, changes=False, loud=False, left_out="most gates, what changed"),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where a text goes: how long it may be there, how that is measured, and what links from it lead to."""
+
+    longest: int | None = None
+    measure: Callable[[str], int] = len
+    marker: str = ""
+    run_url: str | None = None
+    troubles: tuple[str, ...] = ()
+
+
+def utf16(text: str) -> int:
+    """Length as GitHub counts it: in UTF-16 code units, of which most emoji have two."""
+    return len(text.encode("utf-16-le")) // 2
+
+
+def utf8(text: str) -> int:
+    """Length in bytes."""
+    return len(text.encode())
+
+
+def report(content: Report, place: Place | None = None) -> str:
+    """The whole comment, or as much of it as the place takes: whole parts are left out, the least important first."""
+    place = place or Place()
+    text = ""
+    for detail in LADDER:
+        text = _report(content, place, detail)
+        if place.longest is None or place.measure(text) <= place.longest:
+            break
+    return text
+
+
+def _report(content: Report, place: Place, detail: Detail) -> str:
     loud = [item for item in content.comparisons if item.impact is not Outcome.PASS]
     held = [item for item in content.comparisons if item.impact is Outcome.PASS]
-    collapsed = held if len(held) > _HELD_ROWS else []
-    rows = loud[:_ROWS] if collapsed else [*loud[:_ROWS], *held]
-    outcome = content.verdict.outcome
-    others = [reason for reason in content.verdict.reasons if reason != content.verdict.sentence]
-    sections = [_more(loud[_ROWS:]), _held(collapsed), _changes(content), _judged(content)]
-    step = words.next_step(content)
+    collapsed = held if len(held) > min(_HELD_ROWS, detail.rows) else []
+    rows = loud[: detail.rows] if collapsed else [*loud[: detail.rows], *held]
+    sections = [
+        _more(loud[detail.rows :], detail) if detail.loud else None,
+        _held(collapsed, detail) if detail.held else None,
+        _changes(content, detail) if detail.changes else None,
+        _judged(content, place),
+    ]
     names = [item.metric for item in content.comparisons]
+    others = [reason for reason in content.verdict.reasons if reason != content.verdict.sentence]
     return _render(
         "comment.md.j2",
-        marker=f"<!-- ci-ml:report name={content.name.replace(' ', '_')} head={(content.head.sha or '')[:40]} -->",
-        symbol=words.SYMBOL[outcome],
+        marker=place.marker,
+        symbol=words.SYMBOL[content.verdict.outcome],
         name=safe.prose(content.name),
-        headline=words.HEADLINE[outcome],
+        headline=words.HEADLINE[content.verdict.outcome],
         sentence=f"**{safe.sentence(content.verdict.sentence, names)}**",
+        waivers=[safe.prose(line) for line in words.waivers(content)],
         others=[safe.sentence(text, names) for text in others[:_ALSO]] + _and_more(len(others) - _ALSO),
         plot_title="−m ┊ 0 │ better".replace(" ", _NBSP),
         rows=[_row(item) for item in rows],
         sections=[section for section in sections if section],
-        notices=[safe.prose(notice) for notice in content.notices],
-        next_step=safe.sentence(step, names) if step else None,
+        notices=[safe.prose(notice) for notice in (*content.notices[:_NOTICES], *place.troubles)],
+        left_out=f"Left out here: {detail.left_out}. {_pointer(place)}" if detail.left_out else None,
+        next_step=_next(content, names),
+    )
+
+
+def _pointer(place: Place) -> str:
+    return f"All of it is in [the run]({place.run_url})." if place.run_url else "All of it is in report.json."
+
+
+def _next(content: Report, names: Sequence[str]) -> str | None:
+    step = words.next_step(content)
+    if step is None:
+        return None
+    text = safe.sentence(step, names)
+    if content.verdict.outcome in (Outcome.FAIL, Outcome.UNDECIDED):
+        label = safe.code(WAIVER_LABEL)
+        return f"{text.removesuffix('.')}; a maintainer can accept this with the label {label}. Locally: `ci-ml check`."
+    return text
+
+
+def failure(name: str, what: str, hint: str | None, place: Place) -> str:
+    """The comment when nothing could be judged: a crash never looks like a verdict."""
+    return _render(
+        "failure.md.j2",
+        marker=place.marker,
+        name=safe.prose(name),
+        what=safe.prose(what),
+        hint=safe.prose(hint) if hint else None,
+        run_url=place.run_url,
+        troubles=[safe.prose(text) for text in place.troubles],
     )
 
 
@@ -118,28 +206,29 @@ def _table(header: Sequence[str], align: Sequence[str], rows: Sequence[Sequence[
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
-def _more(items: Sequence[ComparisonPart]) -> Section | None:
+def _more(items: Sequence[ComparisonPart], detail: Detail) -> Section | None:
     if not items:
         return None
-    return Section(summary=f"{len(items)} more gates that did not hold", body=_gates(items))
+    return Section(summary=f"{len(items)} more gates that did not hold", body=_gates(items, detail))
 
 
-def _held(items: Sequence[ComparisonPart]) -> Section | None:
+def _held(items: Sequence[ComparisonPart], detail: Detail) -> Section | None:
     if not items:
         return None
     improved = sum(item.status is Status.IMPROVED for item in items)
     said = f"{improved} improved" if improved else "none improved"
-    return Section(summary=f"{len(items)} gates held, {said}", body=_gates(items))
+    return Section(summary=f"{len(items)} gates held, {said}", body=_gates(items, detail))
 
 
-def _gates(items: Sequence[ComparisonPart]) -> str:
-    rows = [(safe.code(item.metric), *words.values(item), _together(words.change(item))) for item in items[:_ROWS]]
+def _gates(items: Sequence[ComparisonPart], detail: Detail) -> str:
+    shown = items[: detail.collapsed_rows]
+    rows = [(safe.code(item.metric), *words.values(item), _together(words.change(item))) for item in shown]
     table = _table(("gate", "base", "head", "change"), (":--", "--:", "--:", "--:"), rows)
-    hidden = len(items) - _ROWS
+    hidden = len(items) - len(shown)
     return f"{table}\n\nand {hidden} more, in the full report" if hidden > 0 else table
 
 
-def _changes(content: Report) -> Section | None:
+def _changes(content: Report, detail: Detail) -> Section | None:
     summary = words.changed(content)
     if summary is None:
         return None
@@ -151,16 +240,18 @@ def _changes(content: Report) -> Section | None:
         (safe.code(item.path), safe.code(words.digest(item.base)), safe.code(words.digest(item.head)))
         for item in content.data
     )
-    body = _table(("", "base", "head"), (":--", "--:", "--:"), rows[:_ROWS]) if rows else ""
-    hidden = max(0, len(rows) - _ROWS) + max(0, len(content.stages) - _ROWS)
+    body = _table(("", "base", "head"), (":--", "--:", "--:"), rows[: detail.collapsed_rows]) if rows else ""
+    hidden = max(0, len(rows) - detail.collapsed_rows) + max(0, len(content.stages) - detail.collapsed_rows)
     stages = [
         f"- stage {safe.code(stage.name)}: {', '.join(map(safe.prose, stage.what)) or stage.change}"
-        for stage in content.stages[:_ROWS]
+        for stage in content.stages[: detail.collapsed_rows]
     ]
     parts = [body, "\n".join(stages), *_and_more(hidden)]
     return Section(summary=f"What changed: {summary}", body="\n\n".join(filter(None, parts)))
 
 
-def _judged(content: Report) -> Section:
+def _judged(content: Report, place: Place) -> Section:
     lines = [safe.prose(line) for line in words.provenance(content)]
+    if place.run_url:
+        lines.append(f"[run]({place.run_url})")
     return Section(summary="How this was judged", body=" · ".join(lines))

@@ -75,6 +75,7 @@ def report(content: Report, *, width: int = 100, color: bool = False) -> str:
     outcome = content.verdict.outcome
     head = _text(f"{_MARK[outcome]} {content.name}: {words.HEADLINE[outcome]}", style=f"bold {_STYLE[outcome]}")
     parts: list[RenderableType] = [head, _text(content.verdict.sentence)]
+    parts.extend(_text(line) for line in words.waivers(content))
     others = [reason for reason in content.verdict.reasons if reason != content.verdict.sentence]
     parts.extend(_text(f"also: {reason}") for reason in others[:_SHOWN])
     if len(others) > _SHOWN:

@@ -1,5 +1,6 @@
 """The words and cells that every rendering of a report shares. Layer: render."""
 
+import datetime as dt
 import json
 
 from ci_ml.core import numbers
@@ -56,7 +57,7 @@ def provenance(report: Report) -> list[str]:
     """How it was judged: both commits and why, whose gates, by what."""
     lines = [
         f"base {report.base.label} ({report.base.why})",
-        f"head {report.head.label}{f' on {report.head.ref}' if report.head.ref else ''}",
+        f"head {head(report)}{f' on {report.head.ref}' if report.head.ref else ''}",
         f"gates from {'the base' if report.policy.source == 'base' else 'the change'} ({report.policy.digest[:14]}…)",
     ]
     if report.comparisons and all(item.interval is None for item in report.comparisons):
@@ -66,6 +67,32 @@ def provenance(report: Report) -> list[str]:
         total = len(report.training.stages)
         lines.append(f"training {seconds(report.training.seconds)}, {ran} of {total} stages ran")
     return lines
+
+
+def head(report: Report) -> str:
+    """The commit that was proposed, and the merge of it that was judged where a CI system made one."""
+    proposed = report.change.head if report.change else None
+    if not proposed or proposed == report.head.sha:
+        return report.head.label
+    return f"{proposed[:7]}, judged as its merge {report.head.label}"
+
+
+def waivers(report: Report) -> list[str]:
+    """Who accepted what, and when."""
+    return [
+        f"Accepted by {item.by} on {moment(item.at)} with the label {item.label}; "
+        f"without it this would be {HEADLINE[item.outcome]}."
+        for item in report.verdict.waivers
+    ]
+
+
+def moment(text: str) -> str:
+    """A point in time as people read it: 2026-11-21 14:02 UTC."""
+    try:
+        at = dt.datetime.fromisoformat(text)
+    except ValueError:
+        return text
+    return f"{at.astimezone(dt.UTC):%Y-%m-%d %H:%M} UTC" if at.tzinfo else text
 
 
 def seconds(value: float) -> str:
@@ -96,6 +123,8 @@ def _count(number: int, noun: str) -> str | None:
 def next_step(report: Report) -> str | None:
     """What to do now; None when there is nothing to do."""
     outcome = report.verdict.outcome
+    if report.verdict.waivers:
+        return "merge it, or take the label away to be judged again."
     worst = [item for item in report.comparisons if item.impact is outcome]
     if outcome is Outcome.PASS:
         return None

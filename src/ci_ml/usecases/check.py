@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from ci_ml.core import compare, gates, report, verdict
@@ -12,12 +12,13 @@ from ci_ml.core.config import NAME_LENGTH
 from ci_ml.core.pipeline import Stage, covering
 from ci_ml.core.report import Report, TrainingPart
 from ci_ml.core.staleness import Freshness
-from ci_ml.core.types import Require, Severity
+from ci_ml.core.types import Change, Require, Severity
 from ci_ml.errors import OutOfDate
 from ci_ml.usecases import evidence, policy, verify
 from ci_ml.usecases.difference import difference
 from ci_ml.usecases.evidence import Side
 from ci_ml.usecases.policy import Policy
+from ci_ml.usecases.project import Project
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +30,7 @@ class Question:
     prefer: Literal["base", "head"] = "base"
     freshness: Callable[[], tuple[Freshness, ...]] = tuple
     training: TrainingPart | None = None
+    change: Change = field(default_factory=Change)
 
 
 def check(question: Question) -> Report:
@@ -47,10 +49,11 @@ def check(question: Question) -> Report:
     warnings, doubts = staleness(head, comparisons, verify.stale(question.freshness()), chosen)
     found = difference(base, head, metrics=False)
     return report.build(
-        name=report_name(head, chosen),
+        name=report_name(head.project, chosen.config.name),
         judged=verdict.decide(comparisons, (*chosen.warnings, *warnings), doubts),
         base=base.revision,
         head=head.revision,
+        change=question.change,
         policy=report.PolicyPart.model_validate(
             {"digest": chosen.digest, "from": chosen.source, "changed_in_head": chosen.changed_in_head}
         ),
@@ -61,10 +64,10 @@ def check(question: Question) -> Report:
     )
 
 
-def report_name(side: Side, chosen: Policy) -> str:
+def report_name(project: Project, configured: str | None) -> str:
     """The configured name, else the name of the project's folder."""
-    folder = (side.project.folder or str(side.project.root)).rstrip("/").rpartition("/")[2]
-    return chosen.config.name or re.sub(r"[^A-Za-z0-9._-]+", "-", folder)[:NAME_LENGTH].strip("-._") or "ci-ml"
+    folder = (project.folder or str(project.root)).rstrip("/").rpartition("/")[2]
+    return configured or re.sub(r"[^A-Za-z0-9._-]+", "-", folder)[:NAME_LENGTH].strip("-._") or "ci-ml"
 
 
 def staleness(

@@ -1,5 +1,6 @@
 """The gate and what belongs to it: check, ci, verify, diff. Layer: wiring."""
 
+import contextlib
 import dataclasses
 from typing import Literal, TextIO
 
@@ -8,14 +9,41 @@ from ci_ml.adapters.dvc import definitions
 from ci_ml.core.pipeline import conflicts
 from ci_ml.core.report import Report
 from ci_ml.core.staleness import Freshness
-from ci_ml.core.types import Revision
-from ci_ml.errors import UsageError
+from ci_ml.core.types import Change, Revision
+from ci_ml.errors import CiMlError, UsageError
 from ci_ml.usecases import baseline, check, difference, policy
-from ci_ml.wiring import reports, training
+from ci_ml.wiring import publishing, reports, training
 from ci_ml.wiring.workspace import Workspace, require_dvc, settled
 
 
-def ci(space: Workspace, base: str | None, prefer: Literal["base", "head"], stream: TextIO) -> Report:
+def ci(
+    space: Workspace, base: str | None, prefer: Literal["base", "head"], stream: TextIO, *, publish: bool = True
+) -> Report:
+    """Train, judge, publish. The verdict is what the job's exit code says, whatever becomes of publishing it."""
+    out = publishing.outlet(space.change if publish else Change(), space.env if publish else {})
+    try:
+        space, report = _reproduced(space, base, prefer, stream)
+    except CiMlError as error:
+        out.tell_failure(_name(space), error, stream)
+        raise
+    report, trouble = out.waived(report)
+    place = space.output / reports.FILE
+    files.write(place, report.to_json())
+    out.tell(report, stream, place, trouble)
+    return report
+
+
+def _name(space: Workspace) -> str:
+    """The name of a report that could not be made."""
+    loaded = None
+    with contextlib.suppress(CiMlError):
+        loaded = policy.load(space.head_tree, space.project.config, space.project.config)
+    return check.report_name(space.project, loaded.config.name if loaded else None)
+
+
+def _reproduced(
+    space: Workspace, base: str | None, prefer: Literal["base", "head"], stream: TextIO
+) -> tuple[Workspace, Report]:
     """Train, then judge. What would make the judgement impossible is found out before anything is trained."""
     space, against = settled(space, base)
     assert against.sha is not None
@@ -25,30 +53,31 @@ def ci(space: Workspace, base: str | None, prefer: Literal["base", "head"], stre
         track = (own or chosen).config.train.track
         training.run(space, stream, chosen.config.train.model_copy(update={"track": track}))
     trained = dataclasses.replace(space)  # the files have changed: forget what was read of them
-    return judge(trained, against, prefer)
+    return trained, judge(trained, against, prefer)
 
 
 def run(space: Workspace, base: str | None, prefer: Literal["base", "head"]) -> Report:
     """Judge the work tree, and write report.json."""
     space, against = settled(space, base)
-    return judge(space, against, prefer)
+    report = judge(space, against, prefer)
+    files.write(space.output / reports.FILE, report.to_json())
+    return report
 
 
 def judge(space: Workspace, against: Revision, prefer: Literal["base", "head"]) -> Report:
-    """Judge the work tree against a commit, and write report.json."""
+    """Judge the work tree against a commit."""
     recorded = space.output / training.FILE
     behind = check.training_part(recorded.read_bytes(), space.lock) if recorded.is_file() else None
-    report = check.check(
+    return check.check(
         check.Question(
             base=space.side(against),
             head=space.head_side(),
             prefer=prefer,
             freshness=space.freshness,
             training=behind,
+            change=space.change,
         )
     )
-    files.write(space.output / reports.FILE, report.to_json())
-    return report
 
 
 def diff(

@@ -12,6 +12,7 @@ from ci_ml.core import config
 from ci_ml.core.pipeline import Pipeline
 from ci_ml.core.training import Event, Training, secrets
 from ci_ml.usecases import check, difference, policy, train, verify
+from ci_ml.wiring import publishing
 from ci_ml.wiring.workspace import Workspace, require_dvc
 
 FILE = "training.json"
@@ -33,7 +34,8 @@ def run(
     if chosen.when == "never":
         check.refuse_stale(verify.stale(space.freshness()))
     mark = uuid.uuid4().hex
-    env = mlflow.stage_environment(space.env, mark) if chosen.track else dict(space.env)
+    own = {name: value for name, value in space.env.items() if name != publishing.TOKEN}  # not for the change's code
+    env = mlflow.stage_environment(own, mark) if chosen.track else own
     folder = space.project.root / space.project.folder
     events: Iterator[Event] = iter(())
     if chosen.when != "never":

@@ -1,0 +1,181 @@
+"""GitLab's REST API, as far as publishing needs it. Layer: adapters.
+
+https://docs.gitlab.com/api/rest/. One method here is one in adapters.github; tests/contract holds both together.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+from urllib.parse import quote
+
+from ci_ml.adapters.http import Answer, Client, Query, understood
+from ci_ml.core.publication import Comment, Labelling, Proposal, Status
+from ci_ml.core.types import Change, Outcome
+from ci_ml.errors import Refused, Unanswered
+
+_PAGE = 100
+_STATES = {Outcome.PASS: "success", Outcome.WARN: "success", Outcome.UNDECIDED: "failed", Outcome.FAIL: "failed"}
+_DESCRIPTION = 255
+_DEVELOPER = 30
+_ACCESS = "a project access token with the scope `api` and the role Developer"
+
+
+def headers(token: str) -> Mapping[str, str]:
+    """What every request carries."""
+    return {"Authorization": f"Bearer {token}"}
+
+
+@dataclass(kw_only=True)
+class GitLab:
+    """One project, by its number or path; `web` is the address of its pages, for links to comments."""
+
+    client: Client
+    project: str
+    web: str | None = None
+    name: str = field(default="GitLab", init=False)
+    longest: int = field(default=1_000_000, init=False)
+
+    @understood("GitLab")
+    def number(self, change: Change) -> int | None:
+        """GitLab always says which merge request a pipeline is for."""
+        return change.number
+
+    @understood("GitLab")
+    def proposal(self, number: int) -> Proposal:
+        """A merge request as it is now."""
+        request = self._ask("GET", f"merge_requests/{number}").body
+        return Proposal(
+            number=number,
+            head=str(request.get("sha") or ""),
+            is_open=request.get("state") == "opened",
+            labels=tuple(str(label) for label in request.get("labels") or ()),
+        )
+
+    def comments(self, proposal: Proposal) -> Iterator[tuple[Comment, ...]]:
+        """Our notes, the newest page first; those of the system count as notes, too."""
+        query: Query = {"per_page": _PAGE, "order_by": "created_at", "sort": "desc"}
+        page = self._ask("GET", f"merge_requests/{proposal.number}/notes", query=query)
+        yield self._ours(page, proposal.number)
+        while "next" in page.links:
+            page = self._ask("GET", page.links["next"])
+            yield self._ours(page, proposal.number)
+
+    @understood("GitLab")
+    def _ours(self, page: Answer, number: int) -> tuple[Comment, ...]:
+        return tuple(
+            self._comment(item, number)
+            for item in page.body
+            if not item.get("system") and (item.get("author") or {}).get("id") == self._author
+        )
+
+    @cached_property
+    def _author(self) -> int:
+        """Who this token writes as; a project access token has a user of its own."""
+        found = self._ask("GET", f"{self.client.base.rstrip('/')}/user").body
+        return int(found["id"])
+
+    @understood("GitLab")
+    def create(self, number: int, body: str) -> Comment:
+        """Write a note on a merge request."""
+        return self._comment(self._ask("POST", f"merge_requests/{number}/notes", {"body": body}).body, number)
+
+    @understood("GitLab")
+    def update(self, comment: Comment, body: str) -> Comment | None:
+        """Replace a note's text."""
+        try:
+            answer = self._ask("PUT", f"merge_requests/{comment.number}/notes/{comment.id}", {"body": body})
+        except Refused as error:
+            if error.status == 404:
+                return None
+            raise
+        return self._comment(answer.body, comment.number)
+
+    def delete(self, comment: Comment) -> None:
+        """Remove a note."""
+        try:
+            self._ask("DELETE", f"merge_requests/{comment.number}/notes/{comment.id}")
+        except Refused as error:
+            if error.status != 404:
+                raise
+
+    def set_status(self, change: Change, status: Status) -> None:
+        """https://docs.gitlab.com/api/commits/#set-commit-pipeline-status"""
+        body = {
+            "state": _STATES[status.outcome] if status.outcome else "failed",
+            "name": status.name,
+            "description": status.sentence[:_DESCRIPTION],
+            **({"target_url": status.url} if status.url else {}),
+            **({"pipeline_id": change.pipeline} if change.pipeline else {}),
+        }
+        # In a pipeline for merged results that commit is the merge, and the pipeline has its statuses there.
+        sha = change.checked_out if change.pipeline else change.head
+        self._ask("POST", f"statuses/{sha}", body, repeatable=True)
+
+    @understood("GitLab")
+    def labelling(self, number: int, label: str) -> Labelling | None:
+        """Who set a label last, and whether that person is at least a Developer; a bot's label is nobody's decision."""
+        page = self._ask("GET", f"merge_requests/{number}/resource_label_events", query={"per_page": _PAGE})
+        events = list(page.body)
+        while "next" in page.links:
+            page = self._ask("GET", page.links["next"])
+            events.extend(page.body)
+        named = [item for item in events if (item.get("label") or {}).get("name") == label]
+        set_ = [item for item in named if item.get("action") == "add"]
+        if not set_:
+            return None
+        last = max(set_, key=lambda item: item.get("id") or 0)
+        user = last.get("user") or {}
+        by = str(user.get("username") or "somebody who is gone")
+        return Labelling(by=by, at=str(last.get("created_at")), doubt=self._doubt(user, by))
+
+    def _doubt(self, user: Mapping[str, Any], by: str) -> str | None:
+        if not user.get("id"):
+            return f"{by} is no person"
+        try:
+            if self._ask("GET", f"{self.client.base.rstrip('/')}/users/{user['id']}").body.get("bot"):
+                return f"{by} is no person"
+            found = self._ask("GET", f"members/all/{user['id']}").body
+        except Refused as error:
+            if error.status == 404:
+                return f"{by} is no member of the project"
+            return f"the role of {by} cannot be read ({error.what})"
+        return None if (found.get("access_level") or 0) >= _DEVELOPER else f"{by} is not a Developer or more"
+
+    def _comment(self, item: Any, number: int) -> Comment:
+        if not isinstance(item, dict) or not isinstance(item.get("id"), int):
+            raise Unanswered("GitLab answered with something that is no note", perhaps=True)
+        url = f"{self.web.rstrip('/')}/-/merge_requests/{number}#note_{item['id']}" if self.web else None
+        return Comment(id=item["id"], number=number, body=item.get("body") or "", url=url)
+
+    def _ask(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        *,
+        query: Query | None = None,
+        repeatable: bool | None = None,
+    ) -> Answer:
+        address = path if path.startswith("http") else f"projects/{quote(self.project, safe='')}/{path}"
+        try:
+            if method == "GET":
+                answer = self.client.get(address, query)
+            else:
+                answer = self.client.send(method, address, body, repeatable=repeatable)
+        except Refused as error:
+            raise _explained(error) from None
+        if answer.body is None and method != "DELETE":
+            raise Unanswered(f"{self.name} answered with nothing", perhaps=method == "POST")
+        return answer
+
+
+def _explained(error: Refused) -> Refused:
+    """The same refusal with what to do about it."""
+    if error.status == 401:
+        hint = f"the token is not valid any more: put {_ACCESS} into the masked variable GITLAB_TOKEN"
+    elif error.status in (403, 404):
+        hint = f"put {_ACCESS} into the masked variable GITLAB_TOKEN"
+    else:
+        return error
+    return Refused(error.what, error.status, hint)

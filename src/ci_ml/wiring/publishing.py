@@ -1,0 +1,196 @@
+"""Telling the forge: which one this job runs on, with which token, and what it is told. Layer: wiring."""
+
+import os
+import secrets as random
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
+from pathlib import Path
+from typing import TextIO
+
+from ci_ml.adapters import context, files, github, gitlab, http
+from ci_ml.core.publication import Marker, Status
+from ci_ml.core.report import Report, contradictions, unwaived
+from ci_ml.core.training import redact, secrets
+from ci_ml.core.types import Change, Outcome
+from ci_ml.errors import CiMlError, ConfigError, ForgeError, UsageError
+from ci_ml.ports import Forge
+from ci_ml.usecases import publish
+from ci_ml.usecases.publish import Letter, Published, Request
+
+TOKEN = "CI_ML_TOKEN"
+_SUMMARY = (
+    1024 * 1024
+)  # https://docs.github.com/actions/reference/workflows-and-actions/workflow-commands#job-summaries
+_FALLBACKS = {"github": ("GITHUB_TOKEN", "GH_TOKEN"), "gitlab": ("GITLAB_TOKEN",)}
+_NEEDED = {
+    "github": f"give the step the token: `env: {{{TOKEN}: ${{{{ github.token }}}}}}`",
+    "gitlab": "put a project access token with the scope `api` and the role Developer into the masked variable "
+    "GITLAB_TOKEN",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outlet:
+    """Where a run speaks: the forge (None without one, or without a token for it) and the files of the CI system."""
+
+    change: Change
+    forge: Forge | None
+    env: Mapping[str, str] = field(repr=False)
+    trouble: str | None = None
+
+    @cached_property
+    def request(self) -> Request:
+        """The pull or merge request, read once."""
+        return publish.find(self.forge, self.change) if self.forge else Request()
+
+    @cached_property
+    def hidden(self) -> tuple[str, ...]:
+        """What no text may hold."""
+        return secrets(self.env)
+
+    def waived(self, report: Report) -> tuple[Report, str | None]:
+        """The report, with its waiver if there is a valid one; else why the one there is does not count."""
+        if self.forge is None or report.verdict.outcome not in (Outcome.FAIL, Outcome.UNDECIDED):
+            return report, None
+        return publish.waive(report, self.forge, self.change, self.request)
+
+    def tell(self, report: Report, stream: TextIO, place: Path, also: str | None = None) -> Published:
+        """Publish a verdict: comment, status, job summary, outputs. Never raises for what the forge does."""
+        from ci_ml.render import markdown
+
+        verdict = report.verdict
+        status = Status(
+            name=f"ci-ml/{report.name}", outcome=verdict.outcome, sentence=verdict.sentence, url=self.change.run_url
+        )
+        told = self._write(report.name, status, partial(markdown.report, report), stream, also)
+        self._outputs(outcome=verdict.outcome.value, report=str(place), comment_url=told.comment_url)
+        return told
+
+    def tell_failure(self, name: str, error: CiMlError, stream: TextIO) -> None:
+        """Publish that nothing could be judged, and why."""
+        from ci_ml.render import markdown
+
+        problems = error.problems if isinstance(error, ConfigError) else ()
+        what = ": ".join((error.what, "; ".join(problems[:3]))) if problems else error.what
+        sentence = f"Nothing was judged: {what}"
+        status = Status(name=f"ci-ml/{name}", outcome=None, sentence=sentence, url=self.change.run_url)
+        told = self._write(name, status, partial(markdown.failure, name, sentence, error.hint), stream, None)
+        self._outputs(outcome="error", report="", comment_url=told.comment_url)
+
+    def _write(self, name: str, status: Status, render: "partial[str]", stream: TextIO, also: str | None) -> Published:
+        from ci_ml.render.markdown import Place, utf8, utf16
+
+        marker = Marker(name=name, head=self.change.head or "", run=self.change.run)
+        place = Place(measure=utf16, marker=str(marker), run_url=self.change.run_url)
+
+        def body(longest: int) -> str:
+            return redact(render(replace(place, longest=longest)), self.hidden)
+
+        clean = replace(status, sentence=redact(status.sentence, self.hidden))
+        told = Published()
+        if self.forge is not None:
+            letter = Letter(marker=marker, status=clean, body=body)
+            told = publish.publish(letter, self.forge, self.change, self.request, time.sleep)
+        troubles = tuple(redact(text, self.hidden) for text in (self.trouble, also, *told.troubles) if text)
+        for text in troubles:
+            print(f"note: {text}", file=stream)
+        if summary := self.env.get("GITHUB_STEP_SUMMARY"):
+            room = _SUMMARY - files.size(Path(summary))
+            there = Place(longest=room, measure=utf8, run_url=self.change.run_url, troubles=troubles)
+            self._append(Path(summary), redact(render(there), self.hidden), stream)
+        return replace(told, troubles=troubles)
+
+    def _outputs(self, *, outcome: str, report: str, comment_url: str | None) -> None:
+        """https://docs.github.com/actions/reference/workflows-and-actions/workflow-commands#setting-an-output-parameter"""
+        if not (place := self.env.get("GITHUB_OUTPUT")):
+            return
+        mark = f"ci-ml-{random.token_hex(16)}"
+        values = {"outcome": outcome, "report": report, "comment-url": comment_url or ""}
+        self._append(
+            Path(place), "".join(f"{key}<<{mark}\n{value}\n{mark}\n" for key, value in values.items()), sys.stderr
+        )
+
+    def _append(self, place: Path, text: str, stream: TextIO) -> None:
+        try:
+            files.append(place, text)
+        except CiMlError as error:
+            print(f"note: {error.what}", file=stream)
+
+
+def outlet(change: Change, env: Mapping[str, str]) -> Outlet:
+    """Where this run speaks. Without a forge or a token it is only the job summary."""
+    if change.forge is None or not change.repository:
+        return Outlet(change=change, forge=None, env=env)
+    token = next((env[name] for name in (TOKEN, *_FALLBACKS[change.forge]) if env.get(name)), None)
+    is_job_token = change.forge == "gitlab" and (token is None or token == env.get("CI_JOB_TOKEN"))
+    if token is None or is_job_token:
+        # CI_JOB_TOKEN may read notes and write none: https://docs.gitlab.com/ci/jobs/ci_job_token/
+        what = "CI_JOB_TOKEN may not write" if change.forge == "gitlab" else "there is no token"
+        return Outlet(
+            change=change, forge=None, env=env, trouble=f"No comment, no status: {what}; {_NEEDED[change.forge]}."
+        )
+    forge = _github(change, token, env) if change.forge == "github" else _gitlab(change, token, env)
+    return Outlet(change=change, forge=forge, env=env)
+
+
+def _github(change: Change, token: str, env: Mapping[str, str]) -> Forge:
+    base = env.get("GITHUB_API_URL") or github.API
+    client = http.Client(name="GitHub", base=base, headers=github.headers(token))
+    graphql = env.get("GITHUB_GRAPHQL_URL") or f"{base.rstrip('/').removesuffix('/v3')}/graphql"
+    return github.GitHub(client=client, repository=change.repository or "", graphql=graphql)
+
+
+def _gitlab(change: Change, token: str, env: Mapping[str, str]) -> Forge:
+    base = env.get("CI_API_V4_URL") or f"{(env.get('CI_SERVER_URL') or 'https://gitlab.com').rstrip('/')}/api/v4"
+    client = http.Client(name="GitLab", base=base, headers=gitlab.headers(token))
+    web = env.get("CI_MERGE_REQUEST_PROJECT_URL") or env.get("CI_PROJECT_URL")
+    return gitlab.GitLab(client=client, project=change.repository or "", web=web)
+
+
+def run(report: Report, place: Path, stream: TextIO) -> Published:
+    """Publish a report that another run made: it is checked against what this run's own event says, and rendered again.
+
+    Raises UsageError when it is about something else, ConfigError when it contradicts itself, ForgeError when it could
+    not be published.
+    """
+    env = dict(os.environ)
+    change = context.read(env)
+    out = outlet(change, env)
+    if change.forge is None:
+        raise UsageError("this is no CI job on GitHub or GitLab: there is nothing to publish to")
+    _must_be_about(report, out)
+    if problems := contradictions(report):
+        raise ConfigError(f"{place} contradicts itself", problems, "publish only what ci-ml has written")
+    judged, trouble = out.waived(unwaived(report))
+    if change.outsider:
+        claim = f"Computed by a run for {change.outsider}, whose change may decide what such a run reports."
+        judged = judged.model_copy(update={"notices": (claim, *judged.notices)})
+    told = out.tell(judged, stream, place, trouble)
+    if out.trouble or told.failed:
+        raise ForgeError("the report was not, or not wholly, published", "see the notes above")
+    return told
+
+
+def _must_be_about(report: Report, out: Outlet) -> None:
+    """Raises UsageError when a report is not about the commit, the repository and the number that this run is about."""
+    claimed, change = report.change, out.change
+    known = [sha for sha in (change.head, change.checked_out) if sha]
+    about = [sha for sha in (claimed.head if claimed else None, report.head.sha) if sha]
+    if not set(known) & set(about):
+        one, other = (shas[0][:7] if shas else "no commit" for shas in (about, known))
+        raise UsageError(
+            f"the report is about {one}, and this run about {other}", "give the report of the run that started this one"
+        )
+    if claimed is None:
+        return
+    number = change.number or (out.request.proposal.number if out.request.proposal else None)
+    for what, theirs, ours in (
+        ("forge", claimed.forge, change.forge),
+        ("repository", claimed.repository, change.repository),
+        ("number", claimed.number, number),
+    ):
+        if theirs is not None and ours is not None and theirs != ours:
+            raise UsageError(f"the report is about another {what} ({theirs}) than this run ({ours})")
