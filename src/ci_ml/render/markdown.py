@@ -57,7 +57,7 @@ class Detail:
 # What goes first is what a reviewer misses least. Every step says what it leaves out; the last one always fits.
 LADDER = (
     Detail(),
-    Detail(collapsed_rows=40),
+    Detail(collapsed_rows=40, left_out="all but 40 rows of each part below"),
     Detail(collapsed_rows=40, held=False, left_out="the gates that held"),
     Detail(rows=100, held=False, changes=False, loud=False, left_out="the gates that held, what changed"),
     Detail(rows=25, held=False, changes=False, loud=False, left_out="most gates, what changed"),

@@ -21,6 +21,8 @@ from ci_ml.usecases import publish
 from ci_ml.usecases.publish import Letter, Published, Request
 
 TOKEN = "CI_ML_TOKEN"
+PATIENCE = "CI_ML_PATIENCE"
+_PATIENCE = 120.0
 _SUMMARY = (
     1024 * 1024
 )  # https://docs.github.com/actions/reference/workflows-and-actions/workflow-commands#job-summaries
@@ -138,16 +140,27 @@ def outlet(change: Change, env: Mapping[str, str]) -> Outlet:
 
 def _github(change: Change, token: str, env: Mapping[str, str]) -> Forge:
     base = env.get("GITHUB_API_URL") or github.API
-    client = http.Client(name="GitHub", base=base, headers=github.headers(token))
+    client = http.Client(name="GitHub", base=base, headers=github.headers(token), patience=_patience(env))
     graphql = env.get("GITHUB_GRAPHQL_URL") or f"{base.rstrip('/').removesuffix('/v3')}/graphql"
     return github.GitHub(client=client, repository=change.repository or "", graphql=graphql)
 
 
 def _gitlab(change: Change, token: str, env: Mapping[str, str]) -> Forge:
     base = env.get("CI_API_V4_URL") or f"{(env.get('CI_SERVER_URL') or 'https://gitlab.com').rstrip('/')}/api/v4"
-    client = http.Client(name="GitLab", base=base, headers=gitlab.headers(token))
+    client = http.Client(name="GitLab", base=base, headers=gitlab.headers(token), patience=_patience(env))
     web = env.get("CI_MERGE_REQUEST_PROJECT_URL") or env.get("CI_PROJECT_URL")
     return gitlab.GitLab(client=client, project=change.repository or "", web=web)
+
+
+def _patience(env: Mapping[str, str]) -> float:
+    """Seconds that a job may spend waiting for a forge that is down or busy."""
+    given = env.get(PATIENCE)
+    if not given:
+        return _PATIENCE
+    try:
+        return min(3600.0, max(0.0, float(given)))
+    except ValueError:
+        raise UsageError(f"{PATIENCE} is {given!r}", "give a number of seconds, such as 120") from None
 
 
 def run(report: Report, place: Path, stream: TextIO) -> Published:
