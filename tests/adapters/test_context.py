@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from ci_ml.adapters import context
-from ci_ml.core.types import Change
+from ci_ml.core.types import Change, Run
 
 HEAD, BASE = "a" * 40, "b" * 40
 GITHUB = {
@@ -45,8 +45,74 @@ class TestGitHub:
 
     def test_a_pull_request(self, tmp_path: Path) -> None:
         assert self.pull(tmp_path) == Change(
-            forge="github", head=HEAD, target="main", base=None, is_merge=True, ref="feature", run_url=RUN
+            forge="github",
+            event="pull_request",
+            head=HEAD,
+            target="main",
+            base=None,
+            is_merge=True,
+            ref="feature",
+            repository="ada/churn",
+            outsider="a fork",  # its repository is not named: nothing says that it is ours
+            checked_out="c" * 40,
+            run=Run(number=42),
+            run_url=RUN,
         )
+
+    @pytest.mark.parametrize(
+        ("source", "actor", "outsider"),
+        [
+            ("ada/churn", "ada", None),
+            ("mallory/churn", "mallory", "a fork"),
+            (None, "mallory", "a fork"),  # deleted
+            ("ada/churn", "dependabot[bot]", "Dependabot"),
+        ],
+    )
+    def test_whose_token_can_only_read(
+        self, tmp_path: Path, source: str | None, actor: str, outsider: str | None
+    ) -> None:
+        repo = {"full_name": source} if source else None
+        event = {"pull_request": {"number": 7, "head": {"sha": HEAD, "repo": repo}}}
+        found = github(tmp_path, event, GITHUB_EVENT_NAME="pull_request", GITHUB_ACTOR=actor, GITHUB_RUN_ATTEMPT="3")
+        assert (found.number, found.outsider, found.run) == (7, outsider, Run(number=42, attempt=3))
+
+    @pytest.mark.parametrize("number", [None, "7", 0, -1, True, 7.5, 10**30])
+    def test_a_number_that_is_none(self, tmp_path: Path, number: object) -> None:
+        event = {"pull_request": {"number": number, "head": {"sha": HEAD}}}
+        assert github(tmp_path, event, GITHUB_EVENT_NAME="pull_request").number is None
+
+    @pytest.mark.parametrize("sha", ["", "abc", "A" * 40, "a" * 41, f"{HEAD}\n", "../../x"])
+    def test_a_commit_that_is_none(self, tmp_path: Path, sha: str) -> None:
+        event = {"pull_request": {"number": 7, "head": {"sha": sha}}}
+        assert github(tmp_path, event, GITHUB_EVENT_NAME="pull_request").head is None
+
+    def test_after_another_workflow_everything_comes_from_the_event(self, tmp_path: Path) -> None:
+        run = {
+            "id": 41,
+            "run_attempt": 2,
+            "event": "pull_request",
+            "head_sha": HEAD,
+            "head_branch": "feature",
+            "head_repository": {"full_name": "mallory/churn", "owner": {"login": "mallory"}},
+            "html_url": "https://github.com/ada/churn/actions/runs/41",
+        }
+        assert github(tmp_path, {"workflow_run": run}, GITHUB_EVENT_NAME="workflow_run") == Change(
+            forge="github",
+            event="workflow_run",
+            head=HEAD,
+            ref="feature",
+            repository="ada/churn",
+            source="mallory:feature",
+            outsider="a fork",
+            checked_out=HEAD,
+            run=Run(number=41, attempt=2),
+            run_url="https://github.com/ada/churn/actions/runs/41",
+        )
+
+    def test_after_a_push_there_is_no_request_to_look_for(self, tmp_path: Path) -> None:
+        run = {"event": "push", "head_sha": HEAD, "head_branch": "main", "head_repository": {"owner": {"login": "ada"}}}
+        found = github(tmp_path, {"workflow_run": run}, GITHUB_EVENT_NAME="workflow_run")
+        assert (found.source, found.outsider, found.head) == (None, None, HEAD)
 
     def test_a_pull_request_target_runs_on_the_base_branch(self, tmp_path: Path) -> None:
         found = self.pull(tmp_path, "pull_request_target", "refs/heads/main")
@@ -62,7 +128,16 @@ class TestGitHub:
             GITHUB_BASE_REF="",
             GITHUB_HEAD_REF="",
         )
-        assert found == Change(forge="github", base=BASE, ref="main", run_url=RUN)
+        assert found == Change(
+            forge="github",
+            event="push",
+            base=BASE,
+            ref="main",
+            repository="ada/churn",
+            checked_out="c" * 40,
+            run=Run(number=42),
+            run_url=RUN,
+        )
 
     def test_the_first_push_of_a_branch_has_no_commit_before_it(self, tmp_path: Path) -> None:
         event = {"before": "0" * 40, "repository": {"default_branch": "main"}}
@@ -103,11 +178,18 @@ class TestGitHub:
 
 
 class TestGitLab:
-    def test_a_merge_request(self) -> None:
+    @pytest.mark.parametrize(("source", "outsider"), [("40", None), ("41", "a fork")])
+    def test_a_merge_request(self, source: str, outsider: str | None) -> None:
         found = context.read(
             {
                 **GITLAB,
                 "CI_MERGE_REQUEST_IID": "7",
+                "CI_MERGE_REQUEST_PROJECT_ID": "40",
+                "CI_MERGE_REQUEST_SOURCE_PROJECT_ID": source,
+                "CI_PROJECT_ID": source,
+                "CI_PIPELINE_SOURCE": "merge_request_event",
+                "CI_PIPELINE_ID": "400",
+                "CI_JOB_ID": "9000",
                 "CI_MERGE_REQUEST_EVENT_TYPE": "detached",
                 "CI_MERGE_REQUEST_TARGET_BRANCH_NAME": "main",
                 "CI_MERGE_REQUEST_SOURCE_BRANCH_NAME": "feature",
@@ -116,7 +198,19 @@ class TestGitLab:
             }
         )
         assert found == Change(
-            forge="gitlab", head=HEAD, target="main", is_merge=False, ref="feature", run_url=GITLAB["CI_JOB_URL"]
+            forge="gitlab",
+            event="merge_request_event",
+            head=HEAD,
+            target="main",
+            is_merge=False,
+            ref="feature",
+            repository="40",
+            number=7,
+            outsider=outsider,
+            checked_out=HEAD,
+            run=Run(number=400, attempt=9000),
+            pipeline=400,
+            run_url=GITLAB["CI_JOB_URL"],
         )
 
     @pytest.mark.parametrize("kind", ["merged_result", "merge_train"])

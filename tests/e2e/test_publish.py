@@ -158,6 +158,24 @@ def test_an_event_file_that_is_missing_costs_only_the_comment(plain: Project, gi
     assert job.comments == []
 
 
+@pytest.mark.parametrize(("metrics", "code"), [(WORSE, 10), (BETTER, 0)])
+def test_a_checkout_of_the_change_itself_is_judged_against_the_merge_base(
+    plain: Project, github: GitHub, metrics: dict[str, Any], code: int
+) -> None:
+    job = on_github(plain, github, metrics)
+    plain.git("checkout", "--quiet", "--detach", job.head)
+    job.ci_ml("ci", GITHUB_SHA="f" * 40).expect(code)
+    assert len(job.comments) == 1
+
+
+def test_a_checkout_without_the_change_judges_nothing(plain: Project, github: GitHub) -> None:
+    job = on_github(plain, github)
+    plain.git("checkout", "--quiet", "--detach", job.base)
+    done = job.ci_ml("ci", name="pull_request_target").expect(2)
+    assert f"which does not contain the change {job.head[:7]}" in done.err
+    assert job.statuses["ci-ml/repo"][0] == "error"
+
+
 def test_an_unknown_event_is_judged_all_the_same(plain: Project, github: GitHub) -> None:
     on_github(plain, github).ci_ml("ci", "--base", "main", name="issue_comment", event={"issue": {"number": 7}}).expect(
         10

@@ -20,6 +20,20 @@ def head(history: History, change: Change) -> Revision:
     return Revision(sha=sha, ref=history.branch() or change.ref, dirty=history.is_dirty(), why="the work tree")
 
 
+def require_change(history: History, at: Revision, change: Change) -> None:
+    """Raises UsageError when what is checked out is not the change that the CI system runs this job for.
+
+    On `pull_request_target` GitHub checks out the base: judging that would pass every change.
+    """
+    if change.head is None or at.sha is None or change.head in (at.sha, *history.parents(at.sha)):
+        return
+    if history.commit(change.head) is None or history.merge_base(change.head, at.sha) != change.head:
+        raise UsageError(
+            f"this job has checked out {at.short}, which does not contain the change {change.head[:7]}",
+            "run on pull_request instead of pull_request_target, or check out the change",
+        )
+
+
 def resolve(history: History, configured: str, explicit: str | None, at: Revision, change: Change) -> Revision:
     """The base: `explicit` (--base), else what the configuration says, else the best guess of `auto`.
 

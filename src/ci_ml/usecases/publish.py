@@ -16,7 +16,7 @@ from ci_ml.errors import ForgeError, Refused, Unanswered
 from ci_ml.ports import Forge
 
 _ATTEMPTS = 4
-_TRUSTED = "a second workflow can publish report.json: see docs/forks.md"
+_TRUSTED = "a second workflow can publish report.json: see docs/forges.md"
 
 
 @dataclass(frozen=True, kw_only=True)

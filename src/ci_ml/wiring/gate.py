@@ -45,6 +45,7 @@ def _reproduced(
     space: Workspace, base: str | None, prefer: Literal["base", "head"], stream: TextIO
 ) -> tuple[Workspace, Report]:
     """Train, then judge. What would make the judgement impossible is found out before anything is trained."""
+    baseline.require_change(space.history, space.head, space.change)
     space, against = settled(space, base)
     assert against.sha is not None
     chosen = policy.choose(space.history.tree(against.sha), space.head_tree, space.project.config, against, prefer)
