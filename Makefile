@@ -42,9 +42,10 @@ format: $(VENV)/.installed-dev ## let ruff mend what it can
 
 bench: $(VENV)/.installed-test ## how fast, against peers
 	@$(BIN)/python -m benchmarks $(ARGS)
+	@$(BIN)/python -m benchmarks.setup
 
 clean: ## remove .venv, caches and builds
-	rm -rf $(VENV) build dist .ci-ml .coverage htmlcov .hypothesis
+	rm -rf $(VENV) .tools build dist .ci-ml .coverage htmlcov .hypothesis
 	rm -rf .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 

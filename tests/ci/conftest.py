@@ -101,7 +101,8 @@ def checkout(tmp_path_factory: pytest.TempPathFactory, machine: dict[str, str]) 
     place = tmp_path_factory.mktemp("checkout") / "ci-ml"
     for name in ("examples", "requirements", "src", "templates"):
         shutil.copytree(ROOT / name, place / name, ignore=shutil.ignore_patterns("__pycache__", ".*_cache"))
-    shutil.copy(ROOT / "action.yml", place)
+    for name in ("action.yml", ".pre-commit-hooks.yaml"):
+        shutil.copy(ROOT / name, place)
     repository = Project(root=place, env=machine)
     repository.git("init", "--quiet")
     repository.commit("What this repository has now")
@@ -163,7 +164,7 @@ def template(checkout: Path) -> Iterator[str]:
 
 
 class QuietHandler(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *arguments: object) -> None: ...
+    def log_message(self, *_: object) -> None: ...
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """CI systems that run workflow files on this machine, and the forge that they check changes out from."""
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -153,7 +152,7 @@ class GitHub:
         (self.folder / "event.json").write_text(json.dumps(payload))
         artifacts = self.folder / "artifacts"
         artifacts.mkdir(exist_ok=True)
-        actions = {name: STAND_INS / name for name in os.listdir(STAND_INS)}
+        actions = {place.name: place for place in STAND_INS.iterdir()}
         done = subprocess.run(
             [
                 self.act,

@@ -85,7 +85,7 @@ def test_a_fork_is_judged_the_same_and_a_second_workflow_comments(github: GitHub
     number = change.number + 10
     pull = api.repository(REPOSITORY).pull(number, head=change.head, branch=change.branch, source="somebody/tumours")
     outside = Change(number=number, branch=change.branch, head=change.head, merge=change.merge, base=change.base)
-    read_only = {name: "read" for name in MAY_WRITE}
+    read_only = dict.fromkeys(MAY_WRITE, "read")
     first = github.pull_request(outside, fork=True, **addressed(api, read_only))
     assert first.code == 1, first.log
     assert "exit status 10" in first.log
@@ -191,7 +191,8 @@ def test_a_later_step_sees_the_outputs(github: GitHub, api: fake.GitHub) -> None
 
 
 def test_an_input_that_is_wrong_ends_the_job_with_the_code_for_usage(github: GitHub) -> None:
-    run = github.pull_request(github.forge.changes["better"], content=OUTPUTS % "{working-directory: nowhere}", token="")
+    workflow = OUTPUTS % "{working-directory: nowhere}"
+    run = github.pull_request(github.forge.changes["better"], content=workflow, token="")
     assert run.code == 1
     assert "exit status 2" in run.log, run.log
 
@@ -211,7 +212,7 @@ def step(identifier: str, folder: Path, env: Mapping[str, str]) -> Result:
 def test_a_python_that_is_none_is_named(machine: dict[str, str], tmp_path: Path) -> None:
     done = step("setup", tmp_path, {**machine, "GITHUB_ACTIONS": "true", "CI_ML_PYTHON": "/bin/true"})
     assert done.code == 2
-    assert done.err == "::error title=ci-ml::/bin/true is not a Python that ci-ml runs on, which are CPython 3.11 to 3.14\n"
+    assert done.err.startswith("::error title=ci-ml::/bin/true is not a Python that ci-ml runs on, which are CPython")
     assert not (tmp_path / "outputs").exists()
 
 

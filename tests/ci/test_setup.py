@@ -93,6 +93,22 @@ def test_a_job_that_set_everything_for_its_own_python_gets_the_same(
     assert bytecode, "importing DVC without bytecode costs seconds each time"
 
 
+def test_what_the_training_has_in_its_path_is_for_the_training_alone(
+    tool_cache: Path, checkout: Path, ready: dict[str, str], tmp_path: Path
+) -> None:
+    command = runners.set_up(checkout, tool_cache, ready).out.strip()
+    (tmp_path / "shadows").mkdir()
+    (tmp_path / "shadows" / "funcy.py").write_text("print('the one of the training')\n")
+    here = Project(root=tmp_path, env={**ready, "PYTHONPATH": str(tmp_path / "shadows")})
+    here.git("init", "--quiet")
+    assert here.run(str(Path(command).with_name("python")), "-I", "-m", "dvc", "init", "--quiet").code == 0
+    here.write("dvc.yaml", {"stages": {"train": {"cmd": "python -c 'import funcy' > words", "outs": ["words"]}}})
+    here.write("ci-ml.yaml", "version: 1\ntrain: {track: false}\ngates: []\n")
+    here.commit()
+    here.run(command, "train").expect(0)
+    assert here.read("words") == "the one of the training\n"
+
+
 def test_the_training_environment_stays_as_it_is(
     checkout: Path, ready: dict[str, str], training: Path, tmp_path: Path
 ) -> None:

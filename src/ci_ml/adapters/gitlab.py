@@ -173,9 +173,9 @@ class GitLab:
 def _explained(error: Refused) -> Refused:
     """The same refusal with what to do about it."""
     if error.status == 401:
-        hint = f"the token is not valid any more: put {_ACCESS} into the masked variable GITLAB_TOKEN"
+        hint = f"the token is not valid any more: put {_ACCESS} into the masked variable CI_ML_TOKEN"
     elif error.status in (403, 404):
-        hint = f"put {_ACCESS} into the masked variable GITLAB_TOKEN"
+        hint = f"put {_ACCESS} into the masked variable CI_ML_TOKEN"
     else:
         return error
     return Refused(error.what, error.status, hint)

@@ -30,7 +30,7 @@ _FALLBACKS = {"github": ("GITHUB_TOKEN", "GH_TOKEN"), "gitlab": ("GITLAB_TOKEN",
 _NEEDED = {
     "github": f"give the step the token: `env: {{{TOKEN}: ${{{{ github.token }}}}}}`",
     "gitlab": "put a project access token with the scope `api` and the role Developer into the masked variable "
-    "GITLAB_TOKEN",
+    f"{TOKEN}",
 }
 
 

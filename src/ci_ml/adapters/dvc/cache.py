@@ -98,5 +98,5 @@ def python_params(data: bytes, path: str) -> Mapping[str, Any]:
     try:
         parsed: dict[str, Any] = parse_py(data.decode("utf-8", "replace"), path)
     except (PythonFileCorruptedError, ValueError, MemoryError, RecursionError) as error:
-        raise UsageError(f"{path} is not valid Python: {error or 'nested too deeply'}") from None
+        raise UsageError(f"{path} is not valid Python: {str(error) or 'it is nested too deeply'}") from None
     return parsed

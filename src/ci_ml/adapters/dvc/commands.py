@@ -14,7 +14,7 @@ from ci_ml.errors import DependencyError
 
 def run(commands: Sequence[Sequence[str]], *, cwd: Path, env: Mapping[str, str]) -> None:
     """Run `dvc COMMAND` for each command until one fails. Raises DependencyError with DVC's own words."""
-    done = proc.run([sys.executable, "-P", "-m", __name__, json.dumps(commands)], cwd=cwd, env=env)
+    done = proc.run([sys.executable, "-E", "-P", "-m", __name__, json.dumps(commands)], cwd=cwd, env=env)
     if done.code != 0:
         words = " ".join(done.err.split()) or f"exit code {done.code}"
         raise DependencyError(f"DVC failed: {words[-500:]}")

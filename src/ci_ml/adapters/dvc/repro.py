@@ -28,7 +28,7 @@ def reproduce(folder: Path, targets: Sequence[str], *, force: bool, env: Mapping
     nonce = f"\x1e{secrets.token_hex(16)} "
     control, ours = os.pipe()
     options = json.dumps({"root": ".", "targets": list(targets), "force": force, "control": control})
-    command = [sys.executable, "-P", "-m", "ci_ml.adapters.dvc.runner", nonce, options]
+    command = [sys.executable, "-E", "-P", "-m", "ci_ml.adapters.dvc.runner", nonce, options]
     try:
         process = proc.start(command, cwd=folder, env=env, pass_fds=(control,))
     finally:

@@ -1,7 +1,7 @@
 """Runs in a process of its own: reproduces a DVC pipeline and tells its parent what happens. Layer: adapters.
 
-Called as `python -P -m ci_ml.adapters.dvc.runner NONCE OPTIONS`. Everything that stages print goes to stdout as it is;
-between it, lines that start with NONCE carry events as JSON, so both stay in order. DVC's own seam for a caller that
+Called as `python -E -P -m ci_ml.adapters.dvc.runner NONCE OPTIONS`. What stages print goes to stdout as it is; between
+it, lines that start with NONCE carry events as JSON, so both stay in order. DVC's own seam for a caller that
 wants to know about each stage is `Repo.reproduce(repro_fn=...)`, which its experiments use as well.
 
 A parent that is gone or wants to stop closes the file descriptor `control`: then the stage's processes are ended, the
