@@ -118,6 +118,24 @@ def test_few_requests_when_our_comment_is_among_the_newest_hundred(there: Site, 
     assert len(there.server.asked()) - asked <= 6
 
 
+@pytest.mark.parametrize("size", [10, 140, 141, 255, 256, 5000])
+def test_the_status_says_as_much_as_fits(there: Site, size: int) -> None:
+    sentence = "x" * size
+    there.publish(sentence)
+    [status] = (there.server.repositories if there.kind == "github" else there.server.projects)[0].statuses
+    longest = {"github": 140, "gitlab": 255}[there.kind]
+    assert status.description == (sentence if size <= longest else f"{'x' * (longest - 1)}…")
+
+
+def test_the_status_of_a_merged_result_belongs_to_its_pipeline(on_gitlab: Site) -> None:
+    merge = "9" * 40
+    pipeline = on_gitlab.server.projects[0].pipeline(merge, "refs/merge-requests/7/merge").id
+    on_gitlab.publish(checked_out=merge, pipeline=pipeline)
+    [status] = on_gitlab.server.projects[0].statuses
+    assert (status.sha, status.pipeline) == (merge, pipeline)
+    assert on_gitlab.ours == ["hello"]
+
+
 # --- Whose comment it is -----------------------------------------------------------------------------------------------
 
 
@@ -195,6 +213,22 @@ def test_duplicates_of_ours_are_cleaned_up(there: Site) -> None:
     there.say(there.bot, old("of another report", name="other"))
     there.publish("now")
     assert sorted(there.ours) == ["now", "of another report"]
+    assert there.proposal.count("deleted") == 2
+
+
+def test_of_equal_duplicates_the_oldest_stays(there: Site) -> None:
+    first = there.say(there.bot, old("one"))
+    there.say(there.bot, old("two"))
+    there.publish("now")
+    assert [item.id for item in there.written] == [first.id]
+
+
+@pytest.mark.parametrize("role", ["triage", "write", "maintain", "admin"])
+def test_every_role_that_may_set_labels_may_waive(on_github: Site, role: str) -> None:
+    on_github.server.repositories[0].collaborators["zoe"] = role
+    on_github.server.user("zoe")
+    on_github.proposal.label("zoe", WAIVER_LABEL)
+    assert on_github.waived(blocked())[0].verdict.waivers[0].by == "zoe"
 
 
 def test_fifty_runs_at_once_end_in_one_comment(there: Site) -> None:
@@ -332,6 +366,7 @@ def test_a_post_that_timed_out_and_did_not_happen_is_repeated(there: Site) -> No
     there.fail(Reset(), "create", times=2)
     there.publish("once")
     assert there.proposal.count("created") == 1
+    assert there.waits == [1.0, 2.0]
 
 
 def test_a_forge_that_is_down_costs_the_comment_and_a_bounded_wait(there: Site) -> None:

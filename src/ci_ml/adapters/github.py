@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import Any
 
 from ci_ml.adapters.http import Answer, Client, Query, understood
-from ci_ml.core.publication import Comment, Labelling, Proposal, Status
+from ci_ml.core.publication import Comment, Labelling, Proposal, Status, shortened
 from ci_ml.core.types import Change, Outcome
 from ci_ml.errors import Refused, Unanswered
 
@@ -126,13 +126,10 @@ class GitHub:
 
     def set_status(self, change: Change, status: Status) -> None:
         """https://docs.github.com/rest/commits/statuses#create-a-commit-status"""
-        description = status.sentence
-        if len(description) > _DESCRIPTION:
-            description = f"{description[: _DESCRIPTION - 1]}…"
         body = {
             "state": _STATES[status.outcome] if status.outcome else "error",
             "context": status.name,
-            "description": description,
+            "description": shortened(status.sentence, _DESCRIPTION),
             **({"target_url": status.url} if status.url else {}),
         }
         self._write("POST", f"statuses/{change.head or change.checked_out}", body, "statuses", repeatable=True)

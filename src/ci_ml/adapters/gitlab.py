@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 from ci_ml.adapters.http import Answer, Client, Query, understood
-from ci_ml.core.publication import Comment, Labelling, Proposal, Status
+from ci_ml.core.publication import Comment, Labelling, Proposal, Status, shortened
 from ci_ml.core.types import Change, Outcome
 from ci_ml.errors import Refused, Unanswered
 
@@ -104,7 +104,7 @@ class GitLab:
         body = {
             "state": _STATES[status.outcome] if status.outcome else "failed",
             "name": status.name,
-            "description": status.sentence[:_DESCRIPTION],
+            "description": shortened(status.sentence, _DESCRIPTION),
             **({"target_url": status.url} if status.url else {}),
             **({"pipeline_id": change.pipeline} if change.pipeline else {}),
         }

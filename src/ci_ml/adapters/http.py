@@ -90,6 +90,9 @@ class Client:
     def _session(self) -> "requests.Session":
         import requests
 
+        # Said here, because the library's own words would show the token.
+        if not all(value.isascii() and value.isprintable() for value in self.headers.values()):
+            raise Refused(f"the token for {self.name} holds characters that no token has", 401)
         session = requests.Session()
         session.auth = lambda request: request  # or requests would send what ~/.netrc has for the host
         session.headers.update({"User-Agent": f"ci-ml/{__version__}", **self.headers})
@@ -147,10 +150,15 @@ class Client:
     ) -> "tuple[requests.Response, bytes]":
         import requests
 
-        if _origin(address) != _origin(self.base):
-            raise Refused(f"{self.name} leads to another server, {urlsplit(address).hostname}", 310)
         try:
-            with self._session.request(
+            is_elsewhere = _origin(address) != _origin(self.base)
+        except ValueError:
+            raise Unanswered(f"{address} is not an address") from None
+        if is_elsewhere:
+            raise Refused(f"{self.name} leads to another server, {urlsplit(address).hostname}", 310)
+        session = self._session
+        try:
+            with session.request(
                 method, address, params=query, json=body, timeout=self.timeout, stream=True, allow_redirects=False
             ) as response:
                 content = b"".join(self._limited(response))
@@ -159,7 +167,7 @@ class Client:
             hint = "check its certificate and REQUESTS_CA_BUNDLE"
             raise Unanswered(f"{self.name} at {self._host} cannot be trusted: {_cause(error)}", hint) from None
         except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema, requests.exceptions.MissingSchema):
-            raise Unanswered(f"{self.base} is not the address of {self.name}") from None
+            raise Unanswered(f"{self.base!r} is not the address of {self.name}") from None
         except requests.exceptions.RequestException as error:
             unsent = _never_sent(error)
             problem = Unanswered(

@@ -97,3 +97,8 @@ def latest(marker: Marker, comments: Sequence[Comment]) -> Comment | None:
 def same(one: str, other: str) -> bool:
     """Whether two bodies are the same after what forges do to line ends."""
     return one.replace("\r\n", "\n").strip() == other.replace("\r\n", "\n").strip()
+
+
+def shortened(text: str, longest: int) -> str:
+    """The beginning of a text, with an ellipsis where it is cut."""
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"

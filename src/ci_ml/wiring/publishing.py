@@ -126,7 +126,8 @@ def outlet(change: Change, env: Mapping[str, str]) -> Outlet:
     """Where this run speaks. Without a forge or a token it is only the job summary."""
     if change.forge is None or not change.repository:
         return Outlet(change=change, forge=None, env=env)
-    token = next((env[name] for name in (TOKEN, *_FALLBACKS[change.forge]) if env.get(name)), None)
+    given = (env.get(name, "").strip() for name in (TOKEN, *_FALLBACKS[change.forge]))  # pasted with a line end
+    token = next(filter(None, given), None)
     is_job_token = change.forge == "gitlab" and (token is None or token == env.get("CI_JOB_TOKEN"))
     if token is None or is_job_token:
         # CI_JOB_TOKEN may read notes and write none: https://docs.gitlab.com/ci/jobs/ci_job_token/
