@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Protocol
 
 from ci_ml.core.publication import Comment, Labelling, Proposal, Status
-from ci_ml.core.types import Change, Gap
+from ci_ml.core.types import Change, Gap, Run
 
 
 class Tree(Protocol):
@@ -73,7 +73,7 @@ class Forge(Protocol):
         ...
 
     def comments(self, proposal: Proposal) -> Iterator[tuple[Comment, ...]]:
-        """The comments of a request that we wrote, page by page, the newest page first."""
+        """The comments of a request that we wrote, in batches: those among the newest hundred first."""
         ...
 
     def create(self, number: int, body: str) -> Comment:
@@ -86,6 +86,10 @@ class Forge(Protocol):
 
     def delete(self, comment: Comment) -> None:
         """Remove a comment; one that is gone already is fine."""
+        ...
+
+    def reporter(self, change: Change, name: str) -> Run | None:
+        """The run that has set the newest commit status of this name; None when there is none, or it does not say."""
         ...
 
     def set_status(self, change: Change, status: Status) -> None:

@@ -106,7 +106,7 @@ class TestGitHub:
             outsider="a fork",
             checked_out=HEAD,
             run=Run(number=41, attempt=2),
-            run_url="https://github.com/ada/churn/actions/runs/41",
+            run_url="https://github.com/ada/churn/actions/runs/41/attempts/2",
         )
 
     def test_after_a_push_there_is_no_request_to_look_for(self, tmp_path: Path) -> None:

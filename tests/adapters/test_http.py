@@ -61,9 +61,9 @@ def test_a_retry_after_that_makes_no_sense_is_a_limit_like_any(there: Site, word
 def test_all_waits_together_are_bounded(there: Site) -> None:
     client = there.client(patience=20)
     there.fail(Throttled(15), "proposal", times=3)
-    with pytest.raises(Refused):
+    with pytest.raises(Unanswered):
         client.get("repos/acme/churn/pulls/7")
-    with pytest.raises(Refused):
+    with pytest.raises(Unanswered):
         client.get("repos/acme/churn/pulls/7")
     assert there.waits == [15.0]
 

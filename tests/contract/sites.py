@@ -21,7 +21,6 @@ from tests.reports import comparison, report
 
 HEAD = "c" * 40
 OLDER = "d" * 40
-RUN = "https://ci.example/run/1"
 
 
 class Written(Protocol):
@@ -46,6 +45,7 @@ class Site:
     waits: list[float] = field(default_factory=list)
     token: str = ""
     pipeline: int | None = None
+    knows_author: bool = False  # as the action tells it of the job's own token
 
     def client(self, token: str | None = None, *, patience: float = 120.0) -> http.Client:
         of = github if self.kind == "github" else gitlab
@@ -54,7 +54,7 @@ class Site:
             base=self.server.url,
             headers=of.headers(self.token if token is None else token),
             patience=patience,
-            timeout=(2.0, 2.0),
+            whole=5.0,
             pause=self.waits.append,
         )
 
@@ -65,8 +65,15 @@ class Site:
     def forge(self, token: str | None = None, **options: Any) -> Forge:
         client = self.client(token, **options)
         if self.kind == "github":
-            return github.GitHub(client=client, repository="acme/churn", graphql=self.server.graphql_url)
+            author = self.bot if token is None and self.knows_author else None
+            return github.GitHub(client=client, repository="acme/churn", graphql=self.server.graphql_url, author=author)
         return gitlab.GitLab(client=client, project="acme/churn", web="https://gitlab.example/acme/churn")
+
+    def page(self, run: int, attempt: int) -> str:
+        """The page of a run, as the forge names it."""
+        if self.kind == "github":
+            return f"{self.server.origin}/acme/churn/actions/runs/{run}/attempts/{attempt}"
+        return f"{self.server.origin}/acme/churn/-/jobs/{run * 100 + attempt}"
 
     def change(self, *, run: int = 5, attempt: int = 1, head: str = HEAD, **rest: Any) -> Change:
         known = {
@@ -75,11 +82,17 @@ class Site:
             "number": 7,
             "head": head,
             "checked_out": head,
-            "run": Run(number=run, attempt=attempt),
-            "run_url": RUN,
+            "run": self.run(run, attempt),
+            "run_url": self.page(run, attempt),
             "pipeline": self.pipeline,
         }
         return Change(**{**known, **rest})
+
+    def run(self, run: int, attempt: int) -> Run:
+        """A pipeline of GitLab is the same for all attempts at its jobs, which have numbers of their own."""
+        if self.kind == "github":
+            return Run(number=run, attempt=attempt)
+        return Run(number=self.pipeline or 0, attempt=run * 100 + attempt)
 
     def publish(
         self,
@@ -94,7 +107,7 @@ class Site:
         """What a run does at its end, with a comment that says `text`."""
         about = self.change(**change)
         marker = Marker(name=name, head=about.head or "", run=about.run)
-        status = Status(name=f"ci-ml/{name}", outcome=outcome, sentence=text, url=RUN)
+        status = Status(name=f"ci-ml/{name}", outcome=outcome, sentence=text, url=about.run_url)
         letter = Letter(marker=marker, status=status, body=lambda longest: f"{marker}\n{text}"[:longest])
         forge = self.forge(token, patience=patience)
         return publish.publish(letter, forge, about, publish.find(forge, about), self.waits.append)
@@ -143,6 +156,7 @@ GITHUB = {
     "update": "PATCH /issues/comments/",
     "delete": "DELETE /issues/comments/",
     "status": "POST /statuses/",
+    "statuses": "GET /statuses$",
     "events": "GET /issues/7/events",
     "role": "GET /permission$",
     "who": "POST /graphql$",
@@ -154,6 +168,7 @@ GITLAB = {
     "update": "PUT /merge_requests/7/notes/",
     "delete": "DELETE /merge_requests/7/notes/",
     "status": "POST /statuses/",
+    "statuses": "GET /statuses$",
     "events": "GET /resource_label_events",
     "role": "GET /members/all/",
     "who": "GET /user$",

@@ -1,6 +1,7 @@
 """What publishing does on both forges: one comment and one status, whatever others do meanwhile and whatever fails."""
 
 import concurrent.futures
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -11,6 +12,7 @@ from tests.contract.sites import HEAD, OLDER, Site, blocked, site
 from tests.fakes.server import (
     Fault,
     Half,
+    Hang,
     Page,
     PrimaryLimit,
     Redirect,
@@ -109,6 +111,7 @@ def test_our_comment_is_found_among_many(there: Site, others: int) -> None:
 def test_few_requests_when_our_comment_is_among_the_newest_hundred(there: Site, before: int, after: int) -> None:
     for number in range(before):
         there.say("mona", f"remark {number}")
+    there.knows_author = True
     there.publish("first", run=5)
     for number in range(after):
         there.say("mona", f"reply {number}")
@@ -162,7 +165,10 @@ def test_an_older_run_that_comes_late_changes_nothing(there: Site) -> None:
     assert there.ours == ["new"]
     assert there.statuses[0][1] == "success"
     assert not told.failed
-    assert "a newer run has reported on this commit already" in told.troubles[0]
+    assert told.troubles == (
+        "No comment: a newer run has reported on this commit already.",
+        "No commit status: a newer run has set it already.",
+    )
 
 
 def test_an_older_attempt_of_the_same_run_changes_nothing(there: Site) -> None:
@@ -239,6 +245,40 @@ def test_fifty_runs_at_once_end_in_one_comment(there: Site) -> None:
     assert len(there.ours) == 1
     there.publish("the last", run=60)
     assert there.ours == ["the last"]
+
+
+def test_the_status_of_a_newer_run_stays_whatever_becomes_of_comments(there: Site) -> None:
+    for options in ({"number": None}, {}):
+        there.publish("new", run=6, outcome=Outcome.FAIL, **options)
+        there.publish("old", run=5, outcome=Outcome.PASS, **options)
+        assert there.statuses[0][1] in ("failure", "failed")
+
+
+def test_a_newer_run_between_comment_and_status_keeps_both(there: Site) -> None:
+    def newer(_: object) -> None:
+        there.publish("newer", run=6, outcome=Outcome.FAIL)
+
+    there.before(newer, "statuses")
+    there.publish("older", run=5, outcome=Outcome.PASS)
+    assert there.ours == ["newer"]
+    assert there.statuses[0][1] in ("failure", "failed")
+
+
+@pytest.mark.parametrize("before", [98, 99, 100, 199])
+def test_a_race_at_the_end_of_a_page_leaves_one_comment(there: Site, before: int) -> None:
+    for number in range(before):
+        there.say("mona", f"remark {number}")
+    there.before(lambda _: there.publish("newer", run=6), "create")
+    there.publish("older", run=5)
+    assert there.ours == ["newer"]
+
+
+def test_what_may_not_be_deleted_does_not_keep_the_verdict_from_being_written(there: Site) -> None:
+    there.say(there.bot, old("one"))
+    there.say(there.bot, old("two"))
+    there.fail(Status(403, {"message": "no"}), "delete", times=None)
+    there.publish("now")
+    assert "now" in there.ours
 
 
 # --- What people do meanwhile ------------------------------------------------------------------------------------------
@@ -378,6 +418,16 @@ def test_a_forge_that_is_down_costs_the_comment_and_a_bounded_wait(there: Site) 
     assert f"{there.name} answered 503" in told.troubles[0]
 
 
+def test_a_forge_that_never_answers_ends(there: Site) -> None:
+    hang = Hang()
+    there.fail(hang, "proposal", times=None)
+    begun = time.monotonic()
+    told = there.publish(patience=0)
+    assert time.monotonic() - begun < 60
+    assert "took too long" in told.troubles[0]
+    assert there.statuses
+
+
 def test_a_forge_that_cannot_be_reached(there: Site) -> None:
     there.server.url  # noqa: B018
     client = there.client(patience=2)
@@ -484,6 +534,16 @@ def test_other_kinds_of_tokens_find_their_own_comment(on_github: Site, kind: str
     assert [item.body.partition("\n")[2] for item in on_github.written] == ["second"]
 
 
+@pytest.mark.parametrize("fault", [Status(403, {"message": "no"}), Status(502), Page()])
+def test_without_knowing_who_we_are_nothing_is_written_twice(on_github: Site, fault: Fault) -> None:
+    token = on_github.server.token(kind="pat", login="mona", scopes=["repo"])
+    on_github.publish("first", run=5, token=token)
+    on_github.fail(fault, "who", times=None)
+    told = on_github.publish("second", run=6, token=token, patience=0)
+    assert len(on_github.written) == 1
+    assert told.failed
+
+
 # --- The request that has to be looked up ------------------------------------------------------------------------------
 
 
@@ -498,7 +558,21 @@ def test_the_number_of_a_fork_is_found_by_where_it_comes_from(on_github: Site) -
 def test_a_fork_that_has_moved_on_is_not_found(on_github: Site) -> None:
     on_github.server.repositories[0].pull(8, head="e" * 40, branch="deeper", source="stranger/churn")
     told = on_github.publish(number=None, source="stranger:deeper", head="f" * 40)
-    assert "no open pull request from stranger:deeper is at fffffff" in told.troubles[0]
+    assert "not exactly one open pull request from stranger:deeper that is at fffffff" in told.troubles[0]
+
+
+def test_two_requests_of_one_branch_are_not_told_apart(on_github: Site) -> None:
+    for number, base in ((8, "main"), (9, "release")):
+        on_github.server.repositories[0].pull(
+            number, head="e" * 40, branch="deeper", source="stranger/churn", base_branch=base
+        )
+    told = on_github.publish(number=None, source="stranger:deeper", head="e" * 40)
+    assert "not exactly one open pull request" in told.troubles[0]
+
+
+def test_a_fork_that_is_gone_is_said(on_github: Site) -> None:
+    told = on_github.publish(number=None, source=None, event="workflow_run", outsider="a fork")
+    assert "its fork is gone" in told.troubles[0]
 
 
 # --- Waivers -----------------------------------------------------------------------------------------------------------
@@ -521,6 +595,11 @@ def test_without_the_label_nothing_is_waived_and_nobody_is_asked(there: Site) ->
     judged, trouble = there.waived(blocked())
     assert (judged, trouble) == (blocked(), None)
     assert there.server.asked("GET", "events") == []
+
+
+def test_capitals_in_the_label_are_the_same_label(there: Site) -> None:
+    there.proposal.label("trish", WAIVER_LABEL.title())
+    assert there.waived(blocked())[0].verdict.waivers[0].by == "trish"
 
 
 def test_a_label_that_was_taken_away_waives_nothing(there: Site) -> None:

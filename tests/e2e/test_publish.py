@@ -1,6 +1,7 @@
 """`ci-ml ci` and `ci-ml publish` in the jobs of both forges: what a reviewer sees, and what a later step gets."""
 
 import json
+import os
 import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
@@ -11,7 +12,7 @@ import pytest
 from markdown_it import MarkdownIt
 
 from ci_ml.core.publication import WAIVER_LABEL
-from tests.e2e.jobs import CAN_READ, REPOSITORY, GitHubJob, GitLabJob
+from tests.e2e.jobs import CAN_READ, CAN_WRITE, REPOSITORY, GitHubJob, GitLabJob
 from tests.e2e.project import Project
 from tests.fakes.github import GitHub
 from tests.fakes.gitlab import GitLab
@@ -68,7 +69,7 @@ def test_a_regression_is_red_with_one_comment(plain: Project, github: GitHub) ->
     assert "fell from 0.9 to 0.8 (−0.1)" in comment
     assert f"head {job.head[:7]}, judged as its merge" in comment
     assert "base parent of the merge commit" in comment
-    assert f"[run](https://github.example/{REPOSITORY}/actions/runs/100)" in comment
+    assert f"[run](https://github.example/{REPOSITORY}/actions/runs/100/attempts/1)" in comment
     assert f"`{WAIVER_LABEL}`" in comment
     state, description = job.statuses["ci-ml/repo"]
     assert state == "failure"
@@ -111,7 +112,7 @@ def test_the_report_says_which_change_it_is_about(plain: Project, github: GitHub
         "number": 7,
         "head": job.head,
         "run": "100.1",
-        "run_url": f"https://github.example/{REPOSITORY}/actions/runs/100",
+        "run_url": f"https://github.example/{REPOSITORY}/actions/runs/100/attempts/1",
     }
 
 
@@ -231,10 +232,50 @@ def test_stages_do_not_see_the_token(project: Project, github: GitHub) -> None:
     project.edit("params.yaml", "steps: 3", "steps: 4")
     job = GitHubJob(project=project, forge=github, base=base, head=project.commit())
     job.merge()
-    job.ci_ml("ci")
+    job.ci_ml("ci", GH_TOKEN=job.tokens.setdefault(str(CAN_WRITE), github.token(permissions=CAN_WRITE)))
     assert "CI_ML_TOKEN" not in project.read("seen.txt")
+    assert "ghs_" not in project.read("seen.txt")
     assert "GITHUB_REPOSITORY" in project.read("seen.txt")
     assert job.statuses
+
+
+@pytest.mark.parametrize("metrics", [WORSE, BETTER])
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"GITHUB_API_URL": "http://host:abc"},
+        {"GITHUB_API_URL": "http://[::1"},
+        {"GITHUB_API_URL": "http://a..b"},
+        {"GITHUB_API_URL": "https://127.0.0.1:1", "REQUESTS_CA_BUNDLE": "/nowhere"},
+        {"GITHUB_GRAPHQL_URL": "http://elsewhere.example/graphql"},
+        {"HTTP_PROXY": "http://127.0.0.1:1", "http_proxy": "http://127.0.0.1:1"},
+        {"CI_ML_TOKEN": "two\nlines"},
+        {"CI_ML_TOKEN": "\N{SNOWMAN}"},
+        {"CI_ML_PATIENCE": "soon"},
+        {"GITHUB_OUTPUT": "/nowhere/output"},
+        {"GITHUB_STEP_SUMMARY": "/"},
+        {"GITHUB_HEAD_REF": "\udcff"},
+        {"GITHUB_RUN_ID": "none", "GITHUB_RUN_ATTEMPT": "x"},
+        {"GITHUB_SERVER_URL": "https://x/" + "y" * 5000},
+        {"GITHUB_REPOSITORY": "acme/" + "y" * 500},
+    ],
+    ids=" ".join,
+)
+def test_no_setting_of_the_job_decides_the_verdict(
+    plain: Project, github: GitHub, more: dict[str, str], metrics: dict[str, Any]
+) -> None:
+    job = on_github(plain, github, metrics)
+    env = {"CI_ML_TOKEN": github.token(permissions=CAN_READ), "CI_ML_PATIENCE": "0", **job.env(), **more}
+    done = plain.ci_ml("ci", env=env).expect(10 if metrics is WORSE else 0)
+    assert "blocked" in done.out or "passed" in done.out
+    assert "two\\nlines" not in done.text
+
+
+def test_a_headers_garbage_is_no_crash(plain: Project, github: GitHub) -> None:
+    job = on_github(plain, github)
+    for value in ("²", "9" * 400, "-1", "1e400"):
+        github.fail(Status(429, headers={"Retry-After": value, "X-RateLimit-Reset": value}), times=1)
+    job.ci_ml("ci").expect(10)
 
 
 # --- When nothing can be judged ------------------------------------------------------------------------------------------
@@ -329,6 +370,18 @@ def test_red_and_green_on_gitlab(plain: Project, gitlab: GitLab) -> None:
     assert job.statuses["ci-ml/repo"][0] == "success"
 
 
+def test_secrets_are_in_nothing_that_is_published(plain: Project, github: GitHub) -> None:
+    secret = "my_secret_pw*1"
+    plain.write("ci-ml.yaml", f"version: 1\ngates: [{{metric: 'metrics.json:{secret}', direction: higher}}]\n")
+    plain.write("metrics.json", {secret: 0.9})
+    plain.commit()
+    job = on_github(plain, github, {secret: 0.8})
+    done = job.ci_ml("ci", DB_PASSWORD=secret).expect(10)
+    everything = done.text + job.summary + job.comments[0] + str(job.statuses) + plain.read(".ci-ml/report.json")
+    assert "***" in job.comments[0]
+    assert "secret" not in everything.replace("\\", "")
+
+
 def test_the_job_token_of_gitlab_cannot_write(plain: Project, gitlab: GitLab) -> None:
     job = on_gitlab(plain, gitlab)
     done = job.ci_ml("ci", token="", CI_JOB_TOKEN="glcbt-64_1").expect(10)
@@ -408,10 +461,85 @@ def test_a_report_that_is_none_is_refused(theirs: GitHubJob, text: str) -> None:
 def test_a_report_that_contradicts_itself_is_refused(theirs: GitHubJob) -> None:
     document = claimed(theirs)
     document["verdict"]["outcome"] = "pass"
-    assert "the verdict is pass, and a comparison says fail" in publish(theirs, document).expect(2).err
+    assert "the verdict is pass, and its comparisons say fail" in publish(theirs, document).expect(2).err
     document["comparisons"][0]["impact"] = "pass"
-    assert "is regressed, which means fail and not pass" in publish(theirs, document).expect(2).err
+    assert "is regressed, which means fail, not pass" in publish(theirs, document).expect(2).err
     assert theirs.comments == []
+
+
+PASSED = {"outcome": "pass", "sentence": "All is well.", "reasons": [], "waivers": []}
+
+
+@pytest.mark.parametrize(
+    ("lie", "said"),
+    [
+        (
+            {"verdict": {**PASSED, "waivers": [{"by": "x", "at": "x", "label": "x", "outcome": "pass"}]}},
+            "comparisons say",
+        ),
+        ({"verdict": PASSED, "comparisons": []}, "its comparisons say undecided"),
+        ({"verdict": PASSED, "one": {"status": "held", "impact": "pass"}}, "is regressed by its numbers, not held"),
+        ({"verdict": PASSED, "one": {"status": "new", "impact": "warn"}}, "is regressed by its numbers, not new"),
+        ({"verdict": PASSED, "one": {"status": "new", "impact": "warn", "base": None, "delta": None}}, "say warn"),
+        ({"verdict": PASSED, "one": {"severity": "warn", "impact": "warn"}}, "say warn"),
+    ],
+)
+def test_a_lie_is_refused(theirs: GitHubJob, lie: dict[str, Any], said: str) -> None:
+    document = claimed(theirs)
+    document["comparisons"][0].update(lie.pop("one", {}))
+    done = publish(theirs, {**document, **lie}).expect(2)
+    assert said in done.err
+    assert (theirs.comments, theirs.statuses) == ([], {})
+
+
+@pytest.mark.parametrize("kind", ["link", "pipe", "device", "folder", "nothing"])
+def test_what_is_no_plain_file_is_refused(theirs: GitHubJob, kind: str) -> None:
+    place = theirs.folder / "received.json"
+    match kind:
+        case "link":
+            place.symlink_to(theirs.project.root / ".ci-ml/report.json")
+        case "pipe":
+            os.mkfifo(place)
+        case "device":
+            place = Path("/dev/zero")
+        case "folder":
+            place.mkdir()
+    done = theirs.ci_ml("publish", str(place), name="workflow_run", event=theirs.after()).expect(2)
+    assert str(place) in done.err
+    assert theirs.comments == []
+
+
+def test_a_flood_of_mistakes_is_no_flood_of_words(theirs: GitHubJob) -> None:
+    done = publish(theirs, {**claimed(theirs), "comparisons": [{}] * 100_000}).expect(2)
+    assert len(done.err) < 10_000
+
+
+@pytest.mark.parametrize("text", ["::add-mask::hunter", "  ::stop-commands::x", "##[group]x", "a ##[error]b"])
+def test_nothing_in_a_log_is_a_command_to_the_runner(theirs: GitHubJob, text: str) -> None:
+    document = claimed(theirs)
+    document["comparisons"][0].update(metric=text, status="held")
+    document["notices"] = [text]
+    done = publish(theirs, document).expect(2)
+    shown = theirs.ci_ml("report", str(theirs.folder / "theirs.json"))
+    for line in (done.err + shown.text).splitlines():
+        assert not line.strip().startswith("::")
+        assert "##[" not in line
+
+
+def test_the_status_is_one_line_without_control_characters(theirs: GitHubJob) -> None:
+    document = claimed(theirs)
+    document["verdict"].update(sentence="\u202eevil \nline2 \x1b[2J")
+    publish(theirs, document).expect(0)
+    assert (theirs.statuses["ci-ml/repo"][1] or "").isprintable()
+
+
+def test_notices_cannot_keep_a_comment_from_being_written(theirs: GitHubJob) -> None:
+    document = claimed(theirs)
+    document["notices"] = ["&" * 1000] * 50
+    document["verdict"].update(reasons=["<" * 5000] * 50)
+    publish(theirs, document).expect(0)
+    assert len(theirs.comments[0].encode("utf-16-le")) // 2 <= 65_536
+    assert theirs.comments[0].count("fell from") >= 1
 
 
 def test_a_waiver_that_a_report_claims_does_not_count(theirs: GitHubJob) -> None:
@@ -511,7 +639,7 @@ def test_hostile_text_in_a_report_is_shown_and_does_nothing(theirs: GitHubJob, n
         "blockquote",
         "a",
     }
-    assert page.links == {f"https://github.example/{REPOSITORY}/actions/runs/100"}
+    assert page.links == {f"https://github.example/{REPOSITORY}/actions/runs/100/attempts/1"}
     assert page.open == []
     assert page.comments == 1
     assert page.cells == {5, 3}
@@ -540,7 +668,9 @@ def test_dry_run_prints_and_publishes_nothing(theirs: GitHubJob) -> None:
         0
     )
     assert "### ❌ ci-ml" in done.out
-    assert theirs.forge.requests == []
+    assert not [entry for entry in theirs.forge.requests if entry.method != "GET"]
+    assert theirs.comments == []
+    assert theirs.summary == ""
 
 
 def test_publish_outside_ci_says_so(plain: Project) -> None:

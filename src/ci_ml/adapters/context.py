@@ -20,10 +20,19 @@ _PULL_REQUEST = ("pull_request", "pull_request_target")
 def read(env: Mapping[str, str]) -> Change:
     """The change this process runs for; empty outside CI. An event file that cannot be read leaves its fields empty."""
     if env.get("GITHUB_ACTIONS") == "true":
-        return _github(env)
+        return _github(_plain(env))
     if env.get("GITLAB_CI") == "true":
-        return _gitlab(env)
+        return _gitlab(_plain(env))
     return Change()
+
+
+def _plain(env: Mapping[str, str]) -> dict[str, str]:
+    """The environment as text that can be written: a branch's name may be any bytes."""
+    kept = {name: value for name, value in env.items() if name.startswith(("GITHUB_", "CI_", "GITLAB_"))}
+    return {
+        name: value if name == "GITHUB_EVENT_PATH" else value.encode("utf-8", "replace").decode()
+        for name, value in kept.items()
+    }
 
 
 def _github(env: Mapping[str, str]) -> Change:
@@ -47,8 +56,13 @@ def _github(env: Mapping[str, str]) -> Change:
         outsider=_outsider(_text(pull, "head", "repo", "full_name"), env) if pull else None,
         checked_out=_sha(env.get("GITHUB_SHA")),
         run=Run(number=_count(run), attempt=_count(env.get("GITHUB_RUN_ATTEMPT"))),
-        run_url=f"{server}/{repository}/actions/runs/{run}" if server and repository and run else None,
+        run_url=_run_url(f"{server}/{repository}/actions/runs/{run}", env) if server and repository and run else None,
     )
+
+
+def _run_url(run: str, env: Mapping[str, str]) -> str:
+    attempt = _count(env.get("GITHUB_RUN_ATTEMPT"))
+    return f"{run}/attempts/{attempt}" if attempt else run
 
 
 def _after_another(event: Mapping[str, Any], env: Mapping[str, str]) -> Change:
@@ -60,7 +74,7 @@ def _after_another(event: Mapping[str, Any], env: Mapping[str, str]) -> Change:
     run = event.get("workflow_run")
     is_pull = _text(run, "event") in _PULL_REQUEST
     owner, branch = _text(run, "head_repository", "owner", "login"), _text(run, "head_branch")
-    own = env.get("GITHUB_REPOSITORY")
+    own, url, attempt = env.get("GITHUB_REPOSITORY"), _text(run, "html_url"), _number(run, "run_attempt")
     return Change(
         forge="github",
         event="workflow_run",
@@ -70,8 +84,8 @@ def _after_another(event: Mapping[str, Any], env: Mapping[str, str]) -> Change:
         source=f"{owner}:{branch}" if is_pull and owner and branch else None,
         outsider=_outsider(_text(run, "head_repository", "full_name"), env) if is_pull else None,
         checked_out=_sha(_text(run, "head_sha")),
-        run=Run(number=_number(run, "id") or 0, attempt=_number(run, "run_attempt") or 0),
-        run_url=_text(run, "html_url"),
+        run=Run(number=_number(run, "id") or 0, attempt=attempt or 0),
+        run_url=f"{url}/attempts/{attempt}" if url and attempt else url,
     )
 
 

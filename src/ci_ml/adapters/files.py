@@ -3,10 +3,11 @@
 import contextlib
 import errno
 import os
+import stat
 import tempfile
 from pathlib import Path
 
-from ci_ml.errors import DependencyError
+from ci_ml.errors import DependencyError, UsageError
 
 
 def make_output(folder: Path) -> None:
@@ -27,7 +28,7 @@ def write(path: Path, text: str) -> None:
         _own_folder(path.parent)
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
         temporary = Path(name)
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+        with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as stream:
             stream.write(text)
             stream.flush()
             os.fsync(stream.fileno())
@@ -43,10 +44,22 @@ def write(path: Path, text: str) -> None:
 def append(path: Path, text: str) -> None:
     """Add to a file that the CI system reads. Raises DependencyError when it cannot be written."""
     try:
-        with path.open("a", encoding="utf-8") as stream:
+        with path.open("a", encoding="utf-8", errors="backslashreplace") as stream:
             stream.write(text)
     except OSError as error:
         raise DependencyError(f"{path} could not be written: {error.strerror}") from None
+
+
+def read_plain(path: Path, most: int) -> bytes:
+    """At most so many bytes of a file that is one: no link, no pipe, no device. Raises UsageError otherwise."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        with os.fdopen(handle, "rb") as stream:
+            if not stat.S_ISREG(os.fstat(handle).st_mode):
+                raise UsageError(f"{path} is no plain file")
+            return stream.read(most)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}") from None
 
 
 def size(path: Path) -> int:

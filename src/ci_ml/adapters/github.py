@@ -3,8 +3,8 @@
 https://docs.github.com/rest. One method here is one in adapters.gitlab; tests/contract holds both together.
 """
 
-import contextlib
 import math
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -12,14 +12,14 @@ from typing import Any
 
 from ci_ml.adapters.http import Answer, Client, Query, understood
 from ci_ml.core.publication import Comment, Labelling, Proposal, Status, shortened
-from ci_ml.core.types import Change, Outcome
+from ci_ml.core.types import Change, Outcome, Run
 from ci_ml.errors import Refused, Unanswered
 
 API = "https://api.github.com"
 _PAGE = 100
 _STATES = {Outcome.PASS: "success", Outcome.WARN: "success", Outcome.UNDECIDED: "failure", Outcome.FAIL: "failure"}
 _DESCRIPTION = 140
-_ACTIONS = "github-actions[bot]"
+_RUN = re.compile(r"/actions/runs/(\d{1,18})/attempts/(\d{1,9})$")
 
 
 def headers(token: str) -> Mapping[str, str]:
@@ -33,11 +33,16 @@ def headers(token: str) -> Mapping[str, str]:
 
 @dataclass(kw_only=True)
 class GitHub:
-    """One repository; `graphql` is the address of the server's other API, for what REST does not answer."""
+    """One repository.
+
+    `graphql` is the address of the server's other API, for what REST does not answer. `author` is who the token writes
+    as, where that is known.
+    """
 
     client: Client
     repository: str
     graphql: str
+    author: str | None = None
     name: str = field(default="GitHub", init=False)
     longest: int = field(default=65_536, init=False)
 
@@ -64,17 +69,18 @@ class GitHub:
         )
 
     def comments(self, proposal: Proposal) -> Iterator[tuple[Comment, ...]]:
-        """Our comments, the newest page first: GitHub lists them oldest first, so the count tells where to begin."""
+        """Our comments, the newest hundred first: GitHub lists the oldest first, so their count says where to begin."""
         address = f"issues/{proposal.number}/comments"
-        last = max(1, math.ceil((proposal.comments or 0) / _PAGE))
-        newest = self._page(address, last)
-        later = newest
-        while "next" in later.links:  # others have written since they were counted
-            later = self._read(later.links["next"], None, "pull-requests")
-            yield self._ours(later, proposal.number)
-        yield self._ours(newest, proposal.number)
-        for page in range(last - 1, 0, -1):
-            yield self._ours(self._page(address, page), proposal.number)
+        number = max(1, math.ceil((proposal.comments or 0) / _PAGE))
+        pages = [self._page(address, number)]
+        while "next" in pages[0].links:  # others have written since they were counted
+            pages.insert(0, self._read(pages[0].links["next"], None, "pull-requests"))
+        while number > 1 and sum(len(page.body) for page in pages) < _PAGE:
+            number -= 1
+            pages.append(self._page(address, number))
+        yield tuple(comment for page in pages for comment in self._ours(page, proposal.number))
+        for older in range(number - 1, 0, -1):
+            yield self._ours(self._page(address, older), proposal.number)
 
     def _page(self, address: str, page: int) -> Answer:
         return self._read(address, {"per_page": _PAGE, "page": page}, "pull-requests")
@@ -87,17 +93,21 @@ class GitHub:
 
     @cached_property
     def _author(self) -> str:
-        """Who this token writes as. `GET /user` is refused to a workflow's token; GraphQL's viewer answers to all."""
-        query = {"query": "query { viewer { login } }"}
-        with contextlib.suppress(Unanswered):
-            try:
-                answer = self.client.send("POST", self.graphql, query, repeatable=True)
-            except Refused as error:
-                if error.status == 401:
-                    raise self._explained(error, "pull-requests") from None
-            else:
-                return _at(answer.body, "data", "viewer", "login") or _ACTIONS
-        return _ACTIONS
+        """Who this token writes as. `GET /user` is refused to a workflow's token; GraphQL's viewer answers to all.
+
+        Without knowing it nothing is written: each run would leave a comment more.
+        """
+        if self.author:
+            return self.author
+        try:
+            query = {"query": "query { viewer { login } }"}
+            answer = self.client.send("POST", self.graphql, query, repeatable=True)
+        except Refused as error:
+            raise self._explained(error, "pull-requests") from None
+        login = _at(answer.body, "data", "viewer", "login")
+        if not isinstance(login, str) or not login:
+            raise Unanswered(f"{self.name} does not say whose token this is")
+        return login
 
     @understood("GitHub")
     def create(self, number: int, body: str) -> Comment:
@@ -124,6 +134,14 @@ class GitHub:
             if error.status not in (404, 410):
                 raise
 
+    @understood("GitHub")
+    def reporter(self, change: Change, name: str) -> Run | None:
+        """https://docs.github.com/rest/commits/statuses#list-commit-statuses-for-a-reference lists the newest first."""
+        found = self._read(f"commits/{change.head or change.checked_out}/statuses", {"per_page": _PAGE}, "statuses")
+        address = next((item.get("target_url") for item in found.body if item.get("context") == name), None)
+        told = _RUN.search(address or "")
+        return Run(number=int(told[1]), attempt=int(told[2])) if told else None
+
     def set_status(self, change: Change, status: Status) -> None:
         """https://docs.github.com/rest/commits/statuses#create-a-commit-status"""
         body = {
@@ -132,7 +150,9 @@ class GitHub:
             "description": shortened(status.sentence, _DESCRIPTION),
             **({"target_url": status.url} if status.url else {}),
         }
-        self._write("POST", f"statuses/{change.head or change.checked_out}", body, "statuses", repeatable=True)
+        path = f"statuses/{change.head or change.checked_out}"
+        if not isinstance(self._write("POST", path, body, "statuses", repeatable=True).body, dict):
+            raise Unanswered(f"{self.name} answered with nothing")
 
     @understood("GitHub")
     def labelling(self, number: int, label: str) -> Labelling | None:

@@ -3,6 +3,7 @@
 https://docs.gitlab.com/api/rest/. One method here is one in adapters.github; tests/contract holds both together.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -11,12 +12,13 @@ from urllib.parse import quote
 
 from ci_ml.adapters.http import Answer, Client, Query, understood
 from ci_ml.core.publication import Comment, Labelling, Proposal, Status, shortened
-from ci_ml.core.types import Change, Outcome
+from ci_ml.core.types import Change, Outcome, Run
 from ci_ml.errors import Refused, Unanswered
 
 _PAGE = 100
 _STATES = {Outcome.PASS: "success", Outcome.WARN: "success", Outcome.UNDECIDED: "failed", Outcome.FAIL: "failed"}
 _DESCRIPTION = 255
+_JOB = re.compile(r"/-/jobs/(\d{1,18})$")
 _DEVELOPER = 30
 _ACCESS = "a project access token with the scope `api` and the role Developer"
 
@@ -99,6 +101,19 @@ class GitLab:
             if error.status != 404:
                 raise
 
+    @understood("GitLab")
+    def reporter(self, change: Change, name: str) -> Run | None:
+        """https://docs.gitlab.com/api/commits/#list-commit-statuses"""
+        query: Query = {"name": name, "per_page": _PAGE, "order_by": "id", "sort": "desc"}
+        found = self._ask("GET", f"repository/commits/{self._commit(change)}/statuses", query=query).body
+        newest: Mapping[str, Any] = next((item for item in found if item.get("name") == name), {})
+        told = _JOB.search(newest.get("target_url") or "")
+        return Run(number=int(newest.get("pipeline_id") or 0), attempt=int(told[1])) if told else None
+
+    def _commit(self, change: Change) -> str | None:
+        # In a pipeline for merged results that commit is the merge, and the pipeline has its statuses there.
+        return change.checked_out if change.pipeline else change.head
+
     def set_status(self, change: Change, status: Status) -> None:
         """https://docs.gitlab.com/api/commits/#set-commit-pipeline-status"""
         body = {
@@ -108,9 +123,7 @@ class GitLab:
             **({"target_url": status.url} if status.url else {}),
             **({"pipeline_id": change.pipeline} if change.pipeline else {}),
         }
-        # In a pipeline for merged results that commit is the merge, and the pipeline has its statuses there.
-        sha = change.checked_out if change.pipeline else change.head
-        self._ask("POST", f"statuses/{sha}", body, repeatable=True)
+        self._ask("POST", f"statuses/{self._commit(change)}", body, repeatable=True)
 
     @understood("GitLab")
     def labelling(self, number: int, label: str) -> Labelling | None:

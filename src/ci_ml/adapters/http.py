@@ -3,12 +3,16 @@
 One client speaks to one server. It waits and asks again where that helps: when the server is busy (5xx), limits the
 rate (429, and GitHub's 403 for its secondary limits) or breaks off in the middle. What is not idempotent is repeated
 only when it cannot have happened. A token goes to the server it belongs to: redirects to another are refused.
+
+Whatever a server, a proxy or an address does ends in a ForgeError: no job may fail because of a forge.
 """
 
 import contextlib
 import datetime as dt
 import email.utils
 import json
+import re
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -25,9 +29,11 @@ if TYPE_CHECKING:
 
 _MAX_BYTES = 32 * 1024 * 1024
 _CONNECT, _READ = 10.0, 30.0
+_WHOLE, _LAST = 30.0, 5.0  # seconds for one request, and when there is no patience left
 _REDIRECTS = 3
 _SECONDARY = 60.0  # https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api: "at least one minute"
 _FIRST, _LONGEST = 1.0, 30.0
+_NUMBER = re.compile(r"[0-9]{1,11}")
 
 Query = Mapping[str, str | int]
 
@@ -60,15 +66,19 @@ class _Again(Exception):
 
 @dataclass(kw_only=True)
 class Client:
-    """One server. `patience` bounds the seconds spent waiting, over all requests together."""
+    """One server.
+
+    `patience` bounds the seconds that are spent on pauses and on requests that fail, over all requests together; one
+    that is asked for after that gets one attempt of a few seconds.
+    """
 
     name: str
     base: str
     headers: Mapping[str, str] = field(repr=False)
     patience: float = 120.0
-    timeout: tuple[float, float] = (_CONNECT, _READ)
+    whole: float = _WHOLE
     pause: Callable[[float], None] = time.sleep
-    _waited: float = field(default=0.0, init=False)
+    _spent: float = field(default=0.0, init=False)
 
     def get(self, path: str, query: Query | None = None) -> Answer:
         """Read. `path` is relative to the base, or the address of a page that the server gave.
@@ -118,7 +128,7 @@ class Client:
             reraise=True,
         )
         try:
-            return retrying(self._once, method, address, query, body, repeatable)
+            return retrying(self._attempt, method, address, query, body, repeatable)
         except _Again as again:
             raise again.error from None
 
@@ -129,11 +139,34 @@ class Client:
         return min(_LONGEST, _FIRST * 2.0 ** (state.attempt_number - 1))
 
     def _is_enough(self, state: "tenacity.RetryCallState") -> bool:
-        return self._waited + self._wait(state) > self.patience
+        return self._spent + self._wait(state) > self.patience
 
     def _sleep(self, seconds: float) -> None:
-        self._waited += seconds
+        self._spent += seconds
         self.pause(seconds)
+
+    def _attempt(
+        self, method: str, address: str, query: Query | None, body: Mapping[str, Any] | None, repeatable: bool
+    ) -> Answer:
+        """One attempt, which takes no longer than it may, whatever the server does: it may send a byte a second."""
+        seconds = min(self.whole, max(_LAST, self.patience - self._spent))
+        begun = time.monotonic()
+        try:
+            return _within(seconds, lambda: self._once(method, address, query, body, repeatable))
+        except TimeoutError:
+            self.__dict__.pop("_session", None)  # the connection is still waited for
+            self._spent += time.monotonic() - begun
+            problem = Unanswered(f"{self.name} at {self._host} took too long", perhaps=not repeatable)
+            if repeatable:
+                raise _Again(problem) from None
+            raise problem from None
+        except _Again:
+            self._spent += time.monotonic() - begun
+            raise
+        except (OSError, ValueError, ArithmeticError, RecursionError) as error:
+            # Addresses, certificates and headers can be wrong in more ways than the library has words for.
+            what = f"{self.name} at {self._host} cannot be asked: {type(error).__name__}"
+            raise Unanswered(what, "check its address, the proxy and REQUESTS_CA_BUNDLE", perhaps=True) from None
 
     def _once(
         self, method: str, address: str, query: Query | None, body: Mapping[str, Any] | None, repeatable: bool
@@ -159,7 +192,7 @@ class Client:
         session = self._session
         try:
             with session.request(
-                method, address, params=query, json=body, timeout=self.timeout, stream=True, allow_redirects=False
+                method, address, params=query, json=body, timeout=(_CONNECT, _READ), stream=True, allow_redirects=False
             ) as response:
                 content = b"".join(self._limited(response))
                 return response, content
@@ -191,7 +224,7 @@ class Client:
         said = f"{self.name} answered {status}{_explained(body)}"
         after = _limit(response, body)
         if after is not None:
-            raise _Again(Refused(f"{said}; it asks to wait {after:.0f} s", status), after)
+            raise _Again(Unanswered(f"{said}; it asks to wait {after:.0f} s"), after)
         if status >= 500:
             problem = Unanswered(said, perhaps=not repeatable)
             if repeatable:
@@ -199,6 +232,8 @@ class Client:
             raise problem
         if status >= 400:
             raise Refused(said, status)
+        if status not in (200, 201, 202, 204):
+            raise Unanswered(said, perhaps=not repeatable)
         if content.strip() and body is None:  # a proxy's page, or half of an answer without a length
             broken = Unanswered(f"{self.name} at {self._host} answered with no JSON", perhaps=not repeatable)
             if repeatable:
@@ -212,6 +247,27 @@ class Client:
     @property
     def _host(self) -> str:
         return urlsplit(self.base).hostname or self.base
+
+
+def _within(seconds: float, action: "Callable[[], Answer]") -> Answer:
+    """What `action` returns or raises; TimeoutError after so many seconds, when it is left behind."""
+    done: list[Answer] = []
+    failed: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            done.append(action())
+        except BaseException as error:  # noqa: BLE001  raised again in the thread that waits
+            failed.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if failed:
+        raise failed[0]
+    if not done:
+        raise TimeoutError
+    return done[0]
 
 
 def _origin(address: str) -> tuple[str, str | None, int | None]:
@@ -241,7 +297,7 @@ def _limit(response: "requests.Response", body: Any) -> float | None:
     if after is not None:
         return after
     reset = headers.get("X-RateLimit-Reset") or headers.get("RateLimit-Reset") or ""
-    if spent and reset.isdigit():
+    if spent and _NUMBER.fullmatch(reset):
         return max(1.0, int(reset) - time.time())
     return _SECONDARY
 
@@ -249,11 +305,11 @@ def _limit(response: "requests.Response", body: Any) -> float | None:
 def _retry_after(response: "requests.Response") -> float | None:
     """The header in seconds; it may be a date. https://www.rfc-editor.org/rfc/rfc9110#field.retry-after"""
     value = response.headers.get("Retry-After", "").strip()
-    if value.isdigit():
+    if _NUMBER.fullmatch(value):
         return float(value)
     try:
         moment = email.utils.parsedate_to_datetime(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return max(0.0, (moment - dt.datetime.now(moment.tzinfo)).total_seconds())
 
@@ -292,6 +348,8 @@ def _cause(error: Exception) -> str:
     """The innermost reason, in few words; requests wraps it three times."""
     import requests
 
+    if isinstance(error, requests.exceptions.ProxyError):
+        return "the proxy does not answer"
     if isinstance(error, requests.exceptions.Timeout):
         return "it took too long"
     inner: Any = error.args[0] if error.args else error

@@ -56,7 +56,7 @@ def message(error: CiMlError) -> str:
         lines.extend(["its last lines:", *(f"  {safe.printable(line)}" for line in error.last_lines)])
     if error.hint:
         lines.append(f"{click.style('hint:', bold=True)} {safe.printable(error.hint)}")
-    return "\n".join(lines)
+    return safe.inert("\n".join(lines))
 
 
 def width() -> int:

@@ -177,12 +177,9 @@ def publish(file: Path, dry_run: bool) -> None:
     with boundary.errors():
         from ci_ml.wiring import publishing, reports
 
-        content = reports.read(file)
-        if dry_run:
-            _show(content, "markdown")
-        else:
-            told = publishing.run(content, file, sys.stderr)
-            click.echo(told.comment_url or "published without a comment")
+        told = publishing.run(reports.received(file), file, sys.stderr, dry=dry_run)
+        said = told if isinstance(told, str) else f"{told.comment_url or 'published without a comment'}\n"
+        click.echo(said, nl=False)
 
 
 @cli.command()
@@ -209,7 +206,7 @@ def schema() -> None:
 
 def _show(report: Any, format: str) -> None:
     if format == "json":
-        click.echo(report.to_json(), nl=False)
+        click.echo(report.to_json().replace("##[", "\\u0023#["), nl=False)  # a command to GitHub's runner
     elif format == "markdown":
         from ci_ml.render import markdown
 

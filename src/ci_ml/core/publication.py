@@ -40,7 +40,7 @@ class Marker:
 
 
 def _word(name: str) -> str:
-    return name.replace(" ", "_")
+    return name.replace(" ", "%20")  # a name holds no percent sign
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +80,10 @@ class Labelling:
 
 @dataclass(frozen=True, kw_only=True)
 class Status:
-    """What a commit status says; `outcome` is None when nothing could be judged."""
+    """What a commit status says; `outcome` is None when nothing could be judged.
+
+    `url` is the page of the run. Forges keep it, and it says later which run has set a status.
+    """
 
     name: str
     outcome: Outcome | None

@@ -6,26 +6,50 @@ JSON reader sees nothing else, and everything is rendered from it alone, later a
 
 import json
 import math
-from collections.abc import Sequence
-from typing import Any, Literal
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, FailFast, Field, ValidationError
 
 from ci_ml import __version__
 from ci_ml.core import changes, verdict
-from ci_ml.core.compare import Comparison, allowance
+from ci_ml.core.compare import Comparison, allowance, compare
 from ci_ml.core.config import NAME, NAME_LENGTH
-from ci_ml.core.types import Change, Direction, Margin, Measurement, Outcome, Require, Revision, Severity, Status
+from ci_ml.core.gates import Gate
+from ci_ml.core.types import (
+    Change,
+    Direction,
+    Gap,
+    Margin,
+    Measurement,
+    MetricKey,
+    Outcome,
+    Reading,
+    Require,
+    Revision,
+    Severity,
+    Status,
+)
 from ci_ml.errors import ConfigError, UsageError
 
 SCHEMA: Literal["ci-ml/report/v1"] = "ci-ml/report/v1"
 _SHA = r"^[0-9a-f]{40}([0-9a-f]{24})?$"
 MAX_BYTES = 64 * 1024 * 1024
+_PROBLEMS = 20
+# Fields whose values are names and words of ours.
+_VOCABULARY = frozenset(
+    "schema name sha digest from outcome direction require severity status impact method margin forge state run".split()
+)
 
 
 class _Part(BaseModel):
     # Additions are free: an older ci-ml reads what a newer one of the same schema wrote, without what it does not know.
     model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True, allow_inf_nan=False)
+
+
+# One part that is wrong is enough to say so: a stranger's file may hold a million.
+_Item = TypeVar("_Item")
+_Many = Annotated[tuple[_Item, ...], FailFast()]
 
 
 class Tool(_Part):
@@ -90,7 +114,7 @@ class PolicyPart(_Part):
 class ComparisonPart(_Part):
     """One gate: what was measured, its status, and one sentence for a human."""
 
-    metric: str
+    metric: str = Field(min_length=1)
     slice: dict[str, str] | None = None
     direction: Direction
     base: float | None
@@ -102,7 +126,7 @@ class ComparisonPart(_Part):
     n: int | None = None
     n_clusters: int | None = None
     method: str = "point"
-    margin: float | str
+    margin: Annotated[float, Field(ge=0)] | Annotated[str, Field(pattern=r"^[0-9.e+-]{1,40}%?$")]
     margin_absolute: float | None = None
     allows: str = ""
     floor: float | None = None
@@ -166,10 +190,10 @@ class Report(_Part):
     head: RevisionPart
     change: ChangePart | None = None
     policy: PolicyPart
-    comparisons: tuple[ComparisonPart, ...] = ()
-    params: tuple[ParamPart, ...] = ()
-    data: tuple[DataPart, ...] = ()
-    stages: tuple[StageChangePart, ...] = ()
+    comparisons: _Many[ComparisonPart] = ()
+    params: _Many[ParamPart] = ()
+    data: _Many[DataPart] = ()
+    stages: _Many[StageChangePart] = ()
     training: TrainingPart | None = None
     notices: tuple[str, ...] = ()
 
@@ -226,11 +250,11 @@ def _change(change: Change) -> ChangePart | None:
     return ChangePart.model_validate(
         {
             "forge": change.forge,
-            "repository": change.repository,
+            "repository": (change.repository or "")[:300] or None,
             "number": change.number,
             "head": change.head,
             "run": str(change.run),
-            "run_url": change.run_url,
+            "run_url": (change.run_url or "")[:2000] or None,
         }
     )
 
@@ -247,22 +271,77 @@ def unwaived(report: Report) -> Report:
     """The report as it was judged, for who trusts no waiver in it: what it claims may come from anybody."""
     if not report.verdict.waivers:
         return report
-    outcome = max((waiver.outcome for waiver in report.verdict.waivers), key=lambda item: item.rank)
+    outcome = max((report.verdict.outcome, *(item.outcome for item in report.verdict.waivers)), key=_rank)
     return report.model_copy(update={"verdict": report.verdict.model_copy(update={"outcome": outcome, "waivers": ()})})
 
 
+def redacted(report: Report, hide: Callable[[str], str]) -> Report:
+    """The report with every text from elsewhere passed through `hide`, before it is written or shown anywhere."""
+
+    def clean(value: Any) -> Any:
+        if isinstance(value, str):
+            return hide(value)
+        if isinstance(value, dict):
+            return {
+                key: item if key in _VOCABULARY and isinstance(item, str) else clean(item)
+                for key, item in value.items()
+            }
+        return [clean(item) for item in value] if isinstance(value, list | tuple) else value
+
+    return Report.model_validate(clean(report.model_dump(by_alias=True)))
+
+
+def _rank(outcome: Outcome) -> int:
+    return outcome.rank
+
+
 def contradictions(report: Report) -> list[str]:
-    """Where a report does not follow from its own comparisons, as one that was tampered with does not."""
-    found = [
-        f"{item.metric} is {item.status.value}, which means {expected.value} and not {item.impact.value}"
-        for item in report.comparisons
-        if (expected := verdict.weigh(item.require, item.severity, item.status)) is not item.impact
-    ]
-    asked = [item.impact for item in report.comparisons if item.status is not Status.NEW]
-    worst = max(asked, key=lambda item: item.rank, default=Outcome.PASS)
-    if report.verdict.outcome.rank < worst.rank and not report.verdict.waivers:
-        found.append(f"the verdict is {report.verdict.outcome.value}, and a comparison says {worst.value}")
+    """Where a report without waivers does not follow from its own comparisons, as one that was tampered with does not.
+
+    A status is computed again where the numbers are all there is to it (point estimates).
+    """
+    found: list[str] = []
+    for item in report.comparisons:
+        expected = verdict.weigh(item.require, item.severity, item.status)
+        if expected is not item.impact:
+            found.append(f"{item.metric} is {item.status.value}, which means {expected.value}, not {item.impact.value}")
+        status = _status(item)
+        if status is not item.status:
+            found.append(f"{item.metric} is {status.value} by its numbers, not {item.status.value}")
+    least = _least(report.comparisons)
+    if report.verdict.outcome.rank < least.rank:
+        found.append(f"the verdict is {report.verdict.outcome.value}, and its comparisons say {least.value}")
     return found
+
+
+def _least(comparisons: Sequence[ComparisonPart]) -> Outcome:
+    """The best verdict that these comparisons allow; it is `verdict.decide` for what has been judged already."""
+    if not comparisons:
+        return Outcome.UNDECIDED
+    if all(item.status is Status.NEW for item in comparisons):
+        return Outcome.WARN
+    return max((item.impact for item in comparisons), key=_rank)
+
+
+def _status(item: ComparisonPart) -> Status:
+    if item.method != "point" or item.head is None or item.status is Status.MISSING:
+        return item.status  # what is missing never helps anybody
+    given = str(item.margin)
+    is_share = given.endswith("%")
+    value = float(given.removesuffix("%")) / (100 if is_share else 1)
+    gate = Gate(
+        metric=MetricKey(path=item.metric, key=""),
+        direction=item.direction,
+        margin=Margin(value=value, relative=is_share),
+        require=item.require,
+        severity=item.severity,
+        floor=item.floor,
+        ceiling=item.ceiling,
+    )
+    base: Reading = Gap(reason="not in the base", absent=True)
+    if item.base is not None:
+        base = Measurement(value=item.base, source="report")
+    return compare(gate, base, Measurement(value=item.head, source="report")).status
 
 
 def _comparison(item: Comparison) -> ComparisonPart:
@@ -325,7 +404,8 @@ def load(data: bytes, name: str) -> Report:
     try:
         return Report.model_validate(document)
     except ValidationError as error:
-        problems = [f"{name}: {'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()]
+        found = error.errors(include_url=False, include_context=False, include_input=False)[:_PROBLEMS]
+        problems = [f"{name}: {'.'.join(map(str, item['loc']))}: {item['msg']}" for item in found]
         hint = "give the report.json that ci-ml wrote"
         raise ConfigError(f"{name} is not a valid report", problems, hint=hint) from None
 

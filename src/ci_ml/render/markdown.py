@@ -19,8 +19,6 @@ from ci_ml.render import charts, safe, words
 
 _NBSP = "\N{NO-BREAK SPACE}"
 _HELD_ROWS = 10
-_ALSO = 5
-_NOTICES = 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,17 +49,22 @@ class Detail:
     held: bool = True
     changes: bool = True
     loud: bool = True
+    others: int = 5
+    notices: int = 20
+    words: int = 1000
     left_out: str = ""
 
 
 # What goes first is what a reviewer misses least. Every step says what it leaves out; the last one always fits.
+_MOST = "most gates, what changed, notices"
 LADDER = (
     Detail(),
     Detail(collapsed_rows=40, left_out="all but 40 rows of each part below"),
     Detail(collapsed_rows=40, held=False, left_out="the gates that held"),
     Detail(rows=100, held=False, changes=False, loud=False, left_out="the gates that held, what changed"),
     Detail(rows=25, held=False, changes=False, loud=False, left_out="most gates, what changed"),
-    Detail(rows=5, held=False, changes=False, loud=False, left_out="most gates, what changed"),
+    Detail(rows=5, held=False, changes=False, loud=False, others=1, notices=3, words=200, left_out=_MOST),
+    Detail(rows=0, held=False, changes=False, loud=False, others=0, notices=0, words=100, left_out=_MOST),
 )
 
 
@@ -116,13 +119,17 @@ def _report(content: Report, place: Place, detail: Detail) -> str:
         symbol=words.SYMBOL[content.verdict.outcome],
         name=safe.prose(content.name),
         headline=words.HEADLINE[content.verdict.outcome],
-        sentence=f"**{safe.sentence(content.verdict.sentence, names)}**",
+        sentence=f"**{safe.sentence(content.verdict.sentence, names, detail.words)}**",
         waivers=[safe.prose(line) for line in words.waivers(content)],
-        others=[safe.sentence(text, names) for text in others[:_ALSO]] + _and_more(len(others) - _ALSO),
+        others=[safe.sentence(text, names, detail.words) for text in others[: detail.others]]
+        + _and_more(len(others) - detail.others),
         plot_title="−m ┊ 0 │ better".replace(" ", _NBSP),
         rows=[_row(item) for item in rows],
         sections=[section for section in sections if section],
-        notices=[safe.prose(notice) for notice in (*content.notices[:_NOTICES], *place.troubles)],
+        notices=[
+            safe.prose(notice, detail.words)
+            for notice in (*place.troubles[: detail.notices], *content.notices[: detail.notices])
+        ],
         left_out=f"Left out here: {detail.left_out}. {_pointer(place)}" if detail.left_out else None,
         next_step=_next(content, names),
     )

@@ -11,14 +11,23 @@ _LONGEST = 200
 _ZERO_WIDTH = "\N{ZERO WIDTH SPACE}"
 _NBSP = "\N{NO-BREAK SPACE}"  # stands between a number and its percent sign
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]#|~$])")
+_COMMAND = re.compile(r"(?:(?<=\n)|^)(\s*:)(?=:)|(#)(?=#\[)")
 _BLOCK = re.compile(r"^(\s*)([-+=>])|^(\s*\d+)([.)])(?=\s)")
 # GitHub and GitLab link these after rendering, so escaping them in Markdown does not help: a character between does.
-_REFERENCE = re.compile(r"([@#!&%~^])(?=\w)|(?<=\b[Ww]{3})(\.)|(:)(?=//)|(?<=\bGH)(-)(?=\d)")
+_REFERENCE = re.compile(r"([@#!&%~^])(?=\w)|(?<=\b[Ww]{3})(\.)|(:)(?=//)|(?<=\b[Gg][Hh])(-)(?=\d)")
 
 
 def printable(text: str) -> str:
     """Text that cannot move a cursor, reorder what is before it or hide: such characters are shown as escapes."""
     return "".join(char if char.isprintable() or char == _NBSP else ascii(char)[1:-1] for char in text)
+
+
+def inert(text: str) -> str:
+    """Lines for a log in which GitHub's runner finds no command: `::name::` at the start of one, `##[name]` anywhere.
+
+    https://docs.github.com/actions/reference/workflows-and-actions/workflow-commands
+    """
+    return _COMMAND.sub(lambda match: f"{match[0]}{_ZERO_WIDTH}", text)
 
 
 def shortened(text: str, longest: int = _LONGEST) -> str:
@@ -46,10 +55,10 @@ def prose(text: str, longest: int = 1000) -> str:
     return escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def sentence(text: str, names: Iterable[str]) -> str:
+def sentence(text: str, names: Iterable[str], longest: int = 1000) -> str:
     """A sentence as Markdown text, with the first of `names` that it holds as a code span."""
-    name = max((name for name in names if name in text), key=len, default=None)
+    name = max((name for name in names if name and name in text), key=len, default=None)
     if name is None:
-        return prose(text)
+        return prose(text, longest)
     before, _, after = text.partition(name)
-    return f"{prose(before)}{code(name)}{prose(after)}"
+    return f"{prose(before, longest)}{code(name)}{prose(after, longest)}"

@@ -47,7 +47,7 @@ def to_text(content: RenderableType, *, width: int, color: bool) -> str:
         _environ={},
     )
     console.print(content)
-    return "\n".join(line.rstrip() for line in stream.getvalue().splitlines()) + "\n"
+    return safe.inert("\n".join(line.rstrip() for line in stream.getvalue().splitlines()) + "\n")
 
 
 def _text(content: str, style: str = "") -> Text:

@@ -90,9 +90,9 @@ def moment(text: str) -> str:
     """A point in time as people read it: 2026-11-21 14:02 UTC."""
     try:
         at = dt.datetime.fromisoformat(text)
-    except ValueError:
+        return f"{at.astimezone(dt.UTC):%Y-%m-%d %H:%M} UTC" if at.tzinfo else text
+    except (ValueError, OverflowError):
         return text
-    return f"{at.astimezone(dt.UTC):%Y-%m-%d %H:%M} UTC" if at.tzinfo else text
 
 
 def seconds(value: float) -> str:

@@ -5,6 +5,7 @@ Reading and writing a comment are two requests, so runs that race are told apart
 it has created a comment, and all of them keep the same one.
 """
 
+import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
@@ -65,19 +66,24 @@ def find(forge: Forge, change: Change) -> Request:
     except ForgeError as error:
         return Request(trouble=f"No comment: {sentence(error, change)}")
     if change.source:
+        at = (change.head or "")[:7]
         return Request(
-            trouble=f"No comment: no open pull request from {change.source} is at {(change.head or '')[:7]}."
+            trouble=f"No comment: there is not exactly one open pull request from {change.source} that is at {at}."
         )
+    if change.event == "workflow_run" and change.outsider:
+        return Request(trouble="No comment: nobody knows any more where the change comes from, for its fork is gone.")
     return Request()
 
 
 def waive(report: Report, forge: Forge, change: Change, request: Request) -> tuple[Report, str | None]:
     """The report with its waiver, when the label is set by somebody who may set it; else why it does not count."""
     blocks = report.verdict.outcome in (Outcome.FAIL, Outcome.UNDECIDED)
-    if not blocks or request.proposal is None or WAIVER_LABEL not in request.proposal.labels:
+    labels = request.proposal.labels if request.proposal else ()
+    label = next((label for label in labels if label.casefold() == WAIVER_LABEL), None)
+    if not blocks or request.proposal is None or label is None:
         return report, None
     try:
-        found = forge.labelling(request.proposal.number, WAIVER_LABEL)
+        found = forge.labelling(request.proposal.number, label)
     except ForgeError as error:
         return report, f"The label {WAIVER_LABEL} does not count: {sentence(error, change)}"
     if found is None:
@@ -97,8 +103,8 @@ def publish(
         try:
             url = _comment(letter, forge, change, request.proposal, pause)
         except _Superseded as newer:
-            said = "a newer run has reported on this commit already"
-            return Published(comment_url=newer.comment.url, troubles=(f"No comment, no status: {said}.",))
+            url = newer.comment.url
+            troubles.append("No comment: a newer run has reported on this commit already.")
         except ForgeError as error:
             troubles.append(f"No comment: {sentence(error, change)}")
             failed = True
@@ -106,12 +112,28 @@ def publish(
             if url is None:
                 troubles.append(f"No comment: {_passed(request.proposal)}")
     try:
-        if change.head or change.checked_out:
-            forge.set_status(change, letter.status)
+        if not _set_status(letter, forge, change):
+            troubles.append("No commit status: a newer run has set it already.")
     except ForgeError as error:
         troubles.append(f"No commit status: {sentence(error, change)}")
         failed = True
     return Published(comment_url=url, troubles=tuple(troubles), failed=failed)
+
+
+def _set_status(letter: Letter, forge: Forge, change: Change) -> bool:
+    """Set the status, unless a newer run has: the newest one is the one that counts.
+
+    Who may set statuses may not always read them, and then nothing is known of other runs.
+    """
+    if not (change.head or change.checked_out):
+        return True
+    newest = None
+    with contextlib.suppress(Refused):
+        newest = forge.reporter(change, letter.status.name)
+    if newest is not None and newest > change.run:
+        return False
+    forge.set_status(change, letter.status)
+    return True
 
 
 def sentence(error: ForgeError, change: Change) -> str:
@@ -162,9 +184,9 @@ def _comment(
 
 
 def _find(forge: Forge, proposal: Proposal, marker: Marker) -> tuple[Comment, ...]:
-    """Our comments with this report, from the newest page that has any: duplicates are as old as each other."""
-    for page in forge.comments(proposal):
-        ours = tuple(item for item in page if (found := item.marker) and found.is_same_report(marker))
+    """Our comments with this report, from the newest batch that has any: duplicates are made at the same moment."""
+    for batch in forge.comments(proposal):
+        ours = tuple(item for item in batch if (found := item.marker) and found.is_same_report(marker))
         if ours:
             return ours
     return ()
@@ -177,12 +199,15 @@ def _settle(forge: Forge, marker: Marker, ours: tuple[Comment, ...], body: str) 
     """
     kept = latest(marker, ours)
     assert kept is not None
-    for other in _others(kept, ours):
-        forge.delete(other)
     newest = kept.marker
-    if newest and newest.head == marker.head and newest.run > marker.run:
+    is_newer = newest is not None and newest.head == marker.head and newest.run > marker.run
+    written = kept if is_newer or same(kept.body, body) else forge.update(kept, body)
+    with contextlib.suppress(ForgeError):  # what has to be said is said
+        for other in _others(kept, ours):
+            forge.delete(other)
+    if is_newer:
         raise _Superseded(kept)
-    return kept if same(kept.body, body) else forge.update(kept, body)
+    return written
 
 
 def _others(kept: Comment, ours: tuple[Comment, ...]) -> Iterator[Comment]:

@@ -7,9 +7,10 @@ from typing import Literal, TextIO
 from ci_ml.adapters import files
 from ci_ml.adapters.dvc import definitions
 from ci_ml.core.pipeline import conflicts
-from ci_ml.core.report import Report
+from ci_ml.core.report import Report, redacted
 from ci_ml.core.staleness import Freshness
-from ci_ml.core.types import Change, Revision
+from ci_ml.core.training import redact, secrets
+from ci_ml.core.types import Revision
 from ci_ml.errors import CiMlError, UsageError
 from ci_ml.usecases import baseline, check, difference, policy
 from ci_ml.wiring import publishing, reports, training
@@ -20,16 +21,20 @@ def ci(
     space: Workspace, base: str | None, prefer: Literal["base", "head"], stream: TextIO, *, publish: bool = True
 ) -> Report:
     """Train, judge, publish. The verdict is what the job's exit code says, whatever becomes of publishing it."""
-    out = publishing.outlet(space.change if publish else Change(), space.env if publish else {})
+    out = publishing.outlet(space.change, space.env) if publish else publishing.SILENT
     try:
         space, report = _reproduced(space, base, prefer, stream)
     except CiMlError as error:
-        out.tell_failure(_name(space), error, stream)
+        with publishing.harmless(stream):
+            out.tell_failure(_name(space), error, stream)
         raise
-    report, trouble = out.waived(report)
+    trouble = None
+    with publishing.harmless(stream):
+        report, trouble = out.waived(report)
     place = space.output / reports.FILE
     files.write(place, report.to_json())
-    out.tell(report, stream, place, trouble)
+    with publishing.harmless(stream):
+        out.tell(report, stream, place, trouble)
     return report
 
 
@@ -69,16 +74,16 @@ def judge(space: Workspace, against: Revision, prefer: Literal["base", "head"]) 
     """Judge the work tree against a commit."""
     recorded = space.output / training.FILE
     behind = check.training_part(recorded.read_bytes(), space.lock) if recorded.is_file() else None
-    return check.check(
-        check.Question(
-            base=space.side(against),
-            head=space.head_side(),
-            prefer=prefer,
-            freshness=space.freshness,
-            training=behind,
-            change=space.change,
-        )
+    question = check.Question(
+        base=space.side(against),
+        head=space.head_side(),
+        prefer=prefer,
+        freshness=space.freshness,
+        training=behind,
+        change=space.change,
     )
+    hidden = secrets(space.env)
+    return redacted(check.check(question), lambda text: redact(text, hidden))
 
 
 def diff(

@@ -1,10 +1,13 @@
 """Telling the forge: which one this job runs on, with which token, and what it is told. Layer: wiring."""
 
+import contextlib
 import os
+import re
 import secrets as random
 import sys
 import time
-from collections.abc import Mapping
+import traceback
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -21,6 +24,7 @@ from ci_ml.usecases import publish
 from ci_ml.usecases.publish import Letter, Published, Request
 
 TOKEN = "CI_ML_TOKEN"
+OWNER = "CI_ML_TOKEN_OWNER"  # who the token writes as, where that is known: it saves asking
 PATIENCE = "CI_ML_PATIENCE"
 _PATIENCE = 120.0
 _SUMMARY = (
@@ -77,32 +81,35 @@ class Outlet:
 
         problems = error.problems if isinstance(error, ConfigError) else ()
         what = ": ".join((error.what, "; ".join(problems[:3]))) if problems else error.what
-        sentence = f"Nothing was judged: {what}"
+        sentence = redact(f"Nothing was judged: {what}", self.hidden)
         status = Status(name=f"ci-ml/{name}", outcome=None, sentence=sentence, url=self.change.run_url)
         told = self._write(name, status, partial(markdown.failure, name, sentence, error.hint), stream, None)
         self._outputs(outcome="error", report="", comment_url=told.comment_url)
 
     def _write(self, name: str, status: Status, render: "partial[str]", stream: TextIO, also: str | None) -> Published:
+        from ci_ml.render import safe
         from ci_ml.render.markdown import Place, utf8, utf16
 
         marker = Marker(name=name, head=self.change.head or "", run=self.change.run)
         place = Place(measure=utf16, marker=str(marker), run_url=self.change.run_url)
 
         def body(longest: int) -> str:
-            return redact(render(replace(place, longest=longest)), self.hidden)
+            return render(replace(place, longest=longest))
 
-        clean = replace(status, sentence=redact(status.sentence, self.hidden))
         told = Published()
         if self.forge is not None:
-            letter = Letter(marker=marker, status=clean, body=body)
-            told = publish.publish(letter, self.forge, self.change, self.request, time.sleep)
+            said = safe.printable(" ".join(status.sentence.split()))
+            letter = Letter(marker=marker, status=replace(status, sentence=said), body=body)
+            with harmless(stream):
+                told = publish.publish(letter, self.forge, self.change, self.request, time.sleep)
         troubles = tuple(redact(text, self.hidden) for text in (self.trouble, also, *told.troubles) if text)
         for text in troubles:
-            print(f"note: {text}", file=stream)
+            print(f"note: {safe.inert(safe.printable(text))}", file=stream)
         if summary := self.env.get("GITHUB_STEP_SUMMARY"):
             room = _SUMMARY - files.size(Path(summary))
             there = Place(longest=room, measure=utf8, run_url=self.change.run_url, troubles=troubles)
-            self._append(Path(summary), redact(render(there), self.hidden), stream)
+            if utf8(text := render(there)) <= room:
+                self._append(Path(summary), text, stream)
         return replace(told, troubles=troubles)
 
     def _outputs(self, *, outcome: str, report: str, comment_url: str | None) -> None:
@@ -122,12 +129,25 @@ class Outlet:
             print(f"note: {error.what}", file=stream)
 
 
+SILENT = Outlet(change=Change(), forge=None, env={})
+
+
+@contextlib.contextmanager
+def harmless(stream: TextIO) -> Iterator[None]:
+    """What goes wrong in here is a bug of ours that costs what was to be published, and never the verdict."""
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001  whatever it is, the verdict stands
+        print("note: publishing has failed; that is a bug of ci-ml, and does not change the verdict", file=stream)
+        traceback.print_tb(error.__traceback__, file=stream)  # without the message, which may hold anything
+        print(f"note: it was {type(error).__name__}", file=stream)
+
+
 def outlet(change: Change, env: Mapping[str, str]) -> Outlet:
     """Where this run speaks. Without a forge or a token it is only the job summary."""
     if change.forge is None or not change.repository:
         return Outlet(change=change, forge=None, env=env)
-    given = (env.get(name, "").strip() for name in (TOKEN, *_FALLBACKS[change.forge]))  # pasted with a line end
-    token = next(filter(None, given), None)
+    token = _token(change, env)
     is_job_token = change.forge == "gitlab" and (token is None or token == env.get("CI_JOB_TOKEN"))
     if token is None or is_job_token:
         # CI_JOB_TOKEN may read notes and write none: https://docs.gitlab.com/ci/jobs/ci_job_token/
@@ -139,11 +159,23 @@ def outlet(change: Change, env: Mapping[str, str]) -> Outlet:
     return Outlet(change=change, forge=forge, env=env)
 
 
+def _token(change: Change, env: Mapping[str, str]) -> str | None:
+    given = (env.get(name, "").strip() for name in (TOKEN, *_FALLBACKS.get(change.forge or "", ())))
+    return next(filter(None, given), None)  # without the line end that it was pasted with
+
+
+def without_token(change: Change, env: Mapping[str, str]) -> dict[str, str]:
+    """The environment for the code of the change, which is not given the token that publishes, under any name."""
+    token = _token(change, env)
+    return {name: value for name, value in env.items() if name != TOKEN and (token is None or token not in value)}
+
+
 def _github(change: Change, token: str, env: Mapping[str, str]) -> Forge:
     base = env.get("GITHUB_API_URL") or github.API
     client = http.Client(name="GitHub", base=base, headers=github.headers(token), patience=_patience(env))
     graphql = env.get("GITHUB_GRAPHQL_URL") or f"{base.rstrip('/').removesuffix('/v3')}/graphql"
-    return github.GitHub(client=client, repository=change.repository or "", graphql=graphql)
+    author = env.get(OWNER) or None
+    return github.GitHub(client=client, repository=change.repository or "", graphql=graphql, author=author)
 
 
 def _gitlab(change: Change, token: str, env: Mapping[str, str]) -> Forge:
@@ -154,17 +186,12 @@ def _gitlab(change: Change, token: str, env: Mapping[str, str]) -> Forge:
 
 
 def _patience(env: Mapping[str, str]) -> float:
-    """Seconds that a job may spend waiting for a forge that is down or busy."""
-    given = env.get(PATIENCE)
-    if not given:
-        return _PATIENCE
-    try:
-        return min(3600.0, max(0.0, float(given)))
-    except ValueError:
-        raise UsageError(f"{PATIENCE} is {given!r}", "give a number of seconds, such as 120") from None
+    """Seconds that a job may spend waiting for a forge that is down or busy; what is no number changes nothing."""
+    given = env.get(PATIENCE, "")
+    return min(3600.0, float(given)) if re.fullmatch(r"\d{1,9}(\.\d+)?", given, re.ASCII) else _PATIENCE
 
 
-def run(report: Report, place: Path, stream: TextIO) -> Published:
+def run(report: Report, place: Path, stream: TextIO, *, dry: bool = False) -> Published | str:
     """Publish a report that another run made: it is checked against what this run's own event says, and rendered again.
 
     Raises UsageError when it is about something else, ConfigError when it contradicts itself, ForgeError when it could
@@ -176,12 +203,16 @@ def run(report: Report, place: Path, stream: TextIO) -> Published:
     if change.forge is None:
         raise UsageError("this is no CI job on GitHub or GitLab: there is nothing to publish to")
     _must_be_about(report, out)
-    if problems := contradictions(report):
-        raise ConfigError(f"{place} contradicts itself", problems, "publish only what ci-ml has written")
-    judged, trouble = out.waived(unwaived(report))
+    if problems := contradictions(report := unwaived(report)):
+        raise ConfigError(f"{place} contradicts itself", problems[:20], "publish only what ci-ml has written")
+    judged, trouble = out.waived(report)
     if change.outsider:
         claim = f"Computed by a run for {change.outsider}, whose change may decide what such a run reports."
         judged = judged.model_copy(update={"notices": (claim, *judged.notices)})
+    if dry:
+        from ci_ml.render import markdown
+
+        return markdown.report(judged, markdown.Place(run_url=change.run_url))
     told = out.tell(judged, stream, place, trouble)
     if out.trouble or told.failed:
         raise ForgeError("the report was not, or not wholly, published", "see the notes above")
@@ -192,9 +223,9 @@ def _must_be_about(report: Report, out: Outlet) -> None:
     """Raises UsageError when a report is not about the commit, the repository and the number that this run is about."""
     claimed, change = report.change, out.change
     known = [sha for sha in (change.head, change.checked_out) if sha]
-    about = [sha for sha in (claimed.head if claimed else None, report.head.sha) if sha]
-    if not set(known) & set(about):
-        one, other = (shas[0][:7] if shas else "no commit" for shas in (about, known))
+    about = claimed.head if claimed and claimed.head else report.head.sha
+    if about is None or about not in known:
+        one, other = (about or "no commit")[:7], (known[0][:7] if known else "no commit")
         raise UsageError(
             f"the report is about {one}, and this run about {other}", "give the report of the run that started this one"
         )

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from ci_ml.core.report import Report, load
+from ci_ml.adapters import files
+from ci_ml.core.report import MAX_BYTES, Report, load
 from ci_ml.core.verdict import EXIT_CODES
 from ci_ml.errors import UsageError
 from ci_ml.wiring import workspace
@@ -30,6 +31,11 @@ def read(path: Path) -> Report:
         ) from None
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from None
+
+
+def received(path: Path) -> Report:
+    """A report that somebody else has made, from a plain file. Raises UsageError or ConfigError when it is not one."""
+    return load(files.read_plain(path, MAX_BYTES + 1), str(path))
 
 
 def exit_code(report: Report) -> int:

@@ -34,7 +34,7 @@ def run(
     if chosen.when == "never":
         check.refuse_stale(verify.stale(space.freshness()))
     mark = uuid.uuid4().hex
-    own = {name: value for name, value in space.env.items() if name != publishing.TOKEN}  # not for the change's code
+    own = publishing.without_token(space.change, space.env)
     env = mlflow.stage_environment(own, mark) if chosen.track else own
     folder = space.project.root / space.project.folder
     events: Iterator[Event] = iter(())
