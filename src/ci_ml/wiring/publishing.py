@@ -27,9 +27,8 @@ TOKEN = "CI_ML_TOKEN"
 OWNER = "CI_ML_TOKEN_OWNER"  # who the token writes as, where that is known: it saves asking
 PATIENCE = "CI_ML_PATIENCE"
 _PATIENCE = 120.0
-_SUMMARY = (
-    1024 * 1024
-)  # https://docs.github.com/actions/reference/workflows-and-actions/workflow-commands#job-summaries
+# https://docs.github.com/actions/reference/workflows-and-actions/workflow-commands#job-summaries
+_SUMMARY = 1024 * 1024
 _FALLBACKS = {"github": ("GITHUB_TOKEN", "GH_TOKEN"), "gitlab": ("GITLAB_TOKEN",)}
 _NEEDED = {
     "github": f"give the step the token: `env: {{{TOKEN}: ${{{{ github.token }}}}}}`",
