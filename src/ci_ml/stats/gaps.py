@@ -1,0 +1,180 @@
+"""Fairness: how far a metric lies apart between groups of examples. Layer: stats.
+
+Groups are disjoint, so their estimates are independent. A gap of two groups is the difference, or the ratio, of two
+estimates, and its interval comes from theirs without asking how they were made (MOVER: Zou and Donner 2008,
+Statistics in Medicine 27:1693; for ratios Donner and Zou 2012, Statistical Methods in Medical Research 21:347; with
+Wilson's intervals the difference is Newcombe's 1998 method 10).
+"""
+
+import itertools
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from ci_ml.stats.estimate import CONFIDENCE, Difference, Estimate, NotEstimable, TooFew, Undefined, identical
+from ci_ml.stats.normal import critical, p_value
+
+# A group's estimate at any confidence that is asked for.
+Group = Callable[[float], Estimate]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gap:
+    """The widest gap: between which groups (the higher first), and its estimate."""
+
+    higher: str
+    lower: str
+    estimate: Estimate
+
+
+def difference(higher: Estimate, lower: Estimate) -> Estimate:
+    """The difference of two independent estimates with its MOVER interval, at their common confidence."""
+    confidence = _common(higher, lower)
+    value = higher.value - lower.value
+    down = math.hypot(higher.value - higher.low, lower.high - lower.value)
+    up = math.hypot(higher.high - higher.value, lower.value - lower.low)
+    return Estimate(
+        value=value,
+        low=value - down,
+        high=value + up,
+        confidence=confidence,
+        method=f"mover ({higher.method})",
+        n=higher.n + lower.n,
+    )
+
+
+def ratio(above: Estimate, below: Estimate) -> Estimate:
+    """The ratio of two independent estimates, none negative, with its MOVER-R interval.
+
+    Raises Undefined if the denominator is 0, or its interval reaches 0 (then the ratio has no upper end).
+    """
+    confidence = _common(above, below)
+    if min(above.low, below.low) < 0:
+        raise Undefined("a ratio of estimates that may be negative says nothing")
+    if below.low <= 0:
+        raise Undefined("the ratio has no upper end: the interval of its denominator reaches 0")
+    one, two = above.value, below.value
+    product = one * two
+    low = _root(product, above.low, below.high, one, two, -1)
+    high = _root(product, above.high, below.low, one, two, 1)
+    return Estimate(
+        value=one / two,
+        low=max(min(low, one / two), 0.0),
+        high=max(high, one / two),
+        confidence=confidence,
+        method=f"mover ratio ({above.method})",
+        n=above.n + below.n,
+    )
+
+
+def _root(product: float, above: float, below: float, one: float, two: float, sign: int) -> float:
+    inner = max(product**2 - above * below * (2 * one - above) * (2 * two - below), 0.0)
+    return (product + sign * math.sqrt(inner)) / (below * (2 * two - below))
+
+
+def _common(one: Estimate, two: Estimate) -> float:
+    if one.confidence != two.confidence:
+        raise ValueError(f"estimates at different confidence, {one.confidence} and {two.confidence}, do not combine")
+    return one.confidence
+
+
+def widest(
+    groups: Mapping[str, Group],
+    confidence: float = CONFIDENCE,
+    *,
+    combine: Callable[[Estimate, Estimate], Estimate] = difference,
+) -> Gap:
+    """The largest gap between any two of the groups, with an interval that knows it was picked.
+
+    The true gap is at least that of any pair, so the lower end is the best of the pairs' lower ends, corrected
+    (Bonferroni) for the choice among them. It is the gap of one pair, whichever it is, so the upper end is the largest
+    of the pairs' upper ends, which needs no correction. With many small groups that is wide: it is all they can tell.
+    For `ratio` the gap is the smallest ratio of a lower to a higher group, and the ends change places.
+    """
+    return widest_of([groups], confidence, combine=combine)
+
+
+def widest_of(
+    metrics: list[Mapping[str, Group]],
+    confidence: float = CONFIDENCE,
+    *,
+    combine: Callable[[Estimate, Estimate], Estimate] = difference,
+) -> Gap:
+    """The largest gap of several metrics: equalized odds is the larger gap of recall and of 1 - specificity."""
+    pairs = [pair for groups in metrics for pair in itertools.permutations(groups.items(), 2)]
+    if not pairs:
+        raise TooFew("a gap needs 2 groups or more")
+    small = combine is ratio
+    corrected = 1 - (1 - confidence) / len(pairs)
+    plain = [combine(one(confidence), two(confidence)) for (_, one), (_, two) in pairs]
+    strict = [combine(one(corrected), two(corrected)) for (_, one), (_, two) in pairs]
+    at = (min if small else max)(range(len(pairs)), key=lambda index: plain[index].value)
+    (first, _), (second, _) = pairs[at]
+    found = plain[at]
+    low, high = (
+        (min(e.low for e in plain), min(e.high for e in strict))
+        if small
+        else (max(e.low for e in strict), max(e.high for e in plain))
+    )
+    estimate = Estimate(
+        value=found.value,
+        low=min(max(low, 0.0), found.value),
+        high=max(min(high, 1.0) if small else high, found.value),
+        confidence=confidence,
+        method=f"widest of {len(pairs) // 2}: {found.method}",
+        n=found.n,
+    )
+    return Gap(higher=second if small else first, lower=first if small else second, estimate=estimate)
+
+
+def change(groups: Mapping[str, Difference], confidence: float = CONFIDENCE) -> Difference:
+    """How much the widest gap of the head differs from that of the base: positive is less fair.
+
+    Takes each group's paired difference with the standard errors of its sides. The gap of either side is that of its
+    own highest and lowest group, taken as known; then the change is a weighted sum of independent groups' values,
+    correlated between the sides (delta method, normal). Raises NotEstimable if a group lacks a standard error.
+    """
+    if len(groups) < 2:
+        raise TooFew("a gap needs 2 groups or more")
+    base_ends, head_ends = (
+        _ends({name: getattr(group, side) for name, group in groups.items()}) for side in ("base", "head")
+    )
+    base, head = (
+        getattr(groups[top], side) - getattr(groups[bottom], side)
+        for side, (top, bottom) in (("base", base_ends), ("head", head_ends))
+    )
+    n = sum(group.n for group in groups.values())
+    error = math.sqrt(sum(_variance(name, group, base_ends, head_ends) for name, group in groups.items()))
+    if error == 0 and base == head:  # the groups that matter are identical
+        return identical(base, n=n, confidence=confidence, method="gap (delta method)")
+    reach = critical(confidence) * error
+    return Difference(
+        base=base,
+        head=head,
+        delta=head - base,
+        low=head - base - reach,
+        high=head - base + reach,
+        p_value=p_value((head - base) / error) if error else 0.0,
+        confidence=confidence,
+        method="gap (delta method)",
+        n=n,
+        standard_error=error,
+    )
+
+
+def _ends(values: dict[str, float]) -> tuple[str, str]:
+    highest = max(values, key=lambda name: values[name])
+    return highest, min((name for name in values if name != highest), key=lambda name: values[name])
+
+
+def _variance(name: str, group: Difference, base_ends: tuple[str, str], head_ends: tuple[str, str]) -> float:
+    one = float((base_ends[1] == name) - (base_ends[0] == name))
+    two = float((head_ends[0] == name) - (head_ends[1] == name))
+    if one == two == 0:
+        return 0.0
+    if group.base_error is None or group.head_error is None:
+        raise NotEstimable(f"group {name} has no standard errors, so a change of the gap has no interval")
+    # From the interval, which has a width even where no example of the group happened to change.
+    error = (group.high - group.low) / (2 * critical(group.confidence, group.df))
+    covariance = (group.base_error**2 + group.head_error**2 - error**2) / 2
+    return max((one * group.base_error) ** 2 + (two * group.head_error) ** 2 + 2 * one * two * covariance, 0.0)

@@ -1,0 +1,28 @@
+"""Critical values and p-values of the normal and of Student's t. Layer: stats."""
+
+import math
+
+from scipy import special
+
+from ci_ml.stats.estimate import share
+
+
+def critical(confidence: float, df: float | None = None) -> float:
+    """The distance from the centre, in standard errors, that a two-sided interval at `confidence` reaches.
+
+    `df` None is the normal distribution. Raises ValueError unless 0 < confidence < 1 and df > 0.
+    """
+    share("the confidence", confidence)
+    upper = (1 + confidence) / 2
+    if df is None:
+        return float(special.ndtri(upper))
+    if not df > 0:
+        raise ValueError(f"degrees of freedom are a positive number, not {df}")
+    return float(special.stdtrit(df, upper))
+
+
+def p_value(distance: float, df: float | None = None) -> float:
+    """The two-sided p-value of a distance from 0 in standard errors."""
+    if df is None or math.isinf(df):
+        return float(2 * special.ndtr(-abs(distance)))
+    return float(2 * special.stdtr(df, -abs(distance)))
