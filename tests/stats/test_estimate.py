@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from ci_ml.stats.estimate import Difference, Estimate, NotEstimable, NoVariance, TooFew, Undefined, at_least, identical
-from ci_ml.stats.normal import critical, p_value
+from ci_ml.stats.normal import critical, implied_error, p_value
 
 VALUE: dict[str, Any] = {"value": 0.5, "low": 0.4, "high": 0.6, "confidence": 0.95, "method": "t", "n": 10}
 DIFFERENCE: dict[str, Any] = {
@@ -82,3 +82,10 @@ def test_critical_values_and_p_values_are_the_tabulated_ones() -> None:
     assert p_value(2.0, math.inf) == p_value(2.0)
     with pytest.raises(ValueError, match="degrees of freedom"):
         critical(0.95, 0)
+
+
+def test_the_error_that_an_interval_implies_is_the_one_it_was_made_from() -> None:
+    reach = critical(0.9, 7) * 0.03
+    made = Estimate(value=0.5, low=0.5 - reach, high=0.5 + reach, confidence=0.9, method="t", n=8, df=7)
+    assert implied_error(made) == pytest.approx(0.03)
+    assert implied_error(Difference(**DIFFERENCE)) == pytest.approx(0.1 / critical(0.95))

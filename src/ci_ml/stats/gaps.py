@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from ci_ml.stats.estimate import CONFIDENCE, Difference, Estimate, NotEstimable, TooFew, Undefined, identical
-from ci_ml.stats.normal import critical, p_value
+from ci_ml.stats.normal import critical, implied_error, p_value
 
 # A group's estimate at any confidence that is asked for.
 Group = Callable[[float], Estimate]
@@ -175,6 +175,5 @@ def _variance(name: str, group: Difference, base_ends: tuple[str, str], head_end
     if group.base_error is None or group.head_error is None:
         raise NotEstimable(f"group {name} has no standard errors, so a change of the gap has no interval")
     # From the interval, which has a width even where no example of the group happened to change.
-    error = (group.high - group.low) / (2 * critical(group.confidence, group.df))
-    covariance = (group.base_error**2 + group.head_error**2 - error**2) / 2
+    covariance = (group.base_error**2 + group.head_error**2 - implied_error(group) ** 2) / 2
     return max((one * group.base_error) ** 2 + (two * group.head_error) ** 2 + 2 * one * two * covariance, 0.0)

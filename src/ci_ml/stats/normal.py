@@ -4,7 +4,7 @@ import math
 
 from scipy import special
 
-from ci_ml.stats.estimate import share
+from ci_ml.stats.estimate import Difference, Estimate, share
 
 
 def critical(confidence: float, df: float | None = None) -> float:
@@ -26,3 +26,12 @@ def p_value(distance: float, df: float | None = None) -> float:
     if df is None or math.isinf(df):
         return float(2 * special.ndtr(-abs(distance)))
     return float(2 * special.stdtr(df, -abs(distance)))
+
+
+def implied_error(found: Difference | Estimate) -> float:
+    """The standard error that an interval of this width would have if it were symmetric.
+
+    For what needs one number for how noisy an estimate is, whatever the method: unlike `standard_error` it is there for
+    every interval, and never 0 for sides that differ.
+    """
+    return (found.high - found.low) / (2 * critical(found.confidence, found.df))

@@ -2,7 +2,8 @@
 
 Both use the normal approximation of an estimate: its standard error shrinks with the square root of the number of
 examples (or of clusters), whatever the method. For an interval that is not symmetric (Tango, draws) that is
-accurate to a few per cent once tens of examples differ between the sides.
+accurate to a few per cent once tens of examples differ between the sides. `normal.implied_error` gives the standard
+error of any interval; `null_error` that of a paired table if the sides were equally good.
 """
 
 import math
