@@ -21,12 +21,12 @@ import dataclasses
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import special
 
 from ci_ml.stats import influence
 from ci_ml.stats.estimate import CONFIDENCE, Difference, Estimate, TooFew, Undefined
 from ci_ml.stats.influence import Influence
 from ci_ml.stats.normal import critical
+from ci_ml.stats.special import expit, logit
 
 METHOD = "linearized average precision"
 
@@ -95,7 +95,7 @@ def value(found: Influence, positives: int, *, head: bool = True, confidence: fl
     assert plain.standard_error is not None
     if not 0 < plain.value < 1:
         return plain
-    odds = special.logit(plain.value)
+    odds = logit(plain.value)
     reach = critical(confidence, df) * plain.standard_error / (plain.value * (1 - plain.value))
-    low, high = float(special.expit(odds - reach)), float(special.expit(odds + reach))
+    low, high = expit(odds - reach), expit(odds + reach)
     return dataclasses.replace(plain, low=low, high=high, method=f"{METHOD} (logit)")

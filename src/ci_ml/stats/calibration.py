@@ -15,10 +15,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import special
 
 from ci_ml.stats.estimate import CONFIDENCE, Difference, Estimate, NoVariance, at_least, finite, identical
 from ci_ml.stats.normal import critical, p_value
+from ci_ml.stats.special import normal_cdfs
 
 Array = NDArray[np.float64]
 
@@ -121,7 +121,7 @@ def _folded(gap: Array, error: Array) -> tuple[float, float]:
     """Mean and standard deviation of Σ |gap + noise|, a sum of folded normals."""
     ratio = np.divide(np.abs(gap), error, out=np.zeros_like(gap), where=error > 0)
     noise = error * math.sqrt(2 / math.pi) * np.exp(-(ratio**2) / 2)
-    mean = np.where(error > 0, noise + np.abs(gap) * (1 - 2 * special.ndtr(-ratio)), np.abs(gap))
+    mean = np.where(error > 0, noise + np.abs(gap) * (1 - 2 * normal_cdfs(-ratio)), np.abs(gap))
     variance = np.maximum(gap**2 + error**2 - mean**2, 0.0)
     return float(mean.sum()), math.sqrt(variance.sum())
 

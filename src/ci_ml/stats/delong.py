@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import special
 
+from ci_ml.stats import special
 from ci_ml.stats.estimate import CONFIDENCE, Difference, Estimate, NoVariance, TooFew, Undefined, at_least
 from ci_ml.stats.estimate import identical as same
 from ci_ml.stats.influence import Totals
@@ -169,7 +169,7 @@ def _value(point: float, error: float, sizes: list[int], confidence: float, logi
         low, high, method = min(bound.low, point), max(bound.high, point), "delong (bound for perfect separation)"
     elif logit:
         odds, reach = special.logit(point), critical(confidence) * error / (point * (1 - point))
-        low, high, method = float(special.expit(odds - reach)), float(special.expit(odds + reach)), "delong (logit)"
+        low, high, method = special.expit(odds - reach), special.expit(odds + reach), "delong (logit)"
     else:
         reach = critical(confidence) * error
         low, high, method = max(point - reach, 0.0), min(point + reach, 1.0), "delong"

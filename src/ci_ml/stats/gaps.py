@@ -8,7 +8,7 @@ Wilson's intervals the difference is Newcombe's 1998 method 10).
 
 import itertools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ci_ml.stats.estimate import CONFIDENCE, Difference, Estimate, NotEstimable, TooFew, Undefined, identical
@@ -127,26 +127,29 @@ def widest_of(
     return Gap(higher=second if small else first, lower=first if small else second, estimate=estimate)
 
 
-def change(groups: Mapping[str, Difference], confidence: float = CONFIDENCE) -> Difference:
-    """How much the widest gap of the head differs from that of the base: positive is less fair.
+def change(
+    metrics: Sequence[Mapping[str, Difference]], confidence: float = CONFIDENCE, *, ratio: bool = False
+) -> Difference:
+    """How much the widest gap of the head differs from that of the base.
 
-    Takes each group's paired difference with the standard errors of its sides. The gap of either side is that of its
-    own highest and lowest group, taken as known; then the change is a weighted sum of independent groups' values,
-    correlated between the sides (delta method, normal). Raises NotEstimable if a group lacks a standard error.
+    Takes each group's paired difference, with the standard errors of its sides, for every metric whose gaps count
+    (equalized odds has two). The gap of either side is that of its own highest and lowest group, taken as known; then
+    the change is a function of independent groups' values, correlated between the sides (delta method, normal).
+    Groups of one metric are disjoint, and so are those of two metrics that run over different labels.
+    Raises NotEstimable if a group lacks a standard error.
     """
-    if len(groups) < 2:
+    if not metrics or any(len(groups) < 2 for groups in metrics):
         raise TooFew("a gap needs 2 groups or more")
-    base_ends, head_ends = (
-        _ends({name: getattr(group, side) for name, group in groups.items()}) for side in ("base", "head")
+    base, on_base = _widest(metrics, "base", ratio=ratio)
+    head, on_head = _widest(metrics, "head", ratio=ratio)
+    every = {(index, name): group for index, groups in enumerate(metrics) for name, group in groups.items()}
+    n = sum(group.n for group in metrics[0].values())
+    error = math.sqrt(
+        sum(_variance(key[1], group, -on_base.get(key, 0.0), on_head.get(key, 0.0)) for key, group in every.items())
     )
-    base, head = (
-        getattr(groups[top], side) - getattr(groups[bottom], side)
-        for side, (top, bottom) in (("base", base_ends), ("head", head_ends))
-    )
-    n = sum(group.n for group in groups.values())
-    error = math.sqrt(sum(_variance(name, group, base_ends, head_ends) for name, group in groups.items()))
+    method = f"gap {'ratio ' if ratio else ''}(delta method)"
     if error == 0 and base == head:  # the groups that matter are identical
-        return identical(base, n=n, confidence=confidence, method="gap (delta method)")
+        return identical(base, n=n, confidence=confidence, method=method)
     reach = critical(confidence) * error
     return Difference(
         base=base,
@@ -156,20 +159,35 @@ def change(groups: Mapping[str, Difference], confidence: float = CONFIDENCE) -> 
         high=head - base + reach,
         p_value=p_value((head - base) / error) if error else 0.0,
         confidence=confidence,
-        method="gap (delta method)",
+        method=method,
         n=n,
         standard_error=error,
     )
 
 
-def _ends(values: dict[str, float]) -> tuple[str, str]:
-    highest = max(values, key=lambda name: values[name])
-    return highest, min((name for name in values if name != highest), key=lambda name: values[name])
+# A group of one of the metrics.
+_Key = tuple[int, str]
 
 
-def _variance(name: str, group: Difference, base_ends: tuple[str, str], head_ends: tuple[str, str]) -> float:
-    one = float((base_ends[1] == name) - (base_ends[0] == name))
-    two = float((head_ends[0] == name) - (head_ends[1] == name))
+def _widest(metrics: Sequence[Mapping[str, Difference]], side: str, *, ratio: bool) -> tuple[float, dict[_Key, float]]:
+    """The widest gap of a side, and its slopes in the two groups that it is between."""
+    found: list[tuple[float, dict[_Key, float]]] = []
+    for index, groups in enumerate(metrics):
+        values = {name: float(getattr(group, side)) for name, group in groups.items()}
+        top = max(values, key=lambda name: values[name])
+        bottom = min((name for name in values if name != top), key=lambda name: values[name])
+        high, low = values[top], values[bottom]
+        if not ratio:
+            found.append((high - low, {(index, top): 1.0, (index, bottom): -1.0}))
+        elif high <= 0:
+            raise Undefined(f"the ratio of the {side} is undefined: every group has 0")
+        else:
+            found.append((low / high, {(index, top): -low / high**2, (index, bottom): 1 / high}))
+    return (min if ratio else max)(found, key=lambda gap: gap[0])
+
+
+def _variance(name: str, group: Difference, one: float, two: float) -> float:
+    """The variance of one · base + two · head."""
     if one == two == 0:
         return 0.0
     if group.base_error is None or group.head_error is None:

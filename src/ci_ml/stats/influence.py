@@ -5,6 +5,7 @@ and the sum of their squares is the metric's variance (the infinitesimal jackkni
 are examples, or clusters: the influence of a cluster is the sum over its examples.
 """
 
+import dataclasses
 import math
 from dataclasses import dataclass
 from typing import Self
@@ -164,6 +165,12 @@ class Totals:
         """From one row per unit (shape: units x k)."""
         rows = np.asarray(units, dtype=float)
         return cls(n=n, units=len(rows), sums=rows.sum(axis=0), products=rows.T @ rows, clusters=clusters)
+
+    def mapped(self, matrix: ArrayLike) -> "Totals":
+        """The same of linear combinations of the columns (`matrix` has shape: new columns x old columns)."""
+        combined = np.asarray(matrix, dtype=float)
+        products = combined @ self.products @ combined.T
+        return dataclasses.replace(self, sums=combined @ self.sums, products=products)
 
     def influence(self, base: float, delta: float, base_slope: ArrayLike, delta_slope: ArrayLike) -> Influence:
         """The influence of a function of the sums, given its slopes in them (shape: k) where they are.

@@ -3,9 +3,10 @@
 `lost` and `won` count the examples that only the base, and only the head, gets right.
 """
 
-from scipy import special
+import math
 
 from ci_ml.stats.estimate import finite
+from ci_ml.stats.special import beta_cdf
 
 
 def _check(lost: int, won: int) -> None:
@@ -15,8 +16,8 @@ def _check(lost: int, won: int) -> None:
 
 
 def _below(most: int, pairs: int) -> float:
-    """P(X <= most) of a fair coin thrown `pairs` times; scipy's own bdtr loses digits from ten million throws on."""
-    return float(special.betainc(pairs - most, most + 1, 0.5))
+    """P(X <= most) of a fair coin thrown `pairs` times."""
+    return beta_cdf(0.5, pairs - most, most + 1)
 
 
 def exact(lost: int, won: int) -> float:
@@ -50,4 +51,4 @@ def chi_squared(lost: int, won: int, *, corrected: bool = False) -> tuple[float,
         return 0.0, 1.0
     distance = max(abs(lost - won) - corrected, 0)
     statistic = distance**2 / (lost + won)
-    return statistic, float(special.chdtrc(1, statistic))
+    return statistic, math.erfc(math.sqrt(statistic / 2))

@@ -38,15 +38,28 @@ class Pairs:
 
     @classmethod
     def of_sums(
-        cls, *, n: int, base: float, delta: float, base_squares: float, delta_squares: float, products: float
+        cls,
+        *,
+        n: int,
+        base: float,
+        delta: float,
+        base_squares: float,
+        delta_squares: float,
+        products: float,
+        base_center: float = 0.0,
+        delta_center: float = 0.0,
     ) -> Self:
-        """From sums over examples: of both columns, of their squares, and of their product."""
+        """From sums over examples: of both columns, of their squares, and of their product.
+
+        The centers are what was taken away from each number of a column before it was summed, so that the squares of
+        numbers that are large next to their spread keep their digits.
+        """
         at_least("examples", n)
         finite("the sums", base, delta, base_squares, delta_squares, products)
         return cls(
             n=n,
-            base=base / n,
-            delta=delta / n,
+            base=base_center + base / n,
+            delta=delta_center + delta / n,
             base_variance=_variance(n, base, base_squares),
             delta_variance=_variance(n, delta, delta_squares),
             covariance=(products - base * delta / n) / (n - 1),

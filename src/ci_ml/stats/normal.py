@@ -2,9 +2,8 @@
 
 import math
 
-from scipy import special
-
 from ci_ml.stats.estimate import Difference, Estimate, share
+from ci_ml.stats.special import normal_cdf, normal_quantile, t_cdf, t_quantile
 
 
 def critical(confidence: float, df: float | None = None) -> float:
@@ -13,19 +12,19 @@ def critical(confidence: float, df: float | None = None) -> float:
     `df` None is the normal distribution. Raises ValueError unless 0 < confidence < 1 and df > 0.
     """
     share("the confidence", confidence)
-    upper = (1 + confidence) / 2
+    tail = (1 - confidence) / 2
     if df is None:
-        return float(special.ndtri(upper))
+        return -normal_quantile(tail)
     if not df > 0:
         raise ValueError(f"degrees of freedom are a positive number, not {df}")
-    return float(special.stdtrit(df, upper))
+    return -t_quantile(tail, df)
 
 
 def p_value(distance: float, df: float | None = None) -> float:
     """The two-sided p-value of a distance from 0 in standard errors."""
     if df is None or math.isinf(df):
-        return float(2 * special.ndtr(-abs(distance)))
-    return float(2 * special.stdtr(df, -abs(distance)))
+        return 2 * normal_cdf(-abs(distance))
+    return 2 * t_cdf(-abs(distance), df)
 
 
 def implied_error(found: Difference | Estimate) -> float:

@@ -8,10 +8,9 @@ error of any interval; `null_error` that of a paired table if the sides were equ
 
 import math
 
-from scipy import special
-
-from ci_ml.stats.estimate import CONFIDENCE, NoVariance, at_least, finite, share
-from ci_ml.stats.normal import critical
+from ci_ml.stats.estimate import CONFIDENCE, Difference, NoVariance, at_least, finite, share
+from ci_ml.stats.normal import critical, implied_error
+from ci_ml.stats.special import normal_quantile, t_quantile
 from ci_ml.stats.tango import PairedTable
 
 POWER = 0.8
@@ -19,7 +18,7 @@ POWER = 0.8
 
 def _reach(confidence: float, power: float, df: float | None) -> float:
     share("the power", power)
-    return critical(confidence, df) + float(special.ndtri(power) if df is None else special.stdtrit(df, power))
+    return critical(confidence, df) + (normal_quantile(power) if df is None else t_quantile(power, df))
 
 
 def null_error(table: PairedTable) -> float:
@@ -67,3 +66,28 @@ def examples_needed(
         return None
     needed = n * (smallest_margin(standard_error, confidence=confidence, power=power) / distance) ** 2
     return max(2, math.ceil(needed * (1 - 1e-12)))
+
+
+def smallest_margin_of(found: Difference, power: float = POWER) -> float | None:
+    """The smallest margin that an unchanged model holds with probability `power` on test sets like this one.
+
+    From the width of the interval, so it is there for every method. None for sides that are identical: they do not show
+    how much two trainings of one model differ.
+    """
+    error = implied_error(found)
+    if error <= 0:
+        return None
+    return smallest_margin(error, confidence=found.confidence, power=power, df=found.df)
+
+
+def needed(found: Difference, margin: float, *, better: float = 0.0, power: float = POWER) -> int | None:
+    """How many examples (or clusters) decide about `margin` with probability `power`; see `examples_needed`.
+
+    `better` is the true change that is assumed, positive when the head is better. None where no number would do, or
+    where the sides are identical.
+    """
+    error = implied_error(found)
+    if error <= 0:
+        return None
+    units = found.n if found.clusters is None else found.clusters
+    return examples_needed(units, error, margin, better=better, confidence=found.confidence, power=power)

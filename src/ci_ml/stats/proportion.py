@@ -2,10 +2,9 @@
 
 import math
 
-from scipy import special
-
 from ci_ml.stats.estimate import CONFIDENCE, Estimate, at_least, finite, share
 from ci_ml.stats.normal import critical
+from ci_ml.stats.special import beta_quantile
 
 
 def _check(successes: float, n: float) -> None:
@@ -43,8 +42,8 @@ def clopper_pearson(successes: int, n: int, confidence: float = CONFIDENCE) -> E
     tail = (1 - confidence) / 2
     return Estimate(
         value=successes / n,
-        low=0.0 if successes == 0 else float(special.betaincinv(successes, n - successes + 1, tail)),
-        high=1.0 if successes == n else float(special.betaincinv(successes + 1, n - successes, 1 - tail)),
+        low=0.0 if successes == 0 else beta_quantile(tail, successes, n - successes + 1),
+        high=1.0 if successes == n else 1 - beta_quantile(tail, n - successes, successes + 1),
         confidence=confidence,
         method="clopper-pearson",
         n=n,
