@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ci_ml.stats.estimate import CONFIDENCE, Difference, Estimate, NoVariance, at_least, finite, identical
 from ci_ml.stats.normal import critical, p_value
-from ci_ml.stats.special import normal_cdfs
+from ci_ml.stats.special import normal_cdf
 
 Array = NDArray[np.float64]
 
@@ -121,9 +121,13 @@ def _folded(gap: Array, error: Array) -> tuple[float, float]:
     """Mean and standard deviation of Σ |gap + noise|, a sum of folded normals."""
     ratio = np.divide(np.abs(gap), error, out=np.zeros_like(gap), where=error > 0)
     noise = error * math.sqrt(2 / math.pi) * np.exp(-(ratio**2) / 2)
-    mean = np.where(error > 0, noise + np.abs(gap) * (1 - 2 * normal_cdfs(-ratio)), np.abs(gap))
+    mean = np.where(error > 0, noise + np.abs(gap) * (1 - 2 * _normal_cdf(-ratio)), np.abs(gap))
     variance = np.maximum(gap**2 + error**2 - mean**2, 0.0)
     return float(mean.sum()), math.sqrt(variance.sum())
+
+
+def _normal_cdf(x: Array) -> Array:
+    return np.array([normal_cdf(value) for value in x.tolist()])  # one number per bin: few
 
 
 def difference(bins: Bins, confidence: float = CONFIDENCE) -> Difference:
