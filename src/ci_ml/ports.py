@@ -1,10 +1,16 @@
 """What use cases need from the outside, as small Protocols. Layer: ports."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Protocol
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
 from ci_ml.core.publication import Comment, Labelling, Proposal, Status
 from ci_ml.core.types import Change, Gap, Run
+
+if TYPE_CHECKING:  # Ibis costs half a second, and only gates on predictions need it
+    from ci_ml.metrics.columns import Custom, Source
+    from ci_ml.metrics.engine import Engine
 
 
 class Tree(Protocol):
@@ -16,6 +22,10 @@ class Tree(Protocol):
 
     def read(self, paths: Iterable[str]) -> Mapping[str, bytes | Gap]:
         """The content of each file, or why there is none; `Gap.absent` says that it does not exist."""
+        ...
+
+    def place(self, path: str, folder: Path) -> Path | Gap:
+        """A file on disk that has the content, written into `folder` where there is none, or why it cannot be had."""
         ...
 
 
@@ -51,6 +61,31 @@ class DataStore(Protocol):
     def find(self, sha: str | None, folder: str) -> frozenset[str]:
         """Every file inside a tracked folder; empty when its listing cannot be had."""
         ...
+
+    def place(self, sha: str | None, path: str, folder: Path) -> Path | Gap:
+        """The file in the cache, else fetched alone into `folder`, or why it cannot be had."""
+        ...
+
+
+class Tables(Protocol):
+    """An engine, and the files that it may read."""
+
+    @property
+    def engine(self) -> "Engine":
+        """What runs the expressions of `ci_ml.metrics`."""
+        ...
+
+    def source(self, place: Path, called: str, name: str) -> "Source":
+        """A file as a table: `called` is its name in the repository, `name` what errors call it. Raises Unusable."""
+        ...
+
+    def custom(self, name: str) -> "Custom":
+        """A user's own metric by the name of its entry point. Raises UsageError."""
+        ...
+
+
+# By the engine's name or URL, and the files that it may read.
+OpenTables = Callable[[str, Sequence[Path]], AbstractContextManager[Tables]]
 
 
 class Forge(Protocol):

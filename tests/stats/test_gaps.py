@@ -105,7 +105,7 @@ def paired(both: int, lost: int, won: int, neither: int) -> Difference:
 
 def test_a_change_of_the_gap_is_the_difference_of_the_changes() -> None:
     one, two = paired(700, 20, 30, 250), paired(500, 40, 10, 450)
-    found = change({"one": one, "two": two})
+    found = change([{"one": one, "two": two}])
     assert found.base == pytest.approx(one.base - two.base)
     assert found.delta == pytest.approx(one.delta - two.delta)
     assert one.standard_error
@@ -115,7 +115,7 @@ def test_a_change_of_the_gap_is_the_difference_of_the_changes() -> None:
 
 def test_other_groups_may_become_the_extremes() -> None:
     groups = {"one": paired(900, 0, 0, 100), "two": paired(500, 20, 10, 470), "three": paired(450, 10, 300, 240)}
-    found = change(groups)
+    found = change([groups])
     assert (found.base, found.head) == (pytest.approx(0.9 - 0.46), pytest.approx(0.9 - 0.51))
     assert found.low < found.delta < found.high
 
@@ -124,12 +124,12 @@ def test_what_did_not_change_or_cannot_be_known() -> None:
     values = np.random.default_rng(0).normal(size=50)
     same = paired_t(Pairs.of(values, values))
     other = paired_t(Pairs.of(values + 1, values + 1))
-    assert change({"one": same, "two": other}).identical
+    assert change([{"one": same, "two": other}]).identical
     with pytest.raises(TooFew):
-        change({"one": same})
+        change([{"one": same}])
     unknown = Difference(base=0, head=1, delta=1, low=0, high=2, p_value=0.05, confidence=0.95, method="draws", n=9)
     with pytest.raises(NotEstimable, match="group two has no standard errors"):
-        change({"one": same, "two": unknown})
+        change([{"one": same, "two": unknown}])
 
 
 @pytest.mark.slow
@@ -142,5 +142,5 @@ def test_an_unchanged_gap_is_rarely_accused(rates: list[float]) -> None:
         for at, rate in enumerate(rates):
             cells = generator.multinomial(300, [rate - 0.03, 0.03, 0.03, 1 - rate - 0.03])
             groups[str(at)] = paired(*(int(cell) for cell in cells))
-        worse += change(groups).low > 0
+        worse += change([groups]).low > 0
     assert worse / 1_000 < 0.025 + 3 * math.sqrt(0.025 * 0.975 / 1_000)

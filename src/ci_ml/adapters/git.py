@@ -178,6 +178,18 @@ class CommitTree:
             found[path] = Gap(reason=too_large(path, sizes[object_id])) if known is None else known
         return found
 
+    def place(self, path: str, folder: Path) -> Path | Gap:
+        """A copy of a file in `folder`, whatever its size, or why there is none."""
+        place = self._followed(path)
+        mode, object_id = self._entries.get(place, ("", "")) if place is not None else ("", "")
+        if not object_id or mode == _SUBMODULE:
+            found = self.read([path])[path]
+            assert isinstance(found, Gap)
+            return found
+        copy = folder / object_id
+        copy.write_bytes(self.git.tell("cat-file", "blob", object_id))
+        return copy
+
     def _submodule(self, path: str) -> str | None:
         parts = path.split("/")
         heads = ("/".join(parts[:end]) for end in range(1, len(parts)))
@@ -245,7 +257,21 @@ class WorkTree:
         top = os.path.realpath(self.git.root)
         return {path: self._read(path, top) for path in dict.fromkeys(paths)}
 
+    def place(self, path: str, folder: Path) -> Path | Gap:  # noqa: ARG002  the file is there, no copy is needed
+        """The file itself, whatever its size, or why there is none."""
+        return self._placed(path, os.path.realpath(self.git.root))
+
     def _read(self, path: str, top: str) -> bytes | Gap:
+        place = self._placed(path, top)
+        if isinstance(place, Gap):
+            return place
+        try:
+            size = place.stat().st_size
+            return Gap(reason=too_large(path, size)) if size > MAX_BYTES else place.read_bytes()
+        except OSError as error:
+            return Gap(reason=f"{path} cannot be read: {error.strerror}")
+
+    def _placed(self, path: str, top: str) -> Path | Gap:
         place = self.git.root / path
         try:
             if not Path(os.path.realpath(place)).is_relative_to(top):
@@ -255,9 +281,7 @@ class WorkTree:
                 return Gap(reason=f"{path} is a folder")
             if not stat.S_ISREG(status.st_mode):
                 return Gap(reason=f"{path} is not a regular file")
-            if status.st_size > MAX_BYTES:
-                return Gap(reason=too_large(path, status.st_size))
-            return place.read_bytes()
+            return place
         except (FileNotFoundError, NotADirectoryError):
             return Gap(reason=f"no file {path}", absent=True)
         except (OSError, ValueError) as error:

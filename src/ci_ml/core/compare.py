@@ -1,16 +1,21 @@
-"""One gate, two readings: the status and one sentence for a human. Layer: core. Pure."""
+"""One gate and what was measured under it: the status and one sentence for a human. Layer: core. Pure."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ci_ml.core import numbers
-from ci_ml.core.gates import Gate, is_glob
+from ci_ml.core import sentences
+from ci_ml.core.gates import Gate
 from ci_ml.core.types import Contrast, Direction, Gap, Measurement, Reading, Status
+from ci_ml.stats import holm
 from ci_ml.stats.points import exceeds
 
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """A gate, what was measured under it (a contrast, or the gap that prevented one), its status, and why."""
+    """A gate, what was measured under it (a contrast, or the gap that prevented one), its status, and why.
+
+    `corrected` is the p-value after Holm's correction over the slices of the gate, `family` how many there are.
+    """
 
     gate: Gate
     contrast: Contrast | None
@@ -18,13 +23,88 @@ class Comparison:
     head: Reading
     status: Status
     reason: str
+    corrected: float | None = None
+    family: int | None = None
+
+    @property
+    def too_small(self) -> bool:
+        """Whether this is a slice with fewer examples than its gate asks for: it is shown, and blocks nothing."""
+        return too_small(self.gate.min_n, self.n)
+
+    @property
+    def n(self) -> int | None:
+        """How many examples were measured, or were there to be."""
+        return self.contrast.n if self.contrast else self.head.n if isinstance(self.head, Gap) else None
+
+
+def too_small(min_n: int | None, n: int | None) -> bool:
+    """Whether a slice has fewer examples than its gate asks for."""
+    return min_n is not None and n is not None and n < min_n
 
 
 def compare(gate: Gate, base: Reading, head: Reading) -> Comparison:
     """Judge two readings under one gate; the rules are those of docs/gates.md, first that holds."""
     contrast = _contrast(base, head)
-    status, reason = _judge(gate, base, head, contrast)
+    if contrast is None:
+        status, reason = Status.MISSING, sentences.missing(gate, base, head)
+    else:
+        status = judge(gate, contrast)
+        reason = sentences.point(gate, contrast, status, beyond=violates(gate, contrast))
     return Comparison(gate=gate, contrast=contrast, base=base, head=head, status=status, reason=reason)
+
+
+def compare_measured(gate: Gate, measured: Contrast | Gap) -> Comparison:
+    """Judge what a table of predictions says, or why it does not say it."""
+    return _compared(gate, measured)
+
+
+def compare_slices(slices: Sequence[tuple[Gate, Contrast | Gap]]) -> list[Comparison]:
+    """Judge the slices of one gate; Holm corrects the claims that one regressed, over those that are judged."""
+    judged = [
+        index
+        for index, (gate, found) in enumerate(slices)
+        if isinstance(found, Contrast) and found.p_value is not None and not too_small(gate.min_n, found.n)
+    ]
+    p_values = [found.p_value for _, found in (slices[index] for index in judged) if isinstance(found, Contrast)]
+    corrected = dict(zip(judged, holm.adjusted([p for p in p_values if p is not None]), strict=True))
+    family = len(judged)
+    return [
+        _compared(gate, found, corrected.get(index) if family > 1 else None, family)
+        for index, (gate, found) in enumerate(slices)
+    ]
+
+
+def _compared(
+    gate: Gate, measured: Contrast | Gap, corrected: float | None = None, family: int | None = None
+) -> Comparison:
+    if isinstance(measured, Gap):
+        small = too_small(gate.min_n, measured.n)
+        return Comparison(
+            gate=gate,
+            contrast=None,
+            base=measured,
+            head=measured,
+            status=Status.INCONCLUSIVE if small else Status.MISSING,
+            reason=sentences.small(gate, measured.n) if small else sentences.unmeasured(gate, measured),
+            family=family,
+        )
+    source = str(gate.metric)
+    absent = Gap(reason=f"the base has no {source}", absent=True)
+    if too_small(gate.min_n, measured.n):
+        status, reason = Status.INCONCLUSIVE, sentences.small(gate, measured.n)
+    else:
+        status = judge(gate, measured, corrected)
+        reason = sentences.interval(gate, measured, status, corrected, family)
+    return Comparison(
+        gate=gate,
+        contrast=measured,
+        base=absent if measured.base is None else Measurement(value=measured.base, source=source),
+        head=Measurement(value=measured.head, source=source),
+        status=status,
+        reason=reason,
+        corrected=corrected,
+        family=family,
+    )
 
 
 def _contrast(base: Reading, head: Reading) -> Contrast | None:
@@ -33,68 +113,57 @@ def _contrast(base: Reading, head: Reading) -> Contrast | None:
     return Contrast(base=base.value if isinstance(base, Measurement) else None, head=head.value)
 
 
-def _judge(gate: Gate, base: Reading, head: Reading, contrast: Contrast | None) -> tuple[Status, str]:
-    if contrast is None:
-        return Status.MISSING, _missing(gate, base, head)
-    if violation := _violation(gate, contrast.head):
-        return Status.REGRESSED, violation
-    if contrast.base is None:
-        value = numbers.plain(contrast.head, numbers.decimals(None, contrast.head))
-        return Status.NEW, f"{gate.metric} is new: {value}; the base has nothing to compare it with."
-    return _moved(gate, contrast.base, contrast.head)
+def judge(gate: Gate, found: Contrast, corrected: float | None = None) -> Status:
+    """The status of what was measured. `corrected` is the p-value after Holm's correction, for a slice."""
+    if violates(gate, found):
+        return Status.REGRESSED
+    if found.base is None:
+        return Status.NEW
+    if found.interval is None:
+        return _moved(gate, found.base, found.head)
+    better, low, high = turned(gate, found)
+    margin = gate.margin.at(found.base)
+    scale = max(abs(found.base), abs(found.head))
+    chance = corrected is not None and found.confidence is not None and corrected > 1 - found.confidence
+    if high < 0 and exceeds(-better, margin, scale=scale) and not chance:
+        return Status.REGRESSED
+    if found.identical:
+        return Status.UNCHANGED
+    if clears(gate, found) and low > 0:
+        return Status.IMPROVED
+    if clears(gate, found) and not exceeds(-low, margin, scale=scale):
+        return Status.HELD
+    return Status.INCONCLUSIVE
 
 
-def _missing(gate: Gate, base: Reading, head: Reading) -> str:
-    if isinstance(head, Gap) and isinstance(base, Gap) and head.absent and base.absent:
-        if is_glob(str(gate.metric)):
-            return f"{gate.metric} matches no metric of the base or of the head."
-        return f"{gate.metric} exists neither in the base nor in the head: {head.reason}."
-    if isinstance(head, Gap):
-        gone = " The base has it, so it disappeared." if head.absent and isinstance(base, Measurement) else ""
-        return f"{gate.metric} cannot be read in the head: {head.reason}.{gone}"
-    assert isinstance(base, Gap)
-    return f"{gate.metric} cannot be read in the base: {base.reason}."
+def turned(gate: Gate, found: Contrast) -> tuple[float, float, float]:
+    """The change and both ends of its interval, turned so that positive is better."""
+    assert found.delta is not None
+    assert found.interval is not None
+    low, high = found.interval
+    return (found.delta, low, high) if gate.direction is Direction.HIGHER else (-found.delta, -high, -low)
 
 
-def _violation(gate: Gate, head: float) -> str | None:
-    if gate.floor is not None and exceeds(gate.floor - head, 0.0, scale=gate.floor):
-        digits = numbers.decimals(gate.floor, head, gate.floor - head)
-        return f"{gate.metric} is {numbers.plain(head, digits)}, below its floor of {numbers.plain(gate.floor)}."
-    if gate.ceiling is not None and exceeds(head - gate.ceiling, 0.0, scale=gate.ceiling):
-        digits = numbers.decimals(gate.ceiling, head, head - gate.ceiling)
-        return f"{gate.metric} is {numbers.plain(head, digits)}, above its ceiling of {numbers.plain(gate.ceiling)}."
-    return None
+def violates(gate: Gate, found: Contrast) -> bool:
+    """Whether the head, or the whole of its interval, is beyond a bound."""
+    low, high = found.head_interval or (found.head, found.head)
+    below = gate.floor is not None and exceeds(gate.floor - high, 0.0, scale=gate.floor)
+    return below or (gate.ceiling is not None and exceeds(low - gate.ceiling, 0.0, scale=gate.ceiling))
 
 
-def _moved(gate: Gate, base: float, head: float) -> tuple[Status, str]:
+def clears(gate: Gate, found: Contrast) -> bool:
+    """Whether the head, with the whole of its interval, is within its bounds."""
+    low, high = found.head_interval or (found.head, found.head)
+    above = gate.floor is None or not exceeds(gate.floor - low, 0.0, scale=gate.floor)
+    return above and (gate.ceiling is None or not exceeds(high - gate.ceiling, 0.0, scale=gate.ceiling))
+
+
+def _moved(gate: Gate, base: float, head: float) -> Status:
+    """The status of two plain numbers."""
     if base == head:
-        return Status.UNCHANGED, f"{gate.metric} is unchanged at {numbers.plain(head, numbers.decimals(base, head))}."
+        return Status.UNCHANGED
     better = head - base if gate.direction is Direction.HIGHER else base - head
-    margin = gate.margin.at(base)
-    movement = _movement(gate, base, head)
     if better > 0:
-        return Status.IMPROVED, f"{movement}, which is better."
-    if exceeds(-better, margin, scale=max(abs(base), abs(head))):
-        return Status.REGRESSED, f"{movement}; the gate allows {allowance(gate, base)}."
-    if margin == 0:
-        return Status.HELD, f"{movement}, which is no more than rounding."
-    return Status.HELD, f"{movement}, within the allowed {allowance(gate, base).removeprefix('a ')}."
-
-
-def _movement(gate: Gate, base: float, head: float) -> str:
-    delta = head - base
-    digits = numbers.decimals(base, head, delta)
-    verb = "rose" if delta > 0 else "fell"
-    change = numbers.signed(delta, digits)
-    share = f", {numbers.percent(delta / abs(base))}" if base and gate.margin.relative else ""
-    return f"{gate.metric} {verb} from {numbers.plain(base, digits)} to {numbers.plain(head, digits)} ({change}{share})"
-
-
-def allowance(gate: Gate, base: float) -> str:
-    """What the gate lets a metric lose, in words: `a loss of 0.01`, `a rise of 20% (42.4)`, `no loss`."""
-    noun = "loss" if gate.direction is Direction.HIGHER else "rise"
-    if gate.margin.value == 0:
-        return f"no {noun}"
-    if gate.margin.relative:
-        return f"a {noun} of {gate.margin} ({numbers.plain(gate.margin.at(base))})"
-    return f"a {noun} of {numbers.plain(gate.margin.value)}"
+        return Status.IMPROVED
+    beyond = exceeds(-better, gate.margin.at(base), scale=max(abs(base), abs(head)))
+    return Status.REGRESSED if beyond else Status.HELD

@@ -11,11 +11,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema, model_validator
-from pydantic_core import ErrorDetails
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import ErrorDetails, PydanticCustomError
 
-from ci_ml.core import documents
-from ci_ml.core.types import Direction, Margin, MetricKey, Require, Severity
+from ci_ml.core import catalogue, documents
+from ci_ml.core.catalogue import Asked, Family, Task
+from ci_ml.core.types import Direction, Margin, Metric, MetricKey, Require, Severity, TableKey
 from ci_ml.errors import ConfigError
 
 FILE_NAME = "ci-ml.yaml"
@@ -25,6 +36,8 @@ NAME = r"^[A-Za-z0-9][A-Za-z0-9 ._/-]*$"
 NAME_LENGTH = 80
 
 _BASELINE = re.compile(r"auto|merge-base|(branch|rev):[^-+\s:]\S*")
+_TABLE = re.compile(r"(?P<table>[A-Za-z][A-Za-z0-9_-]*)\.(?P<metric>[a-z][^:/]*)", re.DOTALL)
+_TEXTS = (".parquet", ".csv", ".tsv", ".jsonl", ".ndjson")
 _PERCENT = re.compile(r"\s*([0-9]+(?:\.[0-9]*)?|\.[0-9]+)\s*%\s*")
 
 
@@ -44,9 +57,22 @@ def _finite(value: Any) -> float:
     return float(value)
 
 
+def _asked(text: str) -> tuple[str, Asked] | None:
+    """The table and the metric, if this has the form TABLE.METRIC of a metric that is known."""
+    match = _TABLE.fullmatch(text)
+    if match is None:
+        return None
+    try:
+        return match["table"], catalogue.parse(match["metric"])
+    except ValueError:
+        return None
+
+
 def _metric(value: Any) -> str:
     if not isinstance(value, str) or not value.strip():
-        raise ValueError("must be text of the form FILE:KEY, for example metrics.json:accuracy")
+        raise ValueError("must be text: TABLE.METRIC of predictions, or FILE:KEY, for example metrics.json:accuracy")
+    if _asked(value):
+        return value
     path = value.partition(":")[0]
     if not path or (":" not in value and "/" not in path and "." not in path):
         raise ValueError(f"{value!r} names no file: write FILE:KEY, for example metrics.json:{value.lstrip(':')}")
@@ -75,15 +101,93 @@ class _Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
 
+Column = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+def _columns(value: Any) -> Any:
+    """`by: plan`, `by: [country, plan]` (one after the other) or `by: [[country, plan]]` (crossed)."""
+    if isinstance(value, str):
+        return ((value,),)
+    if isinstance(value, list | tuple):
+        return tuple((item,) if isinstance(item, str) else item for item in value)
+    return value
+
+
+Cuts = Annotated[tuple[Annotated[tuple[Column, ...], Field(min_length=1)], ...], BeforeValidator(_columns)]
+_CUTS_SCHEMA = {
+    "anyOf": [
+        {"type": "string"},
+        {"type": "array", "items": {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}},
+    ]
+}
+
+
+class SlicesConfig(_Model):
+    """The same gate on parts of the test set."""
+
+    by: Annotated[Cuts, WithJsonSchema(_CUTS_SCHEMA)] = Field(
+        min_length=1,
+        description="Columns: every value of each is a slice. A list inside the list crosses its columns.",
+        examples=[["country", "plan"], [["country", "plan"]]],
+    )
+    margin: MarginField | None = Field(
+        default=None,
+        json_schema_extra={"default": None},
+        description="The largest loss that is acceptable on a slice; the gate's own margin when absent.",
+    )
+    min_n: int = Field(
+        default=100, ge=2, description="A slice with fewer examples is shown as too small, and never blocks."
+    )
+    floor: Finite | None = Field(default=None, description="As the gate's floor, for every slice.")
+    ceiling: Finite | None = Field(default=None, description="As the gate's ceiling, for every slice.")
+
+    @field_validator("by")
+    @classmethod
+    def _no_twins(cls, by: tuple[tuple[str, ...], ...]) -> tuple[tuple[str, ...], ...]:
+        if len({frozenset(cut) for cut in by}) < len(by) or any(len(set(cut)) < len(cut) for cut in by):
+            raise ValueError("names the same column twice")
+        return by
+
+    @model_validator(mode="after")
+    def _bounds(self) -> "SlicesConfig":
+        _ordered(self.floor, self.ceiling)
+        return self
+
+
+class GapConfig(_Model):
+    """The gate is on how far the metric lies apart between groups."""
+
+    by: Annotated[tuple[Column, ...], BeforeValidator(lambda by: (by,) if isinstance(by, str) else by)] = Field(
+        min_length=1, description="The column whose values are the groups; several are crossed."
+    )
+    measure: Literal["difference", "ratio"] = Field(
+        default="difference",
+        description="difference: the highest less the lowest group. ratio: the lowest over the highest.",
+    )
+    min_n: int = Field(default=100, ge=2, description="A group with fewer examples is left out, and named.")
+
+
+def _ordered(floor: float | None, ceiling: float | None) -> None:
+    if floor is not None and ceiling is not None and floor > ceiling:
+        raise ValueError(f"floor {floor:g} is above ceiling {ceiling:g}: no value could pass")
+
+
 class GateConfig(_Model):
     """One thing that must not get worse."""
 
     metric: Annotated[str, BeforeValidator(_metric)] = Field(
-        description="A number in a file: FILE:DOTTED.KEY, relative to the folder of ci-ml.yaml. "
-        "`*`, `?` and `**` are globs in both parts.",
-        examples=["eval/metrics.json:accuracy", "eval/*.json:test.*"],
+        description="A metric of a table under `predictions`, TABLE.METRIC; or a number in a file: FILE:DOTTED.KEY, "
+        "relative to the folder of ci-ml.yaml, where `*`, `?` and `**` are globs in both parts.",
+        examples=["test.roc_auc", "test.recall[cat]", "eval/metrics.json:accuracy", "eval/*.json:test.*"],
     )
-    direction: Direction = Field(description="Which way is better. Never guessed from a name.")
+    gap: GapConfig | None = Field(default=None, description="Judge how far the metric lies apart between groups.")
+    direction: Direction = Field(
+        default=None,  # what it is then, `_known_direction` says
+        validate_default=True,
+        json_schema_extra={"default": None},
+        description="Which way is better. Known for metrics of predictions; required for numbers in files, "
+        "`mean(column)` and `custom(name)`, and never guessed from a name.",
+    )
     margin: MarginField = Field(
         default=Margin(value=0.0),
         json_schema_extra={"default": 0},
@@ -98,20 +202,143 @@ class GateConfig(_Model):
     severity: Severity = Field(
         default=Severity.BLOCK, description="Whether an unmet gate blocks the change or only warns."
     )
-    floor: Finite | None = Field(default=None, description="The head's value must not be below this.")
-    ceiling: Finite | None = Field(default=None, description="The head's value must not be above this.")
+    floor: Finite | None = Field(
+        default=None, description="The head must not be below this; of predictions, no part of its interval."
+    )
+    ceiling: Finite | None = Field(
+        default=None, description="The head must not be above this; of predictions, no part of its interval."
+    )
+    slices: SlicesConfig | None = Field(default=None, description="The same on parts of the test set.")
+    repeats: bool = Field(
+        default=False,
+        description="The files that the metric's glob covers are trainings with different seeds: their mean is judged, "
+        "with an interval that covers the choice of seeds.",
+    )
+
+    @field_validator("direction", mode="before")
+    @classmethod
+    def _known_direction(cls, value: Any, info: ValidationInfo) -> Any:
+        metric, gap = info.data.get("metric"), info.data.get("gap")
+        if metric is None:
+            return value or Direction.HIGHER  # the metric itself is wrong, and that is said already
+        asked = _asked(metric)
+        known = asked[1].known.direction if asked else None
+        if gap is not None:
+            known = Direction.HIGHER if gap.measure == "ratio" else Direction.LOWER
+        if value is None and known is None:
+            raise PydanticCustomError("missing", "Field required")
+        if value is not None and known is not None and value != known.value:
+            raise ValueError(f"{metric} is better when it is {known.value}: leave `direction` out")
+        return known or value
 
     @model_validator(mode="after")
-    def _bounds(self) -> "GateConfig":
-        if self.floor is not None and self.ceiling is not None and self.floor > self.ceiling:
-            raise ValueError(f"floor {self.floor:g} is above ceiling {self.ceiling:g}: no value could pass")
+    def _fits(self) -> "GateConfig":
+        _ordered(self.floor, self.ceiling)
+        asked = self.asked
+        if asked is None and (self.slices or self.gap):
+            raise ValueError("slices and gap need a metric of predictions: numbers in files have no examples")
+        if asked and self.repeats:
+            raise ValueError("repeats of predictions are named under predictions: `repeats: GLOB` instead of `path`")
+        if self.repeats and "*" not in self.metric and "?" not in self.metric:
+            raise ValueError("repeats needs a glob that covers a file per seed, such as eval/seed-*.json:accuracy")
+        if asked and asked[1].known.family is Family.GAPS and self.gap is None:
+            raise ValueError(f"{asked[1].name} compares groups: name their column, gap: {{by: COLUMN}}")
+        if self.gap and self.slices:
+            raise ValueError("a gap compares the slices already: leave `slices` out")
+        if self.gap and asked and asked[1].known.family not in {Family.COUNTS, Family.MEANS, Family.RANKS, Family.GAPS}:
+            raise ValueError(f"the gap of {asked[1]} between groups has no interval")
         return self
+
+    @property
+    def asked(self) -> tuple[str, Asked] | None:
+        """The table and the metric of it that is judged; None for a number in a file."""
+        return _asked(self.metric)
 
     @property
     def pattern(self) -> MetricKey:
         """The metric's file and key, either of which may hold globs."""
         path, _, key = self.metric.partition(":")
         return MetricKey(path=path, key=key)
+
+    @property
+    def key(self) -> Metric:
+        """What is judged."""
+        if self.asked is None:
+            return self.pattern
+        table, asked = self.asked
+        return TableKey(table=table, metric=str(asked), gap=self.gap.by if self.gap else ())
+
+
+class PredictionsConfig(_Model):
+    """A table with one row per test example."""
+
+    path: str | None = Field(
+        default=None,
+        min_length=1,
+        description="The table: .parquet, .csv, .tsv or .jsonl (text also as .gz), tracked by DVC or git, relative to "
+        "the folder of ci-ml.yaml.",
+        examples=["eval/predictions.parquet"],
+    )
+    repeats: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Instead of `path`, a glob: one table per training with another seed, all of the same examples.",
+        examples=["eval/seed-*/predictions.parquet"],
+    )
+    task: Task = Field(description="binary, multiclass or regression.")
+    id: Column = Field(description="The column that pairs base with head, one row for each id.")
+    label: Column = Field(description="The column of true labels.")
+    positive: str | int | None = Field(
+        default=None, description="Binary: the label of the class that is looked for; 1 or true when absent."
+    )
+    score: Column | None = Field(
+        default=None,
+        description="Binary: the column of the positive class's probability. Multiclass: the columns of all classes, "
+        "with `*` where the class's name stands, such as p_*.",
+    )
+    prediction: Column | None = Field(
+        default=None,
+        description="The column of the predicted class, or of the predicted number. Without it, a binary class follows "
+        "from score and threshold, and one of several from the largest score.",
+    )
+    threshold: Annotated[Finite, Field(ge=0, le=1)] = Field(
+        default=0.5, description="Binary: the positive class is predicted where score >= threshold."
+    )
+    cluster: Column | None = Field(
+        default=None, description="Examples with the same value here are not independent: customers, documents, …"
+    )
+    labels: Literal["same", "head"] = Field(
+        default="same",
+        description="same: labels that differ between base and head are an error. head: both are judged by the head's.",
+    )
+
+    @field_validator("path", "repeats")
+    @classmethod
+    def _place(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        if value.startswith("/") or "\\" in value:
+            raise ValueError("the file is relative to the folder of ci-ml.yaml, with / between folders")
+        if not value.removesuffix(".gz").endswith(_TEXTS):
+            raise ValueError(f"must end with {', '.join(_TEXTS)} (or .gz after a text's ending), not {value!r}")
+        return value
+
+    @model_validator(mode="after")
+    def _fits(self) -> "PredictionsConfig":
+        if (self.path is None) == (self.repeats is None):
+            raise ValueError("name its file with `path`, or its files with `repeats`, and not both")
+        if self.task is Task.REGRESSION:
+            if self.prediction is None:
+                raise ValueError("a regression needs `prediction`, the column of the predicted number")
+            if self.score is not None:
+                raise ValueError("a regression has a `prediction` and no `score`")
+        elif self.score is None and self.prediction is None:
+            raise ValueError("name the column of scores with `score`, of predicted classes with `prediction`, or both")
+        if self.task is Task.MULTICLASS and self.score is not None and self.score.count("*") != 1:
+            raise ValueError("`score` of several classes holds one `*` where the class's name stands, such as p_*")
+        if self.positive is not None and self.task is not Task.BINARY:
+            raise ValueError("`positive` belongs to a binary task")
+        return self
 
 
 class TrainConfig(_Model):
@@ -144,18 +371,54 @@ class Config(_Model):
         "branch), merge-base, branch:NAME, rev:REVISION.",
     )
     train: TrainConfig = Field(default=TrainConfig(), description="How the pipeline is reproduced.")
+    predictions: dict[Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$", max_length=80)], PredictionsConfig] = (
+        Field(default={}, description="Tables with one row per test example, by name: they make a gate statistical.")
+    )
     gates: tuple[GateConfig, ...] = Field(
         default=(), description="What must not get worse. No gates is undecided, never a pass."
+    )
+    confidence: Annotated[Finite, Field(ge=0.5, le=0.9999)] = Field(
+        default=0.95, description="Of every interval; the interval that is shown is the interval that decides."
+    )
+    engine: Annotated[str, Field(pattern=r"^(duckdb$|[a-z][a-z0-9+-]*://)")] = Field(
+        default="duckdb",
+        description="What aggregates tables: duckdb, inside this process; or a URL that Ibis connects to.",
+        examples=["duckdb", "pyspark://local"],
     )
 
     @model_validator(mode="after")
     def _no_twins(self) -> "Config":
         seen: dict[str, int] = {}
         for index, gate in enumerate(self.gates):
-            if gate.metric in seen:
-                raise ValueError(f"gates.{index} and gates.{seen[gate.metric]} judge the same metric {gate.metric}")
-            seen[gate.metric] = index
+            name = str(gate.key)
+            if name in seen:
+                raise ValueError(f"gates.{index} and gates.{seen[name]} judge the same metric {name}")
+            seen[name] = index
         return self
+
+    @model_validator(mode="after")
+    def _tables(self) -> "Config":
+        for index, gate in enumerate(self.gates):
+            if problem := self._unfit(gate):
+                raise ValueError(f"gates.{index}: {problem}")
+        return self
+
+    def _unfit(self, gate: GateConfig) -> str | None:
+        if gate.asked is None:
+            match = _TABLE.fullmatch(gate.metric)
+            if match is None or match["table"] not in self.predictions:
+                return None
+            try:
+                catalogue.parse(match["metric"])
+            except ValueError as error:
+                return str(error)
+            return None
+        table, asked = gate.asked
+        if table not in self.predictions:
+            known = ", ".join(self.predictions) or "none are"
+            return f"there is no table {table} under predictions ({known} named)"
+        about = self.predictions[table]
+        return catalogue.unfit(asked, about.task, scored=about.score is not None, clustered=about.cluster is not None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -233,9 +496,15 @@ def _message(detail: ErrorDetails) -> str:
 
 
 def _known_keys(location: Sequence[Any]) -> list[str]:
-    models: dict[str, type[BaseModel]] = {"gates": GateConfig, "train": TrainConfig}
-    model = models.get(str(location[0]), Config) if location else Config
-    return list(model.model_fields)
+    models: dict[str, type[BaseModel]] = {
+        "gates": GateConfig,
+        "train": TrainConfig,
+        "predictions": PredictionsConfig,
+        "slices": SlicesConfig,
+        "gap": GapConfig,
+    }
+    found = [models[str(part)] for part in location if str(part) in models]
+    return list((found[-1] if found else Config).model_fields)
 
 
 def _line(name: str, line: int | None, key: str, message: str) -> str:

@@ -3,23 +3,34 @@
 import functools
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ci_ml.core.config import GateConfig
-from ci_ml.core.types import Direction, Evidence, Margin, MetricKey, Require, Severity
+from ci_ml.core.types import Direction, Evidence, Margin, Metric, MetricKey, Require, Severity, Slice
 
 
 @dataclass(frozen=True, kw_only=True)
 class Gate:
-    """What is asked of one metric."""
+    """What is asked of one metric, on all examples or on one slice of them.
 
-    metric: MetricKey
+    `rate`: the metric is a share of examples. `min_n` is how many examples a slice needs to be judged.
+    """
+
+    metric: Metric
     direction: Direction
     margin: Margin
     require: Require = Require.NO_REGRESSION
     severity: Severity = Severity.BLOCK
     floor: float | None = None
     ceiling: float | None = None
+    slice: Slice | None = None
+    min_n: int | None = None
+    rate: bool = False
+
+    @property
+    def name(self) -> str:
+        """What sentences call it: the metric, and the slice where there is one."""
+        return f"{self.metric} on {self.slice}" if self.slice else str(self.metric)
 
 
 def is_glob(text: str) -> bool:
@@ -50,16 +61,17 @@ def expand(configured: Iterable[GateConfig], sides: Iterable[Evidence]) -> tuple
 
     A gate that names one metric keeps it, known or not. A glob covers what it matches on either side, less what a gate
     without a glob names; a file that it matches and that cannot be read, and a glob that matches nothing, stay as
-    they are written, so that they are reported as missing and never dropped.
+    they are written, so that they are reported as missing and never dropped. Gates on predictions and on repeats are
+    not for here.
     """
-    configured, sides = tuple(configured), tuple(sides)
+    configured, sides = tuple(gate for gate in configured if not gate.asked and not gate.repeats), tuple(sides)
     named = {gate.pattern for gate in configured if not is_glob(gate.metric)}
     known = sorted({key for side in sides for key in side.readings} - named)
     broken = sorted({path for side in sides for path, gap in side.unreadable.items() if not gap.absent})
     gates: dict[MetricKey, Gate] = {}
     for gate in configured:
         for key in _covered(gate.pattern, known, broken) if is_glob(gate.metric) else [gate.pattern]:
-            gates.setdefault(key, _gate(gate, key))
+            gates.setdefault(key, of(gate, key))
     return tuple(gates.values())
 
 
@@ -70,7 +82,8 @@ def _covered(pattern: MetricKey, known: list[MetricKey], broken: list[str]) -> l
     return [*found, *(MetricKey(path=path, key=pattern.key) for path in unread)] or [pattern]
 
 
-def _gate(gate: GateConfig, metric: MetricKey) -> Gate:
+def of(gate: GateConfig, metric: Metric) -> Gate:
+    """The gate on all examples, or on a number."""
     return Gate(
         metric=metric,
         direction=gate.direction,
@@ -79,4 +92,14 @@ def _gate(gate: GateConfig, metric: MetricKey) -> Gate:
         severity=gate.severity,
         floor=gate.floor,
         ceiling=gate.ceiling,
+        rate=bool(gate.asked and gate.asked[1].known.rate),
     )
+
+
+def on_slice(gate: GateConfig, where: Slice) -> Gate:
+    """The gate on a slice: it has the slices' bounds, and their margin where they have one."""
+    assert gate.slices is not None
+    whole = of(gate, gate.key)
+    margin = gate.slices.margin or whole.margin
+    floor, ceiling = gate.slices.floor, gate.slices.ceiling
+    return replace(whole, slice=where, margin=margin, floor=floor, ceiling=ceiling, min_n=gate.slices.min_n)

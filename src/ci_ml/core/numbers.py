@@ -68,3 +68,32 @@ def percent(share: float) -> str:
     size = math.floor(math.log10(abs(value))) if value and math.isfinite(value) else 2
     digits = max(0, 1 - size) if size > -4 else -2
     return f"{signed(value, digits)}\N{NO-BREAK SPACE}%"
+
+
+def interval_digits(interval: tuple[float, float], *, rate: bool = False) -> int:
+    """Decimals that show two significant digits of an interval's half-width; of percentage points for a rate."""
+    half = (interval[1] - interval[0]) / 2 * (100 if rate else 1)
+    if half <= 0 or not math.isfinite(half):
+        return 2
+    return min(max(0, 1 - math.floor(math.log10(half))), 12)
+
+
+def value_digits(digits: int, *, rate: bool) -> int:
+    """Decimals of a value whose changes have so many: a change of 3.1 percentage points is one of 0.031."""
+    return digits + 2 if rate else digits
+
+
+def scaled(value: float, digits: int | None = None, *, rate: bool) -> str:
+    """A change without its unit: percentage points for a rate."""
+    return signed(value * 100 if rate else value, digits)
+
+
+def amount(value: float, digits: int | None = None, *, rate: bool) -> str:
+    """How much of a metric, with its unit: `3.1 pp`, `0.0042`."""
+    return f"{plain(value * 100, digits)}\N{NO-BREAK SPACE}pp" if rate else plain(value, digits)
+
+
+def rough(count: int) -> str:
+    """A number of examples, as roughly as it is known: two significant digits."""
+    size = max(0, math.floor(math.log10(count)) - 1) if count > 0 else 0
+    return f"{math.ceil(count / 10**size) * 10**size:,}"

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from ci_ml.stats.estimate import Difference
+
 
 class Direction(StrEnum):
     """Which way a metric is better."""
@@ -88,6 +90,42 @@ class MetricKey:
         return f"{self.path}:{self.key}" if self.key else self.path
 
 
+@dataclass(frozen=True, kw_only=True, order=True)
+class TableKey:
+    """A metric of a table of predictions: `test.roc_auc`, `test.f1_macro`, `test.recall[cat]`, `test.mean(seconds)`.
+
+    `gap` names the columns whose groups are compared, for a gate on how far they lie apart.
+    """
+
+    table: str
+    metric: str
+    gap: tuple[str, ...] = ()
+
+    @property
+    def path(self) -> str:
+        """What stands for a file's path: the table's name."""
+        return self.table
+
+    def __str__(self) -> str:
+        name = f"{self.table}.{self.metric}"
+        return f"{name} gap by {' × '.join(self.gap)}" if self.gap else name
+
+
+Metric = MetricKey | TableKey
+
+
+@dataclass(frozen=True, kw_only=True, order=True)
+class Slice:
+    """Examples that share the value of one column, or of several; None stands for a value that is missing."""
+
+    parts: tuple[tuple[str, str | None], ...]
+
+    def __str__(self) -> str:
+        return ", ".join(
+            f"{column} is missing" if value is None else f"{column} = {value}" for column, value in self.parts
+        )
+
+
 @dataclass(frozen=True, kw_only=True)
 class Measurement:
     """A finite number and where it came from. NaN and infinity cannot be constructed."""
@@ -105,10 +143,12 @@ class Gap:
     """Why there is no number.
 
     `absent` is True when the revision never had it (no such file or key), False when it has it and it cannot be used.
+    `n` is how many examples there were, where the metric could not be measured on them.
     """
 
     reason: str
     absent: bool = False
+    n: int | None = None
 
 
 Reading = Measurement | Gap
@@ -197,16 +237,24 @@ class Evidence:
 class Contrast:
     """One metric on one slice, base against head; `delta` is head - base in the metric's own units.
 
-    `interval` belongs to `delta` and is None for a point estimate, where nothing is known about noise.
+    `interval` belongs to `delta` and is None for a point estimate, where nothing is known about noise; `head_interval`
+    is that of the head's own value, for floors and ceilings. Both are at `confidence`. `n` and `n_clusters` count what
+    was measured. `between` are the two groups of a gap. `identical`: every example counts alike on both sides.
+    `found` is the difference as `stats` answered it, from which power and relative margins follow.
     """
 
     base: float | None
     head: float
     interval: tuple[float, float] | None = None
+    head_interval: tuple[float, float] | None = None
+    confidence: float | None = None
     p_value: float | None = None
     n: int | None = None
     n_clusters: int | None = None
     method: str = "point"
+    identical: bool = False
+    between: tuple[str, str] | None = None
+    found: Difference | None = None
 
     @property
     def delta(self) -> float | None:

@@ -55,11 +55,14 @@ class Verdict:
 
 def impact(comparison: Comparison) -> Outcome:
     """What one comparison alone would make of the verdict."""
-    return weigh(comparison.gate.require, comparison.gate.severity, comparison.status)
+    gate = comparison.gate
+    return weigh(gate.require, gate.severity, comparison.status, too_small=comparison.too_small)
 
 
-def weigh(require: Require, severity: Severity, status: Status) -> Outcome:
-    """What a status means to a gate: docs/gates.md has the table."""
+def weigh(require: Require, severity: Severity, status: Status, *, too_small: bool = False) -> Outcome:
+    """What a status means to a gate: docs/gates.md has the table. A slice that is too small means nothing."""
+    if too_small:
+        return Outcome.PASS
     outcome = _IMPACT[require].get(status, Outcome.PASS)
     if severity is Severity.WARN and outcome.rank > Outcome.WARN.rank:
         return Outcome.WARN
@@ -122,7 +125,7 @@ def _loss(comparison: Comparison) -> float:
 def _pass(comparisons: Sequence[Comparison]) -> str:
     if len(comparisons) == 1:
         return comparisons[0].reason
-    asked = [item for item in comparisons if item.gate.require is not Require.REPORT]
+    asked = [item for item in comparisons if item.gate.require is not Require.REPORT and not item.too_small]
     if not asked:
         return "No gate asks for anything: every one of them only reports."
     if any(item.status in (Status.REGRESSED, Status.MISSING, Status.INCONCLUSIVE) for item in asked):

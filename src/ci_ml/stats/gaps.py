@@ -95,7 +95,7 @@ def widest(
 
 
 def widest_of(
-    metrics: list[Mapping[str, Group]],
+    metrics: Sequence[Mapping[str, Group]],
     confidence: float = CONFIDENCE,
     *,
     combine: Callable[[Estimate, Estimate], Estimate] = difference,

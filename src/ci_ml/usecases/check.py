@@ -8,13 +8,14 @@ from typing import Literal
 
 from ci_ml.core import compare, gates, report, verdict
 from ci_ml.core.compare import Comparison
-from ci_ml.core.config import NAME_LENGTH
+from ci_ml.core.config import NAME_LENGTH, Config
 from ci_ml.core.pipeline import Stage, covering
 from ci_ml.core.report import Report, TrainingPart
 from ci_ml.core.staleness import Freshness
-from ci_ml.core.types import Change, Require, Severity
+from ci_ml.core.types import Change, Metric, MetricKey, Require, Severity
 from ci_ml.errors import OutOfDate
-from ci_ml.usecases import evidence, policy, verify
+from ci_ml.ports import OpenTables
+from ci_ml.usecases import evidence, policy, repeated, verify
 from ci_ml.usecases.difference import difference
 from ci_ml.usecases.evidence import Side
 from ci_ml.usecases.policy import Policy
@@ -31,6 +32,7 @@ class Question:
     freshness: Callable[[], tuple[Freshness, ...]] = tuple
     training: TrainingPart | None = None
     change: Change = field(default_factory=Change)
+    tables: OpenTables | None = None
 
 
 def check(question: Question) -> Report:
@@ -41,11 +43,7 @@ def check(question: Question) -> Report:
     """
     base, head = question.base, question.head
     chosen = policy.choose(base.tree, head.tree, head.project.config, base.revision, question.prefer)
-    sides = tuple(evidence.gather(side, chosen.config.gates) for side in (base, head))
-    comparisons = [
-        compare.compare(gate, *(side.reading(gate.metric) for side in sides))
-        for gate in gates.expand(chosen.config.gates, sides)
-    ]
+    comparisons, seen = _compared(question, chosen.config)
     warnings, doubts = staleness(head, comparisons, verify.stale(question.freshness()), chosen)
     found = difference(base, head, metrics=False)
     return report.build(
@@ -60,8 +58,26 @@ def check(question: Question) -> Report:
         comparisons=comparisons,
         differences=found.changes,
         training=question.training,
-        notices=(*chosen.notices, *found.notices),
+        notices=(*chosen.notices, *seen, *found.notices),
     )
+
+
+def _compared(question: Question, chosen: Config) -> tuple[list[Comparison], tuple[str, ...]]:
+    """Every gate's comparison: of numbers in files, of those from several seeds, and of tables of predictions."""
+    one, two = (evidence.gather(side, chosen.gates) for side in (question.base, question.head))
+    comparisons = [
+        compare.compare(gate, *(side.reading(key) for side in (one, two)))
+        for gate in gates.expand(chosen.gates, (one, two))
+        if isinstance(key := gate.metric, MetricKey)
+    ]
+    comparisons += repeated.judge(chosen.gates, one, two, chosen.confidence)
+    if not any(gate.asked for gate in chosen.gates):
+        return comparisons, ()
+    from ci_ml.usecases import tables
+
+    assert question.tables is not None
+    judged = tables.judge(chosen, question.base, question.head, question.tables)
+    return [*comparisons, *judged.comparisons], judged.notices
 
 
 def report_name(project: Project, configured: str | None) -> str:
@@ -83,14 +99,22 @@ def staleness(
         refuse_stale(stale)
     made = head.pipeline.outputs()
     blocking = [item.gate for item in comparisons if item.gate.severity is Severity.BLOCK]
-    paths = {gate.metric.path for gate in blocking if gate.require is not Require.REPORT}
-    owners = {covering(head.project.inside(path), made) for path in paths}
+    metrics = {gate.metric for gate in blocking if gate.require is not Require.REPORT}
+    owners = {covering(head.project.inside(path), made) for metric in metrics for path in _files(metric, head, chosen)}
     makers = [made[path][1] for path in owners if path]
     names = {maker.name for maker in makers if isinstance(maker, Stage)}
     behind = tuple(item for item in stale if item.name in names)
     if behind:
         return (), (f"{_stale_words(behind)}, so its numbers are not from this code: `ci-ml train` makes them anew.",)
     return (f"{_stale_words(stale)}; no gate reads what it makes.",), ()
+
+
+def _files(metric: Metric, head: Side, chosen: Policy) -> list[str]:
+    """The files that a metric is read from."""
+    if isinstance(metric, MetricKey):
+        return head.paths(metric.path)
+    about = chosen.config.predictions[metric.table]
+    return [about.path] if about.path else head.paths(about.repeats or "")
 
 
 def refuse_stale(stale: tuple[Freshness, ...]) -> None:

@@ -8,12 +8,13 @@ import posixpath
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from ci_ml.core import documents
 from ci_ml.core.config import GateConfig
 from ci_ml.core.gates import is_glob, match_path, matches
-from ci_ml.core.pipeline import DataSource, Output, Pipeline, Stage, covering
+from ci_ml.core.pipeline import DataSource, Digest, Output, Pipeline, Stage, content_digest, covering
 from ci_ml.core.types import Evidence, Gap, MetricKey, Reading, Revision
 from ci_ml.errors import UsageError
 from ci_ml.ports import DataStore, Tree
@@ -65,17 +66,57 @@ class Side:
             contents.update({path: Gap(reason=f"{found.reason} in git, and {why}") for path, found in unknown.items()})
         return {path: contents[name] for path, name in names.items()}
 
+    def place(self, path: str, folder: Path) -> Path | Gap:
+        """A file on disk with the content of `path` (relative to the project), or why there is none.
+
+        Large files stay where they are: in the work tree or in DVC's cache. What is nowhere is fetched into `folder`.
+        """
+        name = self.project.inside(_printable(path))
+        found = self.tree.place(name, folder)
+        if isinstance(found, Gap) and found.absent and self._is_tracked(name) and self.data:
+            found = self.data.place(self.commit, name, folder)
+        if isinstance(found, Gap):
+            if found.absent and (why := self.pipeline.unreadable):
+                return Gap(reason=f"{found.reason} in git, and {why}")
+            return found
+        recorded = self._recorded(name)
+        if recorded is not None and not _is(found, recorded):
+            return _not_recorded(name)
+        with found.open("rb") as stream:
+            if stream.read(len(_LFS)) == _LFS:
+                return Gap(reason=f"{path} is a pointer of Git LFS, not the file (`git lfs pull` fetches it)")
+        return found
+
+    def _recorded(self, path: str) -> Digest | None:
+        out = self._made[path][0] if path in self._made else None
+        return out.recorded if out and out.cached else None
+
     def _foreign(self, path: str, found: bytes | Gap) -> Gap | None:
         """Why a cached output on disk cannot be used: after `git switch` it may still be another revision's."""
-        out = self._made[path][0] if path in self._made else None
-        recorded = out.recorded if out and out.cached else None
+        recorded = self._recorded(path)
         if isinstance(found, Gap) or recorded is None or recorded.matches(found):
             return None
-        return Gap(reason=f"{path} is not the version that dvc.lock records (`dvc checkout` restores it)")
+        return _not_recorded(path)
 
     def _is_tracked(self, path: str) -> bool:
         owner = covering(path, self._made)
         return owner is not None and self._made[owner][0].cached and self._made[owner][0].recorded is not None
+
+
+_LFS = b"version https://git-lfs.github.com/spec/"
+
+
+def _is(place: Path, recorded: Digest) -> bool:
+    """Whether a file has the content that was recorded, as far as this Python can tell."""
+    try:
+        with place.open("rb") as stream:
+            return content_digest(stream, recorded.algorithm) == recorded.value
+    except ValueError:
+        return True
+
+
+def _not_recorded(path: str) -> Gap:
+    return Gap(reason=f"{path} is not the version that dvc.lock records (`dvc checkout` restores it)")
 
 
 def _printable(path: str) -> str:
@@ -96,8 +137,8 @@ def _overlap(folder: str, fixed: str) -> bool:
 
 
 def gather(side: Side, gates: Iterable[GateConfig]) -> Evidence:
-    """Every reading that the gates ask for or that their globs find."""
-    patterns = [gate.pattern for gate in gates]
+    """Every reading of a file that the gates ask for or that their globs find."""
+    patterns = [gate.pattern for gate in gates if not gate.asked]
     files = {pattern.path: side.paths(pattern.path) for pattern in patterns}
     parsed = parse_all(side.read(dict.fromkeys(path for paths in files.values() for path in paths)))
     readings: dict[MetricKey, Reading] = {}

@@ -13,7 +13,7 @@ from ci_ml.core.training import redact, secrets
 from ci_ml.core.types import Revision
 from ci_ml.errors import CiMlError, UsageError
 from ci_ml.usecases import baseline, check, difference, policy
-from ci_ml.wiring import publishing, reports, training
+from ci_ml.wiring import publishing, reports, tables, training
 from ci_ml.wiring.workspace import Workspace, require_dvc, settled
 
 
@@ -81,6 +81,7 @@ def judge(space: Workspace, against: Revision, prefer: Literal["base", "head"]) 
         freshness=space.freshness,
         training=behind,
         change=space.change,
+        tables=tables.opener(space.env),
     )
     hidden = secrets(space.env)
     return redacted(check.check(question), lambda text: redact(text, hidden))

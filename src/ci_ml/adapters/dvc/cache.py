@@ -1,6 +1,7 @@
 """Files that DVC keeps in its cache or on a remote, at any revision. Layer: adapters."""
 
 import contextlib
+import hashlib
 import logging
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -38,6 +39,21 @@ class Cache:
                 return frozenset(f"{prefix}{name.lstrip('/')}" for name in files.find(self._inside(folder)))
         except Exception:  # noqa: BLE001  any backend's error means the same: no listing
             return frozenset()
+
+    def place(self, sha: str | None, path: str, folder: Path) -> Path | Gap:
+        """The file in DVC's cache, else fetched alone from the remote into `folder`, or why it cannot be had."""
+        try:
+            with self._files(sha) as files:
+                name = self._inside(path)
+                digest = files.info(name).get("md5")
+                cached = Path(files.repo.cache.local.oid_to_path(digest)) if digest else None
+                if cached is not None and cached.is_file():
+                    return cached
+                copy = folder / str(digest or hashlib.sha256(path.encode()).hexdigest())
+                files.get_file(name, str(copy))
+                return copy
+        except Exception as error:  # noqa: BLE001  each storage backend raises its own kinds
+            return self._gap(path, error)
 
     def _read(self, files: Any, path: str) -> bytes | Gap:
         try:

@@ -1,0 +1,209 @@
+"""Why a comparison has its status, in one sentence. Layer: core. Pure."""
+
+from ci_ml.core import numbers
+from ci_ml.core.gates import Gate, is_glob
+from ci_ml.core.types import Contrast, Direction, Gap, Measurement, Reading, Status
+from ci_ml.stats import power
+from ci_ml.stats.estimate import Difference, NotEstimable
+
+_DASH = "…"
+
+
+def missing(gate: Gate, base: Reading, head: Reading) -> str:
+    """Why there is no number on one side."""
+    if isinstance(head, Gap) and isinstance(base, Gap) and head.absent and base.absent:
+        if is_glob(str(gate.metric)):
+            return f"{gate.name} matches no metric of the base or of the head."
+        return f"{gate.name} exists neither in the base nor in the head: {head.reason}."
+    if isinstance(head, Gap):
+        gone = " The base has it, so it disappeared." if head.absent and isinstance(base, Measurement) else ""
+        return f"{gate.name} cannot be read in the head: {head.reason}.{gone}"
+    assert isinstance(base, Gap)
+    return f"{gate.name} cannot be read in the base: {base.reason}."
+
+
+def point(gate: Gate, found: Contrast, status: Status, *, beyond: bool) -> str:
+    """What two plain numbers came to; `beyond` says that the head is beyond a bound."""
+    if beyond:
+        return _violation(gate, found.head)
+    if found.base is None:
+        value = numbers.plain(found.head, numbers.decimals(None, found.head))
+        return f"{gate.name} is new: {value}; the base has nothing to compare it with."
+    if status is Status.UNCHANGED:
+        return f"{gate.name} is unchanged at {numbers.plain(found.head, numbers.decimals(found.base, found.head))}."
+    movement = _movement(gate, found.base, found.head)
+    if status is Status.IMPROVED:
+        return f"{movement}, which is better."
+    if status is Status.REGRESSED:
+        return f"{movement}; the gate allows {allowance(gate, found.base)}."
+    if gate.margin.at(found.base) == 0:
+        return f"{movement}, which is no more than rounding."
+    return f"{movement}, within the allowed {allowance(gate, found.base).removeprefix('a ')}."
+
+
+def _violation(gate: Gate, head: float) -> str:
+    if gate.floor is not None and head < gate.floor:
+        digits = numbers.decimals(gate.floor, head, gate.floor - head)
+        return f"{gate.name} is {numbers.plain(head, digits)}, below its floor of {numbers.plain(gate.floor)}."
+    assert gate.ceiling is not None
+    digits = numbers.decimals(gate.ceiling, head, head - gate.ceiling)
+    return f"{gate.name} is {numbers.plain(head, digits)}, above its ceiling of {numbers.plain(gate.ceiling)}."
+
+
+def _movement(gate: Gate, base: float, head: float) -> str:
+    delta = head - base
+    digits = numbers.decimals(base, head, delta)
+    verb = "rose" if delta > 0 else "fell"
+    change = numbers.signed(delta, digits)
+    share = f", {numbers.percent(delta / abs(base))}" if base and gate.margin.relative else ""
+    return f"{gate.name} {verb} from {numbers.plain(base, digits)} to {numbers.plain(head, digits)} ({change}{share})"
+
+
+def allowance(gate: Gate, base: float) -> str:
+    """What the gate lets a metric lose, in words: `a loss of 0.01`, `a rise of 20% (42.4)`, `no loss`."""
+    noun = "loss" if gate.direction is Direction.HIGHER else "rise"
+    if gate.margin.value == 0:
+        return f"no {noun}"
+    if gate.margin.relative:
+        return f"a {noun} of {gate.margin} ({numbers.plain(gate.margin.at(base))})"
+    return f"a {noun} of {numbers.amount(gate.margin.value, rate=gate.rate)}"
+
+
+def unmeasured(gate: Gate, gap: Gap) -> str:
+    """Why a table says nothing about a metric."""
+    return f"{gate.name} cannot be judged: {gap.reason.removesuffix('.')}."
+
+
+def small(gate: Gate, n: int | None) -> str:
+    """A slice that is too small to be judged."""
+    counted = f"{n:,} example{'' if n == 1 else 's'}" if n is not None else "no examples"
+    return f"{gate.name} has {counted}, fewer than the {gate.min_n:,} that its gate asks for: shown, not judged."
+
+
+def interval(gate: Gate, found: Contrast, status: Status, corrected: float | None, family: int | None) -> str:
+    """What an interval came to."""
+    if found.head_interval and (beyond := _bound(gate, found, status)):
+        return beyond
+    if found.base is None or found.interval is None:
+        return f"{gate.name} is new: {_value(gate, found)}; the base has nothing to compare it with."
+    if status is Status.UNCHANGED:
+        value = numbers.plain(found.head, numbers.decimals(None, found.head))
+        return f"{gate.name} is unchanged at {value}: all {_counted(found)} count alike."
+    if status is Status.REGRESSED:
+        return f"{_change(gate, found)}; the gate allows {allowance(gate, found.base)}."
+    if status is Status.IMPROVED:
+        return f"{_change(gate, found)}, which is better."
+    if status is Status.HELD:
+        return f"{_change(gate, found)}: {_excluded(gate, found.base)} is excluded."
+    return _undecided(gate, found, corrected, family)
+
+
+def _excluded(gate: Gate, base: float) -> str:
+    noun = "loss" if gate.direction is Direction.HIGHER else "rise"
+    allowed = gate.margin.at(base)
+    return f"a {noun} of more than {numbers.amount(allowed, rate=gate.rate)}" if allowed else f"a {noun}"
+
+
+def _counted(found: Contrast) -> str:
+    if found.n_clusters is not None:
+        return f"{found.n_clusters:,} clusters ({found.n:,} examples)"
+    return f"{found.n:,} example{'' if found.n == 1 else 's'}" if found.n is not None else "its examples"
+
+
+def _percent(found: Contrast) -> str:
+    return f"{numbers.plain((found.confidence or 0.0) * 100)} %"
+
+
+def _change(gate: Gate, found: Contrast) -> str:
+    """`test.recall fell by 3.1 pp, from 0.812 to 0.781 (95 % interval -4.2 … -2.0, 4,812 examples)`."""
+    assert found.base is not None
+    assert found.delta is not None
+    assert found.interval is not None
+    digits = numbers.interval_digits(found.interval, rate=gate.rate)
+    ends = f" {_DASH} ".join(numbers.scaled(end, digits, rate=gate.rate) for end in found.interval)
+    own = numbers.value_digits(digits, rate=gate.rate)
+    values = f"from {numbers.plain(found.base, own)} to {numbers.plain(found.head, own)}"
+    verb = "rose by" if found.delta > 0 else "fell by" if found.delta < 0 else "stayed within"
+    by = numbers.amount(abs(found.delta), digits, rate=gate.rate)
+    between = f", between {found.between[0]} and {found.between[1]}" if found.between else ""
+    moved = f"{verb} {by}, {values}" if found.delta else f"stayed at {numbers.plain(found.head, own)}"
+    return f"{gate.name} {moved} ({_percent(found)} interval {ends}, {_counted(found)}{between})"
+
+
+def _value(gate: Gate, found: Contrast) -> str:
+    if found.head_interval is None:
+        return numbers.plain(found.head, numbers.decimals(None, found.head))
+    digits = numbers.value_digits(numbers.interval_digits(found.head_interval, rate=gate.rate), rate=gate.rate)
+    low, high = (numbers.plain(end, digits) for end in found.head_interval)
+    return f"{numbers.plain(found.head, digits)} ({_percent(found)} interval {low} {_DASH} {high}, {_counted(found)})"
+
+
+def _bound(gate: Gate, found: Contrast, status: Status) -> str | None:
+    """The sentence of a bound that decided; None when none did."""
+    assert found.head_interval is not None
+    low, high = found.head_interval
+    value = _value(gate, found)
+    if status is Status.REGRESSED:
+        if gate.floor is not None and high < gate.floor:
+            return f"{gate.name} is {value}, wholly below its floor of {numbers.plain(gate.floor)}."
+        if gate.ceiling is not None and low > gate.ceiling:
+            return f"{gate.name} is {value}, wholly above its ceiling of {numbers.plain(gate.ceiling)}."
+    if status in (Status.INCONCLUSIVE, Status.NEW):
+        if gate.floor is not None and low < gate.floor:
+            return f"{gate.name} is {value}: that it is above its floor of {numbers.plain(gate.floor)} is not shown."
+        if gate.ceiling is not None and high > gate.ceiling:
+            return (
+                f"{gate.name} is {value}: that it is below its ceiling of {numbers.plain(gate.ceiling)} is not shown."
+            )
+    return None
+
+
+def _undecided(gate: Gate, found: Contrast, corrected: float | None, family: int | None) -> str:
+    assert found.base is not None
+    assert found.interval is not None
+    low, high = found.interval
+    worst = -low if gate.direction is Direction.HIGHER else high
+    noun = "loss" if gate.direction is Direction.HIGHER else "rise"
+    digits = numbers.interval_digits(found.interval, rate=gate.rate)
+    possible = f"a {noun} of up to {numbers.amount(worst, digits, rate=gate.rate)} is possible"
+    allows = f"the gate allows {allowance(gate, found.base)}"
+    if corrected is not None and corrected > 1 - (found.confidence or 0.0) and _whole(gate, found):
+        return (
+            f"{_change(gate, found)}, which may be chance among {family} slices "
+            f"(p {numbers.plain(corrected, -2)} after Holm's correction); {allows}."
+        )
+    return f"{gate.name} cannot be decided with {_counted(found)}: {possible}, and {allows}{settles(gate, found)}."
+
+
+def _whole(gate: Gate, found: Contrast) -> bool:
+    assert found.interval is not None
+    return found.interval[1] < 0 if gate.direction is Direction.HIGHER else found.interval[0] > 0
+
+
+def settles(gate: Gate, found: Contrast) -> str:
+    """What would decide: how many examples, or which margin; empty where that cannot be said."""
+    if found.found is None or found.base is None:
+        return ""
+    units = "clusters" if found.n_clusters is not None else "examples"
+    margin = gate.margin.at(found.base)
+    try:
+        if margin == 0:
+            least = power.smallest_margin_of(found.found)
+            if least is None:
+                return ""
+            shown = numbers.amount(least, -2, rate=gate.rate)
+            return f"; no test set can show that, and the smallest margin that this one holds is {shown}"
+        needed = _needed(gate, found.found, margin)
+    except NotEstimable:
+        return ""
+    return f"; about {numbers.rough(needed)} {units} would settle it" if needed else ""
+
+
+def _needed(gate: Gate, found: Difference, margin: float) -> int | None:
+    """How many examples decide if nothing got worse; if these here would have done for that, if the change is real."""
+    units = found.n if found.clusters is None else found.clusters
+    enough = power.needed(found, margin)
+    if enough is None or enough > units:
+        return enough
+    better = found.delta if gate.direction is Direction.HIGHER else -found.delta
+    return power.needed(found, margin, better=better)

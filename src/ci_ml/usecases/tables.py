@@ -1,0 +1,310 @@
+"""Gates on tables of predictions: found, paired, measured, compared. Layer: usecases.
+
+Importing this costs half a second (Ibis): only a configuration with such gates pays for it.
+"""
+
+import dataclasses
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ci_ml.core import compare, gates
+from ci_ml.core.catalogue import CRITERIA, Asked, Family, Task
+from ci_ml.core.compare import Comparison
+from ci_ml.core.config import Config, GateConfig, PredictionsConfig
+from ci_ml.core.types import Contrast, Gap, Slice
+from ci_ml.metrics import gaps, registry, repeats
+from ci_ml.metrics.columns import Source, Unusable, Wanted
+from ci_ml.metrics.paired import Cut, Paired, by_cut, number
+from ci_ml.metrics.pairing import Pairing, pair
+from ci_ml.metrics.statistic import Statistic, Statistics
+from ci_ml.ports import OpenTables, Tables
+from ci_ml.usecases.evidence import Side
+
+MOST_SLICES = 10_000
+
+Measured = Contrast | Gap
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judged:
+    """What became of the gates on tables."""
+
+    comparisons: tuple[Comparison, ...]
+    notices: tuple[str, ...]
+
+
+def judge(config: Config, base: Side, head: Side, open_tables: OpenTables) -> Judged:
+    """Judge every gate on predictions. Raises UsageError or DependencyError when the engine cannot be had."""
+    comparisons: list[Comparison] = []
+    notices: list[str] = []
+    for name, about in config.predictions.items():
+        asked = [gate for gate in config.gates if gate.asked and gate.asked[0] == name]
+        if asked:
+            found = _table(about, asked, base, head, config, open_tables)
+            comparisons += found.comparisons
+            notices += found.notices
+    return Judged(comparisons=tuple(comparisons), notices=tuple(notices))
+
+
+def paths(about: PredictionsConfig, side: Side) -> list[str]:
+    """The files of a table on one side, relative to the project: one, or one per seed."""
+    return [about.path] if about.path else side.paths(about.repeats or "")
+
+
+def _table(
+    about: PredictionsConfig,
+    asked: Sequence[GateConfig],
+    base: Side,
+    head: Side,
+    config: Config,
+    open_tables: OpenTables,
+) -> Judged:
+    with tempfile.TemporaryDirectory(prefix="ci-ml-predictions-") as folder:
+        mine, theirs = (_places(about, side, Path(folder)) for side in (head, base))
+        if isinstance(mine, Gap):
+            return _all(asked, mine)
+        if isinstance(theirs, Gap) and not theirs.absent:
+            return _all(asked, theirs)
+        known = {} if isinstance(theirs, Gap) else theirs
+        with open_tables(config.engine, [*mine.values(), *known.values()]) as tables:
+            try:
+                measuring = _Measuring(about, asked, config.confidence, tables)
+                return measuring.judge(measuring.sources(known, base), measuring.sources(mine, head))
+            except Unusable as error:
+                return _all(asked, Gap(reason=str(error)))
+
+
+def _places(about: PredictionsConfig, side: Side, folder: Path) -> dict[str, Path] | Gap:
+    """The files of a table on disk, by their path in the project."""
+    found: dict[str, Path] = {}
+    for path in paths(about, side):
+        place = side.place(path, folder)
+        if isinstance(place, Gap):
+            return place
+        found[path] = place
+    if not found:
+        return Gap(reason=f"no file matches {about.repeats}", absent=True)
+    return found
+
+
+def _all(asked: Sequence[GateConfig], gap: Gap) -> Judged:
+    return Judged(
+        comparisons=tuple(compare.compare_measured(gates.of(gate, gate.key), gap) for gate in asked), notices=()
+    )
+
+
+class _Measuring:
+    """One table's gates, and what it takes to measure them."""
+
+    def __init__(
+        self, about: PredictionsConfig, asked: Sequence[GateConfig], confidence: float, tables: Tables
+    ) -> None:
+        self.about, self.gates, self.confidence, self.tables = about, asked, confidence, tables
+        self.notices: list[str] = []
+
+    def sources(self, places: Mapping[str, Path], side: Side) -> list[Source]:
+        """The tables of one side."""
+        which = "the work tree" if side.commit is None else side.revision.short
+        return [self.tables.source(place, path, f"{path} of {which}") for path, place in places.items()]
+
+    def judge(self, base: Sequence[Source], head: Sequence[Source]) -> Judged:
+        """Measure everything that the gates ask for, and compare. Without a base everything is new."""
+        if self.about.repeats and min(len(head), len(base) or 2) < 2:
+            raise Unusable(f"{self.about.repeats} is one table on a side: what a seed does can be told from 2 or more")
+        pairings = [
+            pair(
+                self.tables.engine,
+                self.about,
+                base[k % len(base)] if base else None,
+                head[k % len(head)],
+                self._wanted(),
+            )
+            for k in range(max(len(base), len(head)))
+        ]
+        first = pairings[0]
+        self.notices += dict.fromkeys(notice for pairing in pairings for notice in pairing.notices)
+        cuts = self._cuts(first)
+        found = [
+            registry.measure(self.tables.engine, pairing.paired, self._metrics(first.paired, cuts), self.confidence)
+            for pairing in pairings
+        ]
+        statistics = repeats.combined(found, len(base) or len(head), len(head)) if self.about.repeats else found[0]
+        sizes = self._sizes(first.paired, [cut for cut, crowd in cuts.items() if crowd is None])
+        results = _Results(self, first.paired, statistics, sizes, cuts, new=not base)
+        comparisons = tuple(one for gate in self.gates for one in results.compared(gate))
+        return Judged(comparisons=comparisons, notices=tuple(self.notices))
+
+    def _wanted(self) -> Wanted:
+        columns = {str(asked): asked.argument or "" for asked in self._asked() if asked.name == "mean"}
+        customs = {
+            str(asked): self.tables.custom(asked.argument or "") for asked in self._asked() if asked.name == "custom"
+        }
+        slices = dict.fromkeys(name for gate in self.gates for cut in _cuts_of(gate) for name in cut)
+        return Wanted(slices=tuple(slices), means=columns, customs=customs)
+
+    def _asked(self) -> Iterator[Asked]:
+        for gate in self.gates:
+            assert gate.asked is not None
+            yield gate.asked[1]
+
+    def _cuts(self, pairing: Pairing) -> dict[Cut, int | None]:
+        """Every cut that is asked for, with the number of its slices where there are too many."""
+        found: dict[Cut, int | None] = {}
+        for cut in dict.fromkeys(cut for gate in self.gates for cut in _cuts_of(gate)):
+            most = 1
+            for name in cut:
+                most *= pairing.sizes[name]
+            if most > MOST_SLICES:
+                keys = pairing.paired.table.select(*pairing.paired.keys(cut)).distinct()
+                (row,) = self.tables.engine.rows(keys.aggregate(n=keys.count()))
+                most = int(row["n"])
+            found[cut] = most if most > MOST_SLICES else None
+        return found
+
+    def _metrics(self, paired: Paired, cuts: Mapping[Cut, int | None]) -> Iterator[tuple[Asked, Cut]]:
+        for gate in self.gates:
+            for asked in measured_for(gate):
+                if unknown_class(asked, paired) is None:
+                    if gate.gap is None:
+                        yield asked, ()
+                    yield from ((asked, cut) for cut in _cuts_of(gate) if cuts[cut] is None)
+
+    def _sizes(self, paired: Paired, cuts: Sequence[Cut]) -> dict[Slice | None, int]:
+        """How many examples every slice has."""
+        found = by_cut(self.tables.engine, paired, [(), *cuts], [], {"n": paired.table.one})
+        return {where: int(number(rows[0]["n"])) for where, rows in found}
+
+
+def _cuts_of(gate: GateConfig) -> tuple[Cut, ...]:
+    return gate.slices.by if gate.slices else (gate.gap.by,) if gate.gap else ()
+
+
+def measured_for(gate: GateConfig) -> tuple[Asked, ...]:
+    """The metrics that a gate is made of: its own, or those whose gaps a fairness criterion compares."""
+    assert gate.asked is not None
+    asked = gate.asked[1]
+    if asked.known.family is Family.GAPS:
+        return tuple(Asked(name=name) for name in CRITERIA[asked.name])
+    return (asked,)
+
+
+def unknown_class(asked: Asked, paired: Paired) -> str | None:
+    """Why a class cannot be measured; None when it can, or none is asked for."""
+    if asked.which is None or paired.task is not Task.MULTICLASS or asked.which in paired.classes:
+        return None
+    return f"there is no class {asked.which}; there are: {', '.join(paired.classes[:20])}"
+
+
+class _Results:
+    """What was measured, as what gates judge."""
+
+    def __init__(
+        self,
+        measuring: _Measuring,
+        paired: Paired,
+        statistics: Statistics,
+        sizes: Mapping[Slice | None, int],
+        cuts: Mapping[Cut, int | None],
+        *,
+        new: bool,
+    ) -> None:
+        self.confidence, self.notices = measuring.confidence, measuring.notices
+        self.paired, self.statistics, self.sizes, self.cuts, self.new = paired, statistics, sizes, cuts, new
+
+    def compared(self, gate: GateConfig) -> Iterator[Comparison]:
+        """A gate's comparison, and those of its slices."""
+        if gate.gap is not None:
+            yield compare.compare_measured(gates.of(gate, gate.key), self._gap(gate))
+            return
+        (asked,) = measured_for(gate)
+        whole = gates.of(gate, gate.key)
+        if reason := unknown_class(asked, self.paired):
+            yield compare.compare_measured(whole, Gap(reason=reason))
+            return
+        yield compare.compare_measured(whole, self._measured(self.statistics[asked, None], whole, None))
+        yield from compare.compare_slices(list(self._slices(gate, asked)))
+
+    def _slices(self, gate: GateConfig, asked: Asked) -> Iterator[tuple[gates.Gate, Measured]]:
+        for cut in _cuts_of(gate):
+            if (crowd := self.cuts[cut]) is not None:
+                named = Slice(parts=tuple((name, f"({crowd:,} values)") for name in cut))
+                reason = f"at most {MOST_SLICES:,} slices are judged, so name a coarser column"
+                yield gates.on_slice(gate, named), Gap(reason=reason)
+                continue
+            for where in self._wheres(cut):
+                one = gates.on_slice(gate, where)
+                yield one, self._measured(self.statistics[asked, where], one, where)
+
+    def _wheres(self, cut: Cut) -> list[Slice]:
+        mine = (where for where in self.sizes if where and tuple(name for name, _ in where.parts) == cut)
+        return sorted(mine, key=str)
+
+    def _measured(self, found: Statistic, gate: gates.Gate, where: Slice | None) -> Measured:
+        measured = contrast(found, self.confidence, new=self.new)
+        if isinstance(measured, Gap):
+            return dataclasses.replace(measured, n=self.sizes[where])
+        if measured.head_interval is None and (gate.floor is not None or gate.ceiling is not None):
+            try:
+                found.value(self.confidence, True)
+            except ValueError as error:
+                return Gap(reason=str(error), n=self.sizes[where])
+        return measured
+
+    def _gap(self, gate: GateConfig) -> Measured:
+        assert gate.gap is not None
+        cut = gate.gap.by
+        if (crowd := self.cuts[cut]) is not None:
+            return Gap(reason=f"{' × '.join(cut)} has {crowd:,} values, which are no groups")
+        everyone = self._wheres(cut)
+        groups = [where for where in everyone if self.sizes[where] >= gate.gap.min_n]
+        if small := [where for where in everyone if where not in groups]:
+            listed = ", ".join(f"{where} ({self.sizes[where]:,})" for where in small[:5])
+            more = f" and {len(small) - 5} more" if len(small) > 5 else ""
+            self.notices.append(
+                f"{gate.key} leaves out groups of fewer than {gate.gap.min_n:,} examples: {listed}{more}"
+            )
+        ratio = gate.gap.measure == "ratio"
+        metrics = [{str(where): self.statistics[asked, where] for where in groups} for asked in measured_for(gate)]
+        measured = contrast(gaps.statistic(metrics, ratio=ratio), self.confidence, new=self.new)
+        if isinstance(measured, Gap):
+            return measured
+        try:
+            between = gaps.widest(metrics, self.confidence, head=True, ratio=ratio)
+        except ValueError as error:
+            return Gap(reason=str(error))
+        return dataclasses.replace(measured, between=(between.higher, between.lower))
+
+
+def contrast(found: Statistic, confidence: float, *, new: bool = False) -> Measured:
+    """A statistic as what a gate judges, or why it cannot be estimated. `new`: the base has no such table."""
+    own = None
+    try:
+        own = found.value(confidence, True)
+    except ValueError as error:
+        if new:
+            return Gap(reason=str(error))
+    interval = (own.low, own.high) if own else None
+    if new:
+        assert own is not None
+        return Contrast(
+            base=None, head=own.value, head_interval=interval, confidence=confidence, n=own.n, method=own.method
+        )
+    try:
+        change = found.difference(confidence)
+    except ValueError as error:
+        return Gap(reason=str(error))
+    return Contrast(
+        base=change.base,
+        head=change.head,
+        interval=(change.low, change.high),
+        head_interval=interval,
+        confidence=confidence,
+        p_value=change.p_value,
+        n=change.n,
+        n_clusters=change.clusters,
+        method=change.method,
+        identical=change.identical,
+        found=change,
+    )
