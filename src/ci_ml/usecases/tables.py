@@ -6,6 +6,7 @@ Importing this costs half a second (Ibis): only a configuration with such gates 
 import dataclasses
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,10 +40,10 @@ def judge(config: Config, base: Side, head: Side, open_tables: OpenTables) -> Ju
     """Judge every gate on predictions. Raises UsageError or DependencyError when the engine cannot be had."""
     comparisons: list[Comparison] = []
     notices: list[str] = []
-    for name, about in config.predictions.items():
-        asked = [gate for gate in config.gates if gate.asked and gate.asked[0] == name]
-        if asked:
-            found = _table(about, asked, base, head, config, open_tables)
+    for name in config.predictions:
+        with measuring(config, name, base, head, open_tables) as found:
+            if isinstance(found, Measuring):
+                found = found.judge(found.pairings())  # noqa: PLW2901  what was measured, instead of what measures it
             comparisons += found.comparisons
             notices += found.notices
     return Judged(comparisons=tuple(comparisons), notices=tuple(notices))
@@ -53,27 +54,47 @@ def paths(about: PredictionsConfig, side: Side) -> list[str]:
     return [about.path] if about.path else side.paths(about.repeats or "")
 
 
-def _table(
-    about: PredictionsConfig,
-    asked: Sequence[GateConfig],
-    base: Side,
-    head: Side,
-    config: Config,
-    open_tables: OpenTables,
-) -> Judged:
+@contextmanager
+def measuring(
+    config: Config, name: str, base: Side, head: Side, open_tables: OpenTables
+) -> Iterator["Measuring | Judged"]:
+    """What measures the gates on one table while its engine is open, or what became of them without measuring."""
+    about = config.predictions[name]
+    asked = [gate for gate in config.gates if gate.asked and gate.asked[0] == name]
+    if not asked:
+        yield Judged(comparisons=(), notices=())
+        return
     with tempfile.TemporaryDirectory(prefix="ci-ml-predictions-") as folder:
         mine, theirs = (_places(about, side, Path(folder)) for side in (head, base))
         if isinstance(mine, Gap):
-            return _all(asked, mine)
-        if isinstance(theirs, Gap) and not theirs.absent:
-            return _all(asked, theirs)
-        known = {} if isinstance(theirs, Gap) else theirs
-        with open_tables(config.engine, [*mine.values(), *known.values()]) as tables:
-            try:
-                measuring = _Measuring(about, asked, config.confidence, tables)
-                return measuring.judge(measuring.sources(known, base), measuring.sources(mine, head))
-            except Unusable as error:
-                return _all(asked, Gap(reason=str(error)))
+            yield _all(asked, mine)
+        elif isinstance(theirs, Gap) and not theirs.absent:
+            yield _all(asked, theirs)
+        else:
+            known = {} if isinstance(theirs, Gap) else theirs
+            with open_tables(config.engine, [*mine.values(), *known.values()]) as tables:
+                yield _opened(about, asked, config.confidence, tables, (base, known), (head, mine))
+
+
+def _opened(
+    about: PredictionsConfig,
+    asked: Sequence[GateConfig],
+    confidence: float,
+    tables: Tables,
+    base: tuple[Side, Mapping[str, Path]],
+    head: tuple[Side, Mapping[str, Path]],
+) -> "Measuring | Judged":
+    try:
+        one, two = (_sources(tables, *side) for side in (base, head))
+    except Unusable as error:
+        return _all(asked, Gap(reason=str(error)))
+    return Measuring(about, asked, confidence, tables, one, two)
+
+
+def _sources(tables: Tables, side: Side, places: Mapping[str, Path]) -> list[Source]:
+    """The tables of one side."""
+    which = "the work tree" if side.commit is None else side.revision.short
+    return [tables.source(place, path, f"{path} of {which}") for path, place in places.items()]
 
 
 def _places(about: PredictionsConfig, side: Side, folder: Path) -> dict[str, Path] | Gap:
@@ -95,34 +116,43 @@ def _all(asked: Sequence[GateConfig], gap: Gap) -> Judged:
     )
 
 
-class _Measuring:
-    """One table's gates, and what it takes to measure them."""
+class Measuring:
+    """One table's gates, and what it takes to measure them; without a base everything is new."""
 
     def __init__(
-        self, about: PredictionsConfig, asked: Sequence[GateConfig], confidence: float, tables: Tables
+        self,
+        about: PredictionsConfig,
+        asked: Sequence[GateConfig],
+        confidence: float,
+        tables: Tables,
+        base: Sequence[Source],
+        head: Sequence[Source],
     ) -> None:
         self.about, self.gates, self.confidence, self.tables = about, asked, confidence, tables
+        self.base, self.head = base, head
         self.notices: list[str] = []
 
-    def sources(self, places: Mapping[str, Path], side: Side) -> list[Source]:
-        """The tables of one side."""
-        which = "the work tree" if side.commit is None else side.revision.short
-        return [self.tables.source(place, path, f"{path} of {which}") for path, place in places.items()]
+    def pairings(self) -> "list[Pairing] | Judged":
+        """Both sides joined, once per seed; or what became of the gates where they do not pair."""
+        if self.about.repeats and min(len(self.head), len(self.base) or 2) < 2:
+            reason = f"{self.about.repeats} is one table on a side: what a seed does can be told from 2 or more"
+            return _all(self.gates, Gap(reason=reason))
+        try:
+            return list(self._paired(self._wanted()))
+        except Unusable as error:
+            return _all(self.gates, Gap(reason=str(error)))
 
-    def judge(self, base: Sequence[Source], head: Sequence[Source]) -> Judged:
-        """Measure everything that the gates ask for, and compare. Without a base everything is new."""
-        if self.about.repeats and min(len(head), len(base) or 2) < 2:
-            raise Unusable(f"{self.about.repeats} is one table on a side: what a seed does can be told from 2 or more")
-        pairings = [
-            pair(
-                self.tables.engine,
-                self.about,
-                base[k % len(base)] if base else None,
-                head[k % len(head)],
-                self._wanted(),
-            )
-            for k in range(max(len(base), len(head)))
-        ]
+    def _paired(self, wanted: Wanted) -> Iterator[Pairing]:
+        """Each seed of the side that has more of them, with one of the other."""
+        for k in range(max(len(self.base), len(self.head))):
+            base = self.base[k % len(self.base)] if self.base else None
+            yield pair(self.tables.engine, self.about, base, self.head[k % len(self.head)], wanted)
+
+    def judge(self, pairings: "list[Pairing] | Judged") -> Judged:
+        """Measure everything that the gates ask for, and compare."""
+        if isinstance(pairings, Judged):
+            return pairings
+        base, head = len(self.base) or len(self.head), len(self.head)
         first = pairings[0]
         self.notices += dict.fromkeys(notice for pairing in pairings for notice in pairing.notices)
         cuts = self._cuts(first)
@@ -130,9 +160,9 @@ class _Measuring:
             registry.measure(self.tables.engine, pairing.paired, self._metrics(first.paired, cuts), self.confidence)
             for pairing in pairings
         ]
-        statistics = repeats.combined(found, len(base) or len(head), len(head)) if self.about.repeats else found[0]
+        statistics = repeats.combined(found, base, head) if self.about.repeats else found[0]
         sizes = self._sizes(first.paired, [cut for cut, crowd in cuts.items() if crowd is None])
-        results = _Results(self, first.paired, statistics, sizes, cuts, new=not base)
+        results = _Results(self, first.paired, statistics, sizes, cuts, new=not self.base)
         comparisons = tuple(one for gate in self.gates for one in results.compared(gate))
         return Judged(comparisons=comparisons, notices=tuple(self.notices))
 
@@ -202,7 +232,7 @@ class _Results:
 
     def __init__(
         self,
-        measuring: _Measuring,
+        measuring: Measuring,
         paired: Paired,
         statistics: Statistics,
         sizes: Mapping[Slice | None, int],
