@@ -178,7 +178,7 @@ gates:
         ("text", "expected"),
         [
             ("gates: []", ["ci-ml.yaml:1: version: missing"]),
-            ("version: 1\npredictions: {}", ["ci-ml.yaml:2: predictions: unknown key"]),
+            ("version: 1\nmonitors: {}", ["ci-ml.yaml:2: monitors: unknown key"]),
             ("version: 1\ntrain: {xyz: x}", ["ci-ml.yaml:2: train.xyz: unknown key"]),
             ("version: 1\n7: x", ["ci-ml.yaml:2: 7: a key must be text"]),
             (
@@ -200,7 +200,12 @@ gates:
             ),
             (
                 gate(metric="5"),
-                ["ci-ml.yaml:3: gates.0.metric: must be text of the form FILE:KEY, for example metrics.json:accuracy"],
+                [
+                    (
+                        "ci-ml.yaml:3: gates.0.metric: must be text: TABLE.METRIC of predictions, or FILE:KEY, "
+                        "for example metrics.json:accuracy"
+                    )
+                ],
             ),
             (
                 gate(margin=".nan"),

@@ -157,9 +157,11 @@ class SlicesConfig(_Model):
 class GapConfig(_Model):
     """The gate is on how far the metric lies apart between groups."""
 
-    by: Annotated[tuple[Column, ...], BeforeValidator(lambda by: (by,) if isinstance(by, str) else by)] = Field(
-        min_length=1, description="The column whose values are the groups; several are crossed."
-    )
+    by: Annotated[
+        tuple[Column, ...],
+        BeforeValidator(lambda by: (by,) if isinstance(by, str) else by),
+        WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
+    ] = Field(min_length=1, description="The column whose values are the groups; several are crossed.")
     measure: Literal["difference", "ratio"] = Field(
         default="difference",
         description="difference: the highest less the lowest group. ratio: the lowest over the highest.",
@@ -172,8 +174,19 @@ def _ordered(floor: float | None, ceiling: float | None) -> None:
         raise ValueError(f"floor {floor:g} is above ceiling {ceiling:g}: no value could pass")
 
 
+def _directed() -> dict[str, Any]:
+    """Of the JSON Schema: a gate says which way is better unless its metric, or its gap, has a way of its own."""
+    every = [name for name, known in catalogue.METRICS.items() if known.argument not in ("column", "name")]
+    names = sorted(name for name in (*every, *catalogue.ALIASES) if catalogue.parse(name).known.direction)
+    pattern = rf"^[A-Za-z][A-Za-z0-9_-]*\.({'|'.join(names)})(_(macro|micro|weighted))?(\[.+\]|\(.+\))?$"
+    undirected = {"metric": {"not": {"pattern": pattern}}, "gap": {"type": "null"}}
+    return {"if": {"properties": undirected, "required": ["metric"]}, "then": {"required": ["direction"]}}
+
+
 class GateConfig(_Model):
     """One thing that must not get worse."""
+
+    model_config = ConfigDict(json_schema_extra=_directed())
 
     metric: Annotated[str, BeforeValidator(_metric)] = Field(
         description="A metric of a table under `predictions`, TABLE.METRIC; or a number in a file: FILE:DOTTED.KEY, "
