@@ -11,7 +11,7 @@ from ci_ml.core.report import Report, waived
 from ci_ml.core.types import MetricKey
 from ci_ml.render import markdown
 from ci_ml.render.markdown import Place
-from tests.reports import comparison, report
+from tests.reports import comparison, contrast, gate, measured, report, sliced
 
 MARKER = "<!-- ci-ml:report name=churn head= run=1.1 -->"
 
@@ -74,6 +74,51 @@ def test_what_goes_first_is_what_held() -> None:
     assert "gates held, " not in shorter
     assert "What changed" in shorter
     assert len(re.findall(r"^\| ❌", shorter, re.MULTILINE)) == 30
+
+
+def crowd(regressed: int, warned: int, held: int, small: int) -> Report:
+    """A report on the slices of one gate, so many of each kind."""
+    found = {
+        **{("city", f"bad {n}"): contrast(0.9, 0.7 - n / 1e5, 0.02) for n in range(regressed)},
+        **{("city", f"unsure {n}"): contrast(0.9, 0.89, 0.1) for n in range(warned)},
+        **{("city", f"fine {n}"): contrast(0.9, 0.9, 0.01) for n in range(held)},
+        **{("city", f"tiny {n}"): contrast(0.9, 0.8, 0.3, n=3) for n in range(small)},
+    }
+    whole = measured(gate("test.recall", rate=True), contrast(0.9, 0.899, 0.004))
+    return report(whole, *sliced("test.recall", found, rate=True))
+
+
+class TestThousandsOfSlices:
+    content = crowd(40, 900, 3900, 160)
+
+    @pytest.mark.parametrize("longest", [65_536, 30_000, 15_000, 8_000, 5_000, 3_000])
+    def test_fit_and_the_worst_stay(self, longest: int) -> None:
+        text = markdown.report(self.content, place(longest))
+        assert markdown.utf16(text) <= longest
+        assert "`city = bad 39` fell by 20.0 pp, from 0.900 to 0.700**" in text.replace("\N{NO-BREAK SPACE}", " ")
+        assert "**Next:**" in text
+        assert text.count("<details>") == text.count("</details>")
+
+    def test_are_counted_whole_and_shown_in_part(self) -> None:
+        text = markdown.report(self.content, place(65_536))
+        assert "3,900 slices held, none improved, 160 too small to judge" in text
+        assert "890 more slices that did not hold" in text
+        assert len(re.findall(r"^\| ❌", text, re.MULTILINE)) == 40
+        assert len(re.findall(r"^\| ⚠️", text, re.MULTILINE)) == 10
+        assert "in the full report" in text
+
+    def test_that_hold_go_before_those_that_block(self) -> None:
+        text = markdown.report(self.content, place(15_000))
+        assert "slices held" not in text
+        assert len(re.findall(r"^\| ❌", text, re.MULTILINE)) == 40
+        assert "Left out here: what held" in text
+
+    @settings(max_examples=5)
+    @given(column=st.text(min_size=1), longest=st.sampled_from([65_536, 20_000]))
+    def test_fit_whatever_the_slices_are_called(self, column: str, longest: int) -> None:
+        slices = {(column * 40, f"{column * 40}{n}"): contrast(0.9, 0.7, 0.01) for n in range(400)}
+        text = markdown.report(report(*sliced(f"test.{column}", slices)), place(longest))
+        assert len(text.encode("utf-16-le", "surrogatepass")) // 2 <= longest
 
 
 def test_without_a_run_the_rest_is_in_the_report() -> None:

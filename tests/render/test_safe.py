@@ -75,3 +75,20 @@ def test_the_name_in_a_sentence_is_a_code_span_and_the_rest_is_prose() -> None:
     names = ["m.json:a_b"]
     assert safe.sentence("m.json:a_b fell by 2 * 3.", names) == r"`m.json:a_b` fell by 2 \* 3."
     assert safe.sentence("nothing of a_b", names) == r"nothing of a\_b"
+
+
+def test_the_longest_name_in_a_sentence_is_the_one_that_is_meant() -> None:
+    names = ["a on b = c", "a", "a on b = c and more"]
+    assert safe.named("a on b = c and more fell.", names) == "a on b = c and more"
+    assert safe.named("nothing", ["", "b"]) is None
+    assert safe.sentence("a fell.", names, show=str.upper) == "A fell."
+
+
+def test_a_brief_sentence_keeps_what_is_said_of_a_long_name() -> None:
+    name = "a" * 10_000
+    shown = safe.brief(f"{name} fell by 3.", [name])
+    assert len(shown) < 300
+    assert shown.startswith("aaaa")
+    assert shown.endswith("a fell by 3.")
+    assert safe.brief("m fell by 3.", [name]) == "m fell by 3."
+    assert len(safe.brief("b" * 5000, [name])) == 999

@@ -7,7 +7,7 @@ from ci_ml.core.compare import Comparison
 from ci_ml.core.report import StageRunPart, TrainingPart
 from ci_ml.core.types import Gap, MetricKey, Outcome, Require, Revision, Severity
 from ci_ml.core.verdict import decide
-from ci_ml.render import words
+from ci_ml.render import cells, words
 from tests.reports import comparison, report
 
 GONE = Gap(reason="eval/metrics.json has no key acc", absent=True)
@@ -36,7 +36,7 @@ class TestARow:
         self, item: Comparison, values: tuple[str, str], change: str, allows: str
     ) -> None:
         (part,) = report(item).comparisons
-        assert (words.values(part), words.change(part), words.allows(part)) == (values, change, allows)
+        assert (cells.values(part), cells.change(part), cells.allows(part)) == (values, change, allows)
 
 
 class TestTheNextStep:

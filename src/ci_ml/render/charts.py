@@ -32,11 +32,11 @@ def _position(value: float, unit: float) -> int:
 def _bar(cells: list[str], low: int, high: int) -> None:
     for index in range(max(low, 0), min(high, _WIDTH - 1) + 1):
         cells[index] = "─"
-    if low >= 0:
-        cells[low] = "├"
-    else:
+    if low < 0:
         cells[0] = "◂"
-    if high < _WIDTH:
-        cells[high] = "┤"
-    else:
+    elif low < _WIDTH:
+        cells[low] = "├"
+    if high >= _WIDTH:
         cells[-1] = "▸"
+    elif high >= 0:
+        cells[high] = "┤"

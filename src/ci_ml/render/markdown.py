@@ -1,10 +1,13 @@
 """The comment on a change, as GitHub and GitLab render it. Layer: render.
 
 Decisions are made here and the template gets finished text, all of it escaped. The order is what a reviewer needs:
-verdict, the number that decided, the gates with harm first, then what changed and how it was judged, collapsed.
+verdict, the number that decided, the gates with harm first, what cannot be decided and what would settle it, then
+slices, what changed and how it was judged, collapsed.
 """
 
-from collections.abc import Callable, Sequence
+import re
+import shlex
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -15,10 +18,14 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from ci_ml.core.publication import WAIVER_LABEL
 from ci_ml.core.report import ComparisonPart, Report
 from ci_ml.core.types import Direction, Outcome, Status
-from ci_ml.render import charts, safe, words
+from ci_ml.render import cells, charts, safe, words
 
 _NBSP = "\N{NO-BREAK SPACE}"
 _HELD_ROWS = 10
+_WARNED_SLICES = 10
+_LONGEST_SLICE = 60  # more would push the table beyond what a page shows without scrolling
+_HOW_SURE = re.compile(r" \(|: ")
+_PLAIN_NAME = re.compile(r"[\w./:()\[\]-][\w./:()\[\] -]*")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +57,7 @@ class Detail:
     changes: bool = True
     loud: bool = True
     others: int = 5
+    undecided: int = 5
     notices: int = 20
     words: int = 1000
     left_out: str = ""
@@ -60,11 +68,11 @@ _MOST = "most gates, what changed, notices"
 LADDER = (
     Detail(),
     Detail(collapsed_rows=40, left_out="all but 40 rows of each part below"),
-    Detail(collapsed_rows=40, held=False, left_out="the gates that held"),
-    Detail(rows=100, held=False, changes=False, loud=False, left_out="the gates that held, what changed"),
-    Detail(rows=25, held=False, changes=False, loud=False, left_out="most gates, what changed"),
-    Detail(rows=5, held=False, changes=False, loud=False, others=1, notices=3, words=200, left_out=_MOST),
-    Detail(rows=0, held=False, changes=False, loud=False, others=0, notices=0, words=100, left_out=_MOST),
+    Detail(collapsed_rows=40, held=False, left_out="what held"),
+    Detail(rows=100, held=False, changes=False, loud=False, undecided=3, left_out="what held, what changed"),
+    Detail(rows=25, held=False, changes=False, loud=False, undecided=3, left_out="most gates, what changed"),
+    Detail(rows=5, held=False, changes=False, loud=False, others=1, undecided=1, notices=3, words=200, left_out=_MOST),
+    Detail(rows=0, held=False, changes=False, loud=False, others=0, undecided=0, notices=0, words=100, left_out=_MOST),
 )
 
 
@@ -100,31 +108,57 @@ def report(content: Report, place: Place | None = None) -> str:
     return text
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Parts:
+    """Which comparisons go where: rows of the table, and the collapsed parts."""
+
+    rows: Sequence[ComparisonPart]
+    more: Sequence[ComparisonPart]
+    held: Sequence[ComparisonPart]
+    slices: Sequence[ComparisonPart]
+
+
+def _parts(items: Sequence[ComparisonPart], detail: Detail) -> _Parts:
+    """What needs attention are rows; of slices that only warn as many as a reader takes in, the rest is collapsed."""
+    loud = [item for item in items if not cells.is_quiet(item)]
+    warned = [item for item in loud if item.slice and item.impact is Outcome.WARN][_WARNED_SLICES:]
+    beyond = {id(item) for item in warned}
+    first = [item for item in loud if id(item) not in beyond]
+    whole = [item for item in items if cells.is_quiet(item) and not item.slice]
+    held = whole if len(whole) > min(_HELD_ROWS, detail.rows) else []
+    return _Parts(
+        rows=first[: detail.rows] if held else [*first[: detail.rows], *whole],
+        more=[*first[detail.rows :], *warned],
+        held=held,
+        slices=cells.by_loss(item for item in items if cells.is_quiet(item) and item.slice),
+    )
+
+
 def _report(content: Report, place: Place, detail: Detail) -> str:
-    loud = [item for item in content.comparisons if item.impact is not Outcome.PASS]
-    held = [item for item in content.comparisons if item.impact is Outcome.PASS]
-    collapsed = held if len(held) > min(_HELD_ROWS, detail.rows) else []
-    rows = loud[: detail.rows] if collapsed else [*loud[: detail.rows], *held]
+    parts = _parts(content.comparisons, detail)
+    names = {item.name: item for item in content.comparisons}
     sections = [
-        _more(loud[detail.rows :], detail) if detail.loud else None,
-        _held(collapsed, detail) if detail.held else None,
+        _more(parts.more, detail) if detail.loud else None,
+        _section(parts.held, "gate", detail) if detail.held else None,
+        _section(parts.slices, "slice", detail) if detail.held else None,
         _changes(content, detail) if detail.changes else None,
         _judged(content, place),
     ]
-    names = [item.metric for item in content.comparisons]
-    others = [reason for reason in content.verdict.reasons if reason != content.verdict.sentence]
+    others, undecided = _reasons(content)
     return _render(
         "comment.md.j2",
         marker=place.marker,
         symbol=words.SYMBOL[content.verdict.outcome],
         name=safe.prose(content.name),
         headline=words.HEADLINE[content.verdict.outcome],
-        sentence=f"**{safe.sentence(content.verdict.sentence, names, detail.words)}**",
+        sentence=_headline(content.verdict.sentence, names, detail),
         waivers=[safe.prose(line) for line in words.waivers(content)],
-        others=[safe.sentence(text, names, detail.words) for text in others[: detail.others]]
+        others=[_sentence(text, names, detail) for text in others[: detail.others]]
         + _and_more(len(others) - detail.others),
-        plot_title="−m ┊ 0 │ better".replace(" ", _NBSP),
-        rows=[_row(item) for item in rows],
+        plot_title=_together("−m ┊ 0 │ better"),
+        change_title=cells.change_title(parts.rows),
+        rows=[_row(item) for item in parts.rows],
+        undecided=_undecided(undecided, names, detail),
         sections=[section for section in sections if section],
         notices=[
             safe.prose(notice, detail.words)
@@ -135,19 +169,64 @@ def _report(content: Report, place: Place, detail: Detail) -> str:
     )
 
 
+def _reasons(content: Report) -> tuple[list[str], list[str]]:
+    """Why, beyond the first sentence: what stands above the table, and what cannot be decided, which stands below it.
+
+    A slice that is new says nothing that the count of new slices does not say.
+    """
+    undecided = {item.reason for item in content.comparisons if item.status is Status.INCONCLUSIVE}
+    new = {item.reason for item in content.comparisons if item.status is Status.NEW and cells.is_quiet(item)}
+    others = [reason for reason in content.verdict.reasons if reason != content.verdict.sentence and reason not in new]
+    return (
+        [reason for reason in others if reason not in undecided],
+        [reason for reason in others if reason in undecided],
+    )
+
+
+def _sentence(text: str, names: Mapping[str, ComparisonPart], detail: Detail) -> str:
+    return safe.sentence(text, names, detail.words, lambda name: _called(names[name], " on "))
+
+
+def _headline(text: str, names: Mapping[str, ComparisonPart], detail: Detail) -> str:
+    """The sentence that decided, in bold; of one with an interval what happened, and not how sure that is."""
+    name = safe.named(text, names)
+    if name is None or not cells.ends(names[name]):
+        return f"**{_sentence(text, names, detail)}**"
+    said = text.partition(name)[2]
+    rest = _HOW_SURE.search(said)
+    after = said[rest.start() :] if rest else ""
+    return f"**{_sentence(text.removesuffix(after), names, detail)}**{safe.prose(after, detail.words)}"
+
+
+def _undecided(reasons: Sequence[str], names: Mapping[str, ComparisonPart], detail: Detail) -> list[str]:
+    said = [_sentence(text, names, detail) for text in reasons[: detail.undecided]]
+    hidden = len(reasons) - len(said)
+    return [*said, f"{hidden:,} more cannot be decided."] if said and hidden else said
+
+
 def _pointer(place: Place) -> str:
     return f"All of it is in [the run]({place.run_url})." if place.run_url else "All of it is in report.json."
 
 
-def _next(content: Report, names: Sequence[str]) -> str | None:
+def _next(content: Report, names: Mapping[str, ComparisonPart]) -> str | None:
     step = words.next_step(content)
     if step is None:
         return None
-    text = safe.sentence(step, names)
+    text = _sentence(step, names, Detail())
     if content.verdict.outcome in (Outcome.FAIL, Outcome.UNDECIDED):
         label = safe.code(WAIVER_LABEL)
-        return f"{text.removesuffix('.')}; a maintainer can accept this with the label {label}. Locally: `ci-ml check`."
+        command = safe.code(_command(content))
+        return f"{text.removesuffix('.')}; a maintainer can accept this with the label {label}. Locally: {command}."
     return text
+
+
+def _command(content: Report) -> str:
+    """What shows the same on a laptop; with an interval there is more to explain than the comment says."""
+    decided = next((item for item in content.comparisons if item.impact is content.verdict.outcome), None)
+    if decided is None or not cells.ends(decided):
+        return "ci-ml check"
+    plain = len(decided.metric) <= _LONGEST_SLICE and _PLAIN_NAME.fullmatch(decided.metric)
+    return f"ci-ml check --explain {shlex.quote(decided.metric) if plain else 'all'}"
 
 
 def failure(name: str, what: str, hint: str | None, place: Place) -> str:
@@ -184,16 +263,28 @@ def _and_more(count: int) -> list[str]:
 
 
 def _row(item: ComparisonPart) -> Row:
-    base, head = words.values(item)
-    change = words.change(item)
+    base, head = cells.values(item)
     strong = item.impact in (Outcome.FAIL, Outcome.UNDECIDED) and item.delta is not None
+    moved, found = cells.moved(item), cells.ends(item)
+    change = f"**{moved}**" if strong else moved
+    gate = _called(item)
+    if item.between:
+        gate += f"{_NBSP}· {safe.code(_together(' vs '.join(item.between)), _LONGEST_SLICE)}"
     return Row(
-        symbol=words.SYMBOL[item.impact],
-        gate=safe.code(item.metric),
+        symbol=words.symbol(item),
+        gate=gate,
         values=_together(f"{base} → {head}"),
         plot=f"`{_plot(item)}`" if item.delta is not None else "",
-        change=_together(f"**{change}**" if strong else change),
+        change=f"{_together(change)} {_together(cells.bracketed(found))}" if found else _together(change),
     )
+
+
+def _called(item: ComparisonPart, between: str = f"{_NBSP}· ") -> str:
+    """A gate by its metric, and the slice where it is about one: each a code span, and each whole where a line ends."""
+    metric = safe.code(item.metric)
+    if item.slice:
+        return f"{metric}{between}{safe.code(_together(str(item.where)), _LONGEST_SLICE)}"
+    return metric
 
 
 def _plot(item: ComparisonPart) -> str:
@@ -210,29 +301,44 @@ def _together(text: str) -> str:
 
 def _table(header: Sequence[str], align: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = [header, align, *rows]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def _more(items: Sequence[ComparisonPart], detail: Detail) -> Section | None:
     if not items:
         return None
-    return Section(summary=f"{len(items)} more gates that did not hold", body=_gates(items, detail))
+    nouns = [noun for noun, found in (("gates", False), ("slices", True)) if any(bool(i.slice) is found for i in items)]
+    return Section(summary=f"{len(items)} more {' and '.join(nouns)} that did not hold", body=_gates(items, detail))
 
 
-def _held(items: Sequence[ComparisonPart], detail: Detail) -> Section | None:
-    if not items:
-        return None
-    improved = sum(item.status is Status.IMPROVED for item in items)
-    said = f"{improved} improved" if improved else "none improved"
-    return Section(summary=f"{len(items)} gates held, {said}", body=_gates(items, detail))
+def _section(items: Sequence[ComparisonPart], noun: str, detail: Detail) -> Section | None:
+    return Section(summary=cells.held(items, noun), body=_gates(items, detail, noun)) if items else None
 
 
-def _gates(items: Sequence[ComparisonPart], detail: Detail) -> str:
+def _gates(items: Sequence[ComparisonPart], detail: Detail, noun: str = "gate") -> str:
     shown = items[: detail.collapsed_rows]
-    rows = [(safe.code(item.metric), *words.values(item), _together(words.change(item))) for item in shown]
-    table = _table(("gate", "base", "head", "change"), (":--", "--:", "--:", "--:"), rows)
+    header, align = [noun, "base", "head", "change"], [":--", "--:", "--:", "--:"]
+    rows = [[_called(item), *cells.values(item), _together(cells.moved(item))] for item in shown]
+    if any(item.n is not None for item in shown):
+        confidence = {item.confidence for item in shown if cells.ends(item)}
+        header += [_together(f"{cells.level(confidence.pop())} interval" if len(confidence) == 1 else "interval"), "n"]
+        align += [":-:", "--:"]
+        rows = [[*row, _interval(item), _count(item)] for row, item in zip(rows, shown, strict=True)]
     hidden = len(items) - len(shown)
-    return f"{table}\n\nand {hidden} more, in the full report" if hidden > 0 else table
+    more = [f"and {hidden} more, in the full report"] if hidden > 0 else []
+    return "\n\n".join([_table(header, align, rows), *more])
+
+
+def _interval(item: ComparisonPart) -> str:
+    found = cells.ends(item)
+    return _together(" … ".join(found)) if found else ""
+
+
+def _count(item: ComparisonPart) -> str:
+    """How many examples, and how many there would have to be."""
+    if item.n is None:
+        return ""
+    return _together(f"{item.n:,} < {item.min_n:,}".replace("<", "&lt;") if item.too_small else f"{item.n:,}")
 
 
 def _changes(content: Report, detail: Detail) -> Section | None:
@@ -241,8 +347,8 @@ def _changes(content: Report, detail: Detail) -> Section | None:
         return None
     rows: list[tuple[str, str, str]] = []
     for param in content.params:
-        cells = (safe.code(words.text(param.base)), safe.code(words.text(param.head)))
-        rows.append((f"{safe.code(param.path)} {safe.prose(param.key)}", *cells))
+        both = (safe.code(words.text(param.base)), safe.code(words.text(param.head)))
+        rows.append((f"{safe.code(param.path)} {safe.prose(param.key)}", *both))
     rows.extend(
         (safe.code(item.path), safe.code(words.digest(item.base)), safe.code(words.digest(item.head)))
         for item in content.data

@@ -5,7 +5,7 @@ mention people, link, hide text, break a table or be taken for HTML.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 _LONGEST = 200
 _ZERO_WIDTH = "\N{ZERO WIDTH SPACE}"
@@ -38,9 +38,9 @@ def shortened(text: str, longest: int = _LONGEST) -> str:
     return f"{text[:half]}…{text[-half:]}"
 
 
-def code(text: str) -> str:
+def code(text: str, longest: int = _LONGEST) -> str:
     """A name as a Markdown code span that is safe inside a table: nothing in it is interpreted."""
-    clean = shortened(printable(text)).replace("|", "\\|")
+    clean = shortened(printable(text), longest).replace("|", "\\|")
     longest = max((len(run) for run in re.findall("`+", clean)), default=0)
     fence = "`" * (longest + 1)
     pad = " " if clean.startswith("`") or clean.endswith("`") or not clean else ""
@@ -55,10 +55,24 @@ def prose(text: str, longest: int = 1000) -> str:
     return escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def sentence(text: str, names: Iterable[str], longest: int = 1000) -> str:
-    """A sentence as Markdown text, with the first of `names` that it holds as a code span."""
-    name = max((name for name in names if name and name in text), key=len, default=None)
+def named(text: str, names: Iterable[str]) -> str | None:
+    """The longest of `names` that a sentence holds."""
+    return max((name for name in names if name and name in text), key=len, default=None)
+
+
+def sentence(text: str, names: Iterable[str], longest: int = 1000, show: Callable[[str], str] = code) -> str:
+    """A sentence as Markdown text, with the longest of `names` that it holds as `show` shows it."""
+    name = named(text, names)
     if name is None:
         return prose(text, longest)
     before, _, after = text.partition(name)
-    return f"{prose(before, longest)}{code(name)}{prose(after, longest)}"
+    return f"{prose(before, longest)}{show(name)}{prose(after, longest)}"
+
+
+def brief(text: str, names: Iterable[str], longest: int = 1000) -> str:
+    """A sentence of bounded length for a terminal: what is said about a name stays, however long the name is."""
+    name = named(text, names) if len(text) > _LONGEST else None
+    if name is not None:
+        before, _, after = text.partition(name)
+        text = f"{before}{shortened(name)}{after}"
+    return shortened(text, longest)

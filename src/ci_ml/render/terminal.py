@@ -16,7 +16,7 @@ from ci_ml.core.report import ComparisonPart, Report
 from ci_ml.core.staleness import Freshness, State
 from ci_ml.core.training import StageState, Training
 from ci_ml.core.types import Outcome, Revision, Status
-from ci_ml.render import safe, words
+from ci_ml.render import cells, safe, words
 
 _STYLE = {Outcome.PASS: "green", Outcome.WARN: "yellow", Outcome.UNDECIDED: "magenta", Outcome.FAIL: "red"}
 _MARK = {Outcome.PASS: "✓", Outcome.WARN: "!", Outcome.UNDECIDED: "?", Outcome.FAIL: "✗"}
@@ -117,10 +117,10 @@ def _gate_table(items: Sequence[ComparisonPart]) -> Table:
         ("", "left"), ("gate", "left"), ("base", "right"), ("head", "right"), ("change", "right"), ("allowed", "left")
     )
     for item in items:
-        base, head = words.values(item)
+        base, head = cells.values(item)
         mark = _text(_MARK[item.impact], style=_STYLE[item.impact])
-        moved = _text(words.change(item), style=_change_style(item))
-        table.add_row(mark, _text(item.metric), _text(base), _text(head), moved, _text(words.allows(item), style="dim"))
+        moved = _text(cells.change(item), style=_change_style(item))
+        table.add_row(mark, _text(item.metric), _text(base), _text(head), moved, _text(cells.allows(item), style="dim"))
     return table
 
 
@@ -162,10 +162,10 @@ def diff(
             table = _table((name, "left"), ("base", "right"), ("head", "right"), ("change", "right"))
             for item in values:
                 digits = numbers.decimals(item.base, item.head, item.delta) if item.delta is not None else None
-                cells = (_value(item.base, digits), _value(item.head, digits))
+                both = (_value(item.base, digits), _value(item.head, digits))
                 table.add_row(
                     _text(str(item.metric)),
-                    *map(_text, cells),
+                    *map(_text, both),
                     _text("" if item.delta is None else numbers.signed(item.delta, digits)),
                 )
             sections.append((name, table))

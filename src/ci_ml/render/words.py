@@ -1,11 +1,12 @@
-"""The words and cells that every rendering of a report shares. Layer: render."""
+"""The words that every rendering of a report shares. Layer: render."""
 
 import datetime as dt
 import json
 
 from ci_ml.core import numbers
 from ci_ml.core.report import ComparisonPart, Report
-from ci_ml.core.types import Outcome, Status
+from ci_ml.core.types import Outcome, Require, Status
+from ci_ml.render import cells, evidence, safe
 
 HEADLINE = {
     Outcome.PASS: "passed",
@@ -14,43 +15,13 @@ HEADLINE = {
     Outcome.FAIL: "blocked",
 }
 SYMBOL = {Outcome.PASS: "✅", Outcome.WARN: "⚠️", Outcome.UNDECIDED: "❔", Outcome.FAIL: "❌"}
-NONE = "\N{EN DASH}"
+_REPORTED = "\N{INFORMATION SOURCE}\N{VARIATION SELECTOR-16}"
+NONE = cells.NONE
 
 
-def values(item: ComparisonPart) -> tuple[str, str]:
-    """Base and head with the digits that show their difference."""
-    digits = numbers.decimals(item.base, item.head, *([item.delta] if item.delta is not None else []))
-    return tuple(NONE if value is None else numbers.plain(value, digits) for value in (item.base, item.head))  # type: ignore[return-value]
-
-
-def change(item: ComparisonPart) -> str:
-    """The change in the unit of its margin: a share for a relative margin, else the metric's own."""
-    if item.delta is None:
-        return item.status.value
-    if isinstance(item.margin, str) and item.base:
-        return numbers.percent(item.delta / abs(item.base))
-    digits = numbers.decimals(item.base, item.head, item.delta)
-    return numbers.signed(item.delta, digits)
-
-
-def allows(item: ComparisonPart) -> str:
-    """What the gate asks for, in a cell's width."""
-    parts = []
-    if item.require.value == "report":
-        parts.append("report only")
-    elif item.require.value == "improvement":
-        parts.append("an improvement")
-    elif isinstance(item.margin, str):
-        parts.append(f"{'−' if item.direction.value == 'higher' else '+'}{item.margin}")
-    elif item.margin == 0:
-        parts.append("no loss" if item.direction.value == "higher" else "no rise")
-    else:
-        parts.append(f"{'−' if item.direction.value == 'higher' else '+'}{numbers.plain(item.margin)}")
-    if item.floor is not None:
-        parts.append(f"≥ {numbers.plain(item.floor)}")
-    if item.ceiling is not None:
-        parts.append(f"≤ {numbers.plain(item.ceiling)}")
-    return ", ".join(parts)
+def symbol(item: ComparisonPart) -> str:
+    """What became of a gate; one that only reports is no success when it lost."""
+    return _REPORTED if cells.only_reported(item) else SYMBOL[item.impact]
 
 
 def provenance(report: Report) -> list[str]:
@@ -60,8 +31,7 @@ def provenance(report: Report) -> list[str]:
         f"head {head(report)}{f' on {report.head.ref}' if report.head.ref else ''}",
         f"gates from {'the base' if report.policy.source == 'base' else 'the change'} ({report.policy.digest[:14]}…)",
     ]
-    if report.comparisons and all(item.interval is None for item in report.comparisons):
-        lines.append("point estimates: numbers in files carry no interval, so noise is not accounted for")
+    lines.extend(evidence.lines(report.comparisons))
     if report.training and report.training.stages:
         ran = sum(stage.state == "ran" for stage in report.training.stages)
         total = len(report.training.stages)
@@ -134,23 +104,41 @@ def next_step(report: Report) -> str | None:
         return "merge it to set the baseline; from then on every change is compared with it."
     if outcome is Outcome.FAIL:
         first = worst[0] if worst else report.comparisons[0]
+        name = brief_name(first)
         if first.status is not Status.REGRESSED:
-            return f"improve {first.metric}, or change what its gate requires on the base branch."
-        if _outside_bounds(first):
-            return f"bring {first.metric} back within its bounds, or change its gate on the base branch."
-        return f"restore {first.metric}, or raise its margin on the base branch."
+            return f"improve {name}, or change what its gate requires on the base branch."
+        if cells.outside_bounds(first):
+            return f"bring {name} back within its bounds, or change its gate on the base branch."
+        return f"restore {name}, or raise its margin on the base branch."
     if outcome is Outcome.UNDECIDED:
         if not worst:
             return "run `ci-ml train`, commit dvc.lock and what it wrote, and check again."
-        return f"write {worst[0].metric} on both sides: what is missing cannot pass."
+        return _next_decision(worst[0])
     return None
 
 
-def _outside_bounds(item: ComparisonPart) -> bool:
-    if item.head is None:
-        return False
-    below = item.floor is not None and item.head < item.floor
-    return below or (item.ceiling is not None and item.head > item.ceiling)
+def _next_decision(item: ComparisonPart) -> str:
+    """What to do about a gate that cannot be decided."""
+    name = brief_name(item)
+    if item.status is Status.MISSING:
+        if item.slice or item.reason.startswith(f"{item.name} cannot be judged"):
+            return f"mend what keeps {name} from being judged: what is missing cannot pass."
+        return f"write {item.metric} on both sides: what is missing cannot pass."
+    if item.status is Status.NEW:
+        return f"let the gate of {name} ask for less until the base has it: there is nothing to improve on yet."
+    if item.require is Require.IMPROVEMENT:
+        return f"improve {name} by more than its noise, or test it on more examples."
+    if cells.unclear_bound(item):
+        return f"bring {name} clear of its bounds, or test it on more examples."
+    if not item.margin_absolute:
+        return f"give {name} a margin on the base branch{f': {item.settles}' if item.settles else ''}."
+    more = f" ({item.settles})" if item.settles else ""
+    return f"test {name} on more examples{more}, or raise its margin on the base branch."
+
+
+def brief_name(item: ComparisonPart) -> str:
+    """A name for a sentence: text from strangers may be very long."""
+    return safe.shortened(item.name)
 
 
 def text(value: object) -> str:

@@ -1,0 +1,184 @@
+"""One comparison as cells of a table: values, the change with its interval, how many examples. Layer: render."""
+
+import math
+from collections.abc import Iterable, Sequence
+
+from ci_ml.core import numbers
+from ci_ml.core.report import ComparisonPart
+from ci_ml.core.types import Direction, Outcome, Require, Status
+
+NONE = "\N{EN DASH}"
+NBSP = "\N{NO-BREAK SPACE}"
+
+
+def only_reported(item: ComparisonPart) -> bool:
+    """Whether this would be a reason to stop, if the gate did more than report."""
+    bad = item.status in (Status.REGRESSED, Status.INCONCLUSIVE, Status.MISSING)
+    return item.require is Require.REPORT and bad and not item.too_small
+
+
+def digits(item: ComparisonPart) -> int | None:
+    """Decimals of the change, by the width of its interval; None for what has none."""
+    if item.interval is None or is_identical(item):
+        return None
+    return numbers.interval_digits(item.interval, rate=item.rate)
+
+
+def is_identical(item: ComparisonPart) -> bool:
+    """Whether both sides count every example alike, which is no estimate."""
+    return item.identical and item.delta == 0
+
+
+def values(item: ComparisonPart) -> tuple[str, str]:
+    """Base and head with the digits that show their difference."""
+    changes = [item.delta] if item.delta is not None else []
+    shown = numbers.decimals(item.base, item.head, *changes)
+    if (own := digits(item)) is not None:
+        shown = _enough(item, numbers.value_digits(own, rate=item.rate))
+    elif item.delta is None and item.head_interval:
+        shown = numbers.value_digits(numbers.interval_digits(item.head_interval, rate=item.rate), rate=item.rate)
+    return tuple(NONE if value is None else numbers.plain(value, shown) for value in (item.base, item.head))  # type: ignore[return-value]
+
+
+def _enough(item: ComparisonPart, own: int) -> int:
+    """Decimals of values of which the interval leaves `own` worth showing: four do, if they show the difference."""
+    found = [value for value in (item.base, item.head) if value is not None]
+    largest = max(map(abs, found), default=0.0)
+    least = max(4, 2 - math.floor(math.log10(largest))) if largest else own
+    differing = (n for n in range(min(least, own), own) if len({numbers.plain(value, n) for value in found}) > 1)
+    return next(differing, own)
+
+
+def moved(item: ComparisonPart) -> str:
+    """The change without its interval: percentage points for a rate, a share for a relative margin without one."""
+    if item.delta is None:
+        return item.status.value
+    if is_identical(item):
+        return "identical"
+    if (own := digits(item)) is not None:
+        shown = _scaled(item, item.delta, own)
+        return f"{shown}{NBSP}pp" if item.rate else shown
+    if isinstance(item.margin, str) and item.base:
+        return numbers.percent(item.delta / abs(item.base))
+    return numbers.signed(item.delta, numbers.decimals(item.base, item.head, item.delta))
+
+
+def ends(item: ComparisonPart) -> tuple[str, str] | None:
+    """The ends of the interval of the change, in the unit of `moved`; None for what has none."""
+    own = digits(item)
+    if own is None or item.interval is None:
+        return None
+    low, high = (_scaled(item, end, own) for end in item.interval)
+    return low, high
+
+
+def _scaled(item: ComparisonPart, value: float, own: int) -> str:
+    """A change or an end of its interval; what rounds to 0 has no sign."""
+    shown = numbers.scaled(value, own, rate=item.rate)
+    return shown if shown.strip(f"+{numbers.MINUS}0.") else shown.lstrip(f"+{numbers.MINUS}")
+
+
+def change(item: ComparisonPart) -> str:
+    """The change with its interval: `−3.1 pp [−4.2, −2.0]`."""
+    found = ends(item)
+    return f"{moved(item)} {bracketed(found)}" if found else moved(item)
+
+
+def bracketed(pair: tuple[str, str]) -> str:
+    """`[−4.2, −2.0]`."""
+    return f"[{pair[0]}, {pair[1]}]"
+
+
+def change_title(items: Iterable[ComparisonPart]) -> str:
+    """What stands above the changes: `change [95 % interval]` where any has one."""
+    found = {item.confidence for item in items if ends(item)}
+    if not found:
+        return "change"
+    return f"change [{level(found.pop())}{NBSP}interval]" if len(found) == 1 else "change [interval]"
+
+
+def level(confidence: float | None) -> str:
+    """`95 %`."""
+    return f"{numbers.plain((confidence or 0.0) * 100)}{NBSP}%"
+
+
+def counted(item: ComparisonPart) -> str:
+    """`4,812 examples`, or the clusters that they fall into."""
+    if item.n is None:
+        return "its examples"
+    examples = f"{item.n:,} example{'' if item.n == 1 else 's'}"
+    return examples if item.n_clusters is None else f"{item.n_clusters:,} clusters ({examples})"
+
+
+def loss(item: ComparisonPart) -> float:
+    """How much of its margin a metric lost, to put the worst first: of several gates, too."""
+    if item.delta is None:
+        return 0.0
+    worse = -item.delta if item.direction is Direction.HIGHER else item.delta
+    return worse / (item.margin_absolute or abs(item.base or 0.0) or 1.0)
+
+
+def is_quiet(item: ComparisonPart) -> bool:
+    """Whether a row can be collapsed: what passes, and a slice whose only news is that it is new."""
+    return item.impact is Outcome.PASS or (
+        item.slice is not None and item.status is Status.NEW and item.impact is Outcome.WARN
+    )
+
+
+def by_loss(items: Iterable[ComparisonPart]) -> list[ComparisonPart]:
+    """Slices with the worst change first; those too small to judge come last, for their changes are mostly noise."""
+    return sorted(items, key=lambda item: (item.too_small, -loss(item)))
+
+
+def held(items: Sequence[ComparisonPart], noun: str) -> str:
+    """`22 slices held, none improved, 3 too small to judge`."""
+    small = sum(item.too_small for item in items)
+    reported = sum(only_reported(item) for item in items)
+    new = sum(item.status is Status.NEW and not item.too_small for item in items)
+    improved = sum(item.status is Status.IMPROVED for item in items)
+    good = len(items) - small - reported - new
+    parts = [(good, "held"), (small, "too small to judge"), (new, "new"), (reported, "only reported")]
+    said = [f"{count:,} {word}" for count, word in parts if count]
+    if good:
+        said.insert(1, f"{improved:,} of them improved" if improved else "none improved")
+    first, _, rest = (", ".join(said) or "0 held").partition(" ")
+    return f"{first} {noun}{'' if first == '1' else 's'} {rest}"
+
+
+def allows(item: ComparisonPart) -> str:
+    """What the gate asks for, in a cell's width."""
+    parts = []
+    if item.require.value == "report":
+        parts.append("report only")
+    elif item.require.value == "improvement":
+        parts.append("an improvement")
+    elif isinstance(item.margin, str):
+        parts.append(f"{'−' if item.direction.value == 'higher' else '+'}{item.margin}")
+    elif item.margin == 0:
+        parts.append("no loss" if item.direction.value == "higher" else "no rise")
+    else:
+        shown = numbers.amount(item.margin, rate=item.rate)
+        parts.append(f"{'−' if item.direction.value == 'higher' else '+'}{shown}")
+    if item.floor is not None:
+        parts.append(f"≥ {numbers.plain(item.floor)}")
+    if item.ceiling is not None:
+        parts.append(f"≤ {numbers.plain(item.ceiling)}")
+    return ", ".join(parts)
+
+
+def outside_bounds(item: ComparisonPart) -> bool:
+    """Whether the head, with the whole of its interval, is beyond a floor or a ceiling."""
+    if item.head is None:
+        return False
+    low, high = item.head_interval or (item.head, item.head)
+    below = item.floor is not None and high < item.floor
+    return below or (item.ceiling is not None and low > item.ceiling)
+
+
+def unclear_bound(item: ComparisonPart) -> bool:
+    """Whether the interval of the head reaches beyond a floor or a ceiling, and not wholly."""
+    if item.head_interval is None or outside_bounds(item):
+        return False
+    low, high = item.head_interval
+    below = item.floor is not None and low < item.floor
+    return below or (item.ceiling is not None and high > item.ceiling)

@@ -1,0 +1,63 @@
+"""What stands behind a verdict: methods, numbers of examples, and what the intervals cover. Layer: render."""
+
+from collections.abc import Sequence
+
+from ci_ml.core.report import ComparisonPart
+from ci_ml.core.types import Status
+from ci_ml.render import methods, safe
+from ci_ml.render.cells import level
+
+_NAMED = 3
+_LONGEST = 80
+
+
+def lines(items: Sequence[ComparisonPart]) -> list[str]:
+    """Which intervals judged what, on how many examples, and what they do and do not cover."""
+    points = sum(item.method == "point" and item.status is not Status.MISSING for item in items)
+    noise = "numbers in files carry no interval, so noise is not accounted for"
+    judged = [item for item in items if item.method != "point"]
+    if not judged:
+        return [f"point estimates: {noise}"] if items else []
+    levels = sorted({item.confidence for item in judged if item.confidence is not None})
+    at = f"{' and '.join(map(level, levels))} intervals" if levels else "intervals"
+    found = [f"{at}: {_methods(judged)}", _sizes(judged)]
+    if clusters := sorted({item.n_clusters for item in judged if item.n_clusters is not None}):
+        found.append(f"examples of one cluster resemble each other, so {_range(clusters)} clusters are what is counted")
+    if any(methods.covers_seeds(item.method) for item in judged):
+        both = all(methods.covers_examples(item.method) for item in judged)
+        found.append(f"intervals cover which seeds {'and which examples ' if both else ''}were used")
+    if families := sorted({item.family for item in judged if item.corrected is not None and item.family}):
+        found.append(f"that a slice got worse is corrected for looking at {_range(families)} of them (Holm)")
+    if points:
+        found.append(f"{points} point estimate{'' if points == 1 else 's'}: {noise}")
+    return found
+
+
+def _methods(items: Sequence[ComparisonPart]) -> str:
+    """`DeLong for test.roc_auc, Tango for test.recall`: the whole set first, slices where they alone need a method."""
+    whole: dict[str, dict[str, None]] = {}
+    for item in sorted(items, key=lambda item: item.slice is not None):
+        names = whole.setdefault(methods.of(item.method).name, {})
+        if item.metric not in names:
+            names.setdefault(item.metric if item.slice is None else f"slices of {item.metric}")
+    return "; ".join(f"{method} for {_some(list(names))}" for method, names in whole.items())
+
+
+def _some(names: Sequence[str]) -> str:
+    shown = ", ".join(safe.shortened(name, _LONGEST) for name in names[:_NAMED])
+    return f"{shown} and {len(names) - _NAMED} more" if len(names) > _NAMED else shown
+
+
+def _sizes(items: Sequence[ComparisonPart]) -> str:
+    """How many examples stand behind the gates: those of whole sets where there are any."""
+    known = [item for item in items if item.n is not None]
+    of_whole = sorted([item for item in known if item.slice is None] or known, key=lambda item: item.n or 0)
+    if not of_whole:
+        return "on an unknown number of examples"
+    counts = [item.n for item in of_whole if item.n is not None]
+    return f"on {_range(counts)} examples"
+
+
+def _range(counts: Sequence[int]) -> str:
+    """`285`, or from the smallest to the largest of what is in order."""
+    return f"{counts[0]:,}" if counts[0] == counts[-1] else f"{counts[0]:,} to {counts[-1]:,}"
