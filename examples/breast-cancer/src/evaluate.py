@@ -1,5 +1,10 @@
-"""Measure model/classifier.joblib on data/test.csv, and write eval/metrics.json. Malignant is what it looks for."""
+"""Measure model/classifier.joblib on data/test.csv. Malignant is what it looks for.
 
+Writes eval/predictions.csv, a row per tumour, from which ci-ml judges, and eval/metrics.json, for people.
+"""
+
+import csv
+import hashlib
 import json
 from pathlib import Path
 
@@ -10,10 +15,20 @@ from sklearn import metrics
 
 threshold = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))["threshold"]
 model = joblib.load("model/classifier.joblib")
-rows = np.genfromtxt("data/test.csv", delimiter=",", names=True, dtype=None, encoding="utf-8")
+table = Path("data/test.csv")
+rows = np.genfromtxt(table, delimiter=",", names=True, dtype=None, encoding="utf-8")
 malignant = rows["diagnosis"] == "malignant"
 probability = model["classifier"].predict_proba(np.column_stack([rows[name] for name in model["columns"]]))[:, 1]
 called = probability >= threshold
+
+# The digest of a tumour's row is its name: it stays the same when other rows come or go.
+lines = table.read_text(encoding="utf-8").splitlines()[1:]
+names = [hashlib.sha256(line.encode()).hexdigest()[:12] for line in lines]
+Path("eval").mkdir(exist_ok=True)
+with Path("eval/predictions.csv").open("w", encoding="utf-8", newline="") as stream:
+    writer = csv.writer(stream)
+    writer.writerow(["tumour", "malignant", "called", "probability"])
+    writer.writerows(zip(names, malignant.astype(int), called.astype(int), probability.round(6), strict=True))
 
 found = {
     "test": {
@@ -28,6 +43,5 @@ found = {
     },
     "train": json.loads(Path("model/training.json").read_text(encoding="utf-8")),
 }
-Path("eval").mkdir(exist_ok=True)
 Path("eval/metrics.json").write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
 print(f"recall {found['test']['recall']:.4f}, {found['test']['missed']} of {malignant.sum()} malignant tumours missed")

@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol, TextIO
 
 from ci_ml.core.training import CommandStarted, Event, OutputLine, StageRun, StageStarted, StageState
@@ -41,6 +41,26 @@ def display(stream: TextIO, total: int) -> Iterator[Display]:
     )
     with Progress(*columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=False) as progress:
         yield Live(progress, progress.add_task("starting DVC", total=total or None))
+
+
+@contextlib.contextmanager
+def counting(stream: TextIO, total: int) -> Iterator[Callable[[str, int], None]]:
+    """What is told, by name, how many of `total` are done: a bar on a terminal, nothing elsewhere."""
+    if not stream.isatty():
+        yield lambda name, done: None  # noqa: ARG005
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(20),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(file=stream, highlight=False, markup=False), transient=True) as progress:
+        task = progress.add_task("", total=total)
+        yield lambda name, done: progress.update(task, description=name, completed=done)
 
 
 class Plain:

@@ -1,8 +1,10 @@
 """Why a comparison has its status, in one sentence. Layer: core. Pure."""
 
+from collections.abc import Iterable
+
 from ci_ml.core import numbers
 from ci_ml.core.gates import Gate, is_glob
-from ci_ml.core.types import Contrast, Direction, Gap, Measurement, Reading, Status
+from ci_ml.core.types import Contrast, Direction, Gap, Measurement, Reading, Require, Status
 from ci_ml.stats import power
 from ci_ml.stats.estimate import Difference, NotEstimable
 
@@ -207,3 +209,37 @@ def _needed(gate: Gate, found: Difference, margin: float) -> int | None:
         return enough
     better = found.delta if gate.direction is Direction.HIGHER else -found.delta
     return power.needed(found, margin, better=better)
+
+
+def infeasible(judged: Iterable[tuple[Gate, Contrast]]) -> str | None:
+    """Which margins are smaller than their test set can hold, with what it can and how many examples it takes.
+
+    None when all are feasible. A gate without a margin, and one that only reports, promises nothing.
+    """
+    found = [text for gate, contrast in judged if (text := _infeasible(gate, contrast))]
+    if not found:
+        return None
+    more = f"; and {len(found) - _LISTED} more" if len(found) > _LISTED else ""
+    return (
+        "margins that an unchanged model would not hold in 80 % of test sets like this one: "
+        f"{'; '.join(found[:_LISTED])}{more}"
+    )
+
+
+_LISTED = 5
+
+
+def _infeasible(gate: Gate, contrast: Contrast) -> str | None:
+    if contrast.found is None or contrast.base is None or gate.require is Require.REPORT:
+        return None
+    margin = gate.margin.at(contrast.base)
+    try:
+        least = power.smallest_margin_of(contrast.found)
+        if least is None or not 0 < margin < least:
+            return None
+        needed = power.needed(contrast.found, margin)
+    except NotEstimable:
+        return None
+    asked, holds = (numbers.amount(value, digits, rate=gate.rate) for value, digits in ((margin, None), (least, -2)))
+    enough = f", about {numbers.rough(needed)} hold it" if needed else ""
+    return f"{gate.name} asks for {asked}, {_counted(contrast)} hold {holds}{enough}"

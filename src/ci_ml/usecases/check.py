@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from ci_ml.core import compare, gates, report, verdict
+from ci_ml.core import compare, gates, report, sentences, verdict
 from ci_ml.core.compare import Comparison
 from ci_ml.core.config import NAME_LENGTH, Config
 from ci_ml.core.pipeline import Stage, covering
@@ -77,7 +77,9 @@ def _compared(question: Question, chosen: Config) -> tuple[list[Comparison], tup
 
     assert question.tables is not None
     judged = tables.judge(chosen, question.base, question.head, question.tables)
-    return [*comparisons, *judged.comparisons], judged.notices
+    whole = ((item.gate, item.contrast) for item in judged.comparisons if item.gate.slice is None and item.contrast)
+    narrow = sentences.infeasible(whole)
+    return [*comparisons, *judged.comparisons], (*judged.notices, *([narrow] if narrow else []))
 
 
 def report_name(project: Project, configured: str | None) -> str:

@@ -16,6 +16,7 @@ import ibis
 from ci_ml.core import sentences
 from ci_ml.core.compare import Comparison
 from ci_ml.core.config import Config
+from ci_ml.core.trials import Trial
 from ci_ml.core.types import Status
 from ci_ml.errors import UsageError
 from ci_ml.metrics.paired import Paired
@@ -24,24 +25,6 @@ from ci_ml.ports import OpenTables
 from ci_ml.stats import flips
 from ci_ml.usecases import tables
 from ci_ml.usecases.evidence import Side
-
-
-@dataclass(frozen=True, kw_only=True)
-class Trial:
-    """One gate (or all slices of one) under exchange: in how many of the draws it came to which status.
-
-    `slices` counts the slices that are judged; then a draw counts as regressed when any of them did. `problem` says why
-    a gate could not be tried.
-    """
-
-    gate: str
-    draws: int
-    regressed: int = 0
-    held: int = 0
-    slices: int = 0
-    margin: str = ""
-    n: int | None = None
-    problem: str | None = None
 
 
 @dataclass(kw_only=True)
@@ -84,7 +67,7 @@ def _untried(gate: str, problem: str) -> Trial:
     return Trial(gate=gate, draws=0, problem=problem)
 
 
-def _table(measuring: tables.Measuring, draws: int, progress: Callable[[int, int], None]) -> list[Trial]:
+def _table(measuring: tables.Measuring, draws: int, progress: Callable[[int], None]) -> list[Trial]:
     pairings = measuring.pairings()
     if isinstance(pairings, tables.Judged):
         return [_untried(item.gate.name, item.reason) for item in pairings.comparisons]

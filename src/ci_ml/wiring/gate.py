@@ -4,12 +4,13 @@ import contextlib
 import dataclasses
 from typing import Literal, TextIO
 
-from ci_ml.adapters import files
+from ci_ml.adapters import console, files
 from ci_ml.adapters.dvc import definitions
 from ci_ml.core.pipeline import conflicts
 from ci_ml.core.report import Report, redacted
 from ci_ml.core.staleness import Freshness
 from ci_ml.core.training import redact, secrets
+from ci_ml.core.trials import Trial
 from ci_ml.core.types import Revision
 from ci_ml.errors import CiMlError, UsageError
 from ci_ml.usecases import baseline, check, difference, policy
@@ -85,6 +86,21 @@ def judge(space: Workspace, against: Revision, prefer: Literal["base", "head"]) 
     )
     hidden = secrets(space.env)
     return redacted(check.check(question), lambda text: redact(text, hidden))
+
+
+def selftest(
+    space: Workspace, base: str | None, prefer: Literal["base", "head"], draws: int, stream: TextIO
+) -> tuple[tuple[Trial, ...], float]:
+    """The A/A test of the gates on predictions, and the confidence of their intervals."""
+    from ci_ml.usecases import selftest as trying  # Ibis: no other command pays for it
+
+    space, against = settled(space, base)
+    assert against.sha is not None
+    chosen = policy.choose(space.history.tree(against.sha), space.head_tree, space.project.config, against, prefer)
+    with console.counting(stream, draws) as counted:
+        opener = tables.opener(space.env)
+        found = trying.selftest(chosen.config, space.side(against), space.head_side(), opener, draws, counted)
+    return found, chosen.config.confidence
 
 
 def diff(
