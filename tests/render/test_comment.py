@@ -180,7 +180,7 @@ class TestHowThisWasJudged:
         assert (
             "95 % intervals: Tango for test.recall; paired t for test.brier; DeLong for test.roc\\_auc · on 57,301 examples"
         ) in judged
-        assert "a slice got worse is corrected for looking at 3 to 23 of them (Holm)" in judged
+        assert "a slice is worse only after Holm's correction for looking at 3 to 23 of them" in judged
         assert "1 point estimate: numbers in files carry no interval" in judged
 
     def test_says_what_is_counted_where_examples_come_in_clusters(self) -> None:
@@ -205,7 +205,7 @@ class TestTheNextStep:
         ("content", "step"),
         [
             (churn(), "restore `test.recall` on `plan = free`, or raise its margin on the base branch;"),
-            (undecided(), "test `test.accuracy` on more examples (about 8,500 examples would settle it), or raise its margin"),
+            (undecided(), "measure `test.accuracy` on more examples (about 8,500 examples would settle it), or raise its margin"),
             (
                 report(measured(gate("test.f1", 0, require=Require.NON_INFERIOR), contrast(0.9, 0.9, 0.02))),
                 "give `test.f1` a margin on the base branch: no test set can show that, and the smallest margin that "
@@ -215,7 +215,7 @@ class TestTheNextStep:
                 report(
                     measured(gate("test.f1", floor=0.8, require=Require.NON_INFERIOR), contrast(0.81, 0.81, 0.004, own=0.02))
                 ),
-                "bring `test.f1` clear of its bounds, or test it on more examples;",
+                "bring `test.f1` clear of its bounds, or measure it on more examples;",
             ),
             (
                 report(measured(gate("test.f1", floor=0.8), contrast(0.81, 0.77, 0.004, own=0.02))),
@@ -223,7 +223,7 @@ class TestTheNextStep:
             ),
             (
                 report(measured(gate("test.f1", require=Require.IMPROVEMENT), contrast(0.9, 0.8999, 0.03))),
-                "improve `test.f1` by more than its noise, or test it on more examples;",
+                "improve `test.f1` by more than its noise, or measure it on more examples;",
             ),
         ],
     )  # fmt: skip

@@ -1,3 +1,4 @@
+import re
 import unicodedata
 
 import pytest
@@ -6,9 +7,9 @@ from hypothesis import strategies as st
 
 from ci_ml.core.changes import Changes, DataChange, StageChange, ValueChange
 from ci_ml.core.staleness import Freshness, State
-from ci_ml.core.types import Gap, MetricKey, Revision, Severity
+from ci_ml.core.types import Gap, MetricKey, Require, Revision, Severity
 from ci_ml.render import terminal
-from tests.reports import BASE, HEAD, comparison, report
+from tests.reports import BASE, HEAD, churn, comparison, contrast, gate, measured, report, sliced, undecided
 
 GONE = Gap(reason="eval/metrics.json has no key recall", absent=True)
 NBSP = "\N{NO-BREAK SPACE}"
@@ -106,6 +107,81 @@ class TestAReport:
         assert "\x1b[1;31m" in terminal.report(content, color=True)
 
 
+def board(text: str) -> str:
+    """The part of a report from the table of gates to the next blank line, with blanks for non-breaking ones."""
+    lines = text.replace(NBSP, " ").splitlines()
+    start = next(number for number, line in enumerate(lines) if re.match(" +gate +base", line))
+    return "\n".join(lines[start : lines.index("", start)])
+
+
+class TestGatesWithIntervals:
+    def test_fit_80_columns_with_harm_first_and_slices_that_held_in_one_line(self) -> None:
+        assert board(terminal.report(churn(), width=80)) == (
+            "  gate                base   head −m ┊ 0 │ better  change [95 % interval]\n"
+            "✗ test.recall ·      0.812  0.781 ◂···┊···│······· −3.1 pp [−4.2, −2.0]\n"
+            "  plan = free\n"
+            "! eval/metrics.json    212    268 ···●┊···│······· +26 %\n"
+            "  :train.seconds\n"
+            "! test.recall ·      0.790  0.770 ├───┊●──│──┤···· −2.0 pp [−6.1, +2.1]\n"
+            "  country = MT\n"
+            "! test.recall ·      0.833  0.828 ├───┊─●─│───┤··· −0.5 pp [−1.9, +0.9]\n"
+            "  plan is missing\n"
+            "✓ test.recall       0.8402 0.8361 ····┊─●─│······· −0.41 pp [−0.89, +0.07]\n"
+            "✓ test.brier        0.0912 0.0909 ····┊··├│●┤····· −0.00030 [−0.00090, +0.00030]\n"
+            "✓ test.roc_auc      0.9104 0.9121 ····┊···│●┤····· +0.0017 [+0.0004, +0.0030]\n"
+            "✓ test.recall: 23 slices held, none improved, 3 too small to judge; worst:\n"
+            "  country = DE −0.20 pp [−0.80, +0.40], n 21,004"
+        )
+
+    def test_say_what_is_allowed_where_there_is_room(self) -> None:
+        shown = board(terminal.report(churn(), width=120))
+        assert "✗  test.recall · plan = free         0.812   0.781  ◂···┊···│·······  −3.1 pp [−4.2, −2.0]" in shown
+        assert shown.splitlines()[5].endswith("  −1 pp, ≥ 0.8")
+
+    @pytest.mark.parametrize("width", [20, 30, 40, 60, 79, 80, 103, 104, 200])
+    def test_fit_every_width_with_their_numbers_whole(self, width: int) -> None:
+        for content in (churn(), undecided()):
+            text = terminal.report(content, width=width)
+            assert all(len(line) <= width for line in text.splitlines())
+        if width >= 40:
+            shown = board(terminal.report(churn(), width=width)).split()
+            assert {"0.812", "0.781", "−3.1", "[−4.2,", "−2.0]"} <= set(shown)
+
+    def test_say_what_to_do_and_how_to_learn_more(self) -> None:
+        lines = terminal.report(undecided(), width=200).replace(NBSP, " ").splitlines()
+        assert lines[-2:] == [
+            "Next: measure test.accuracy on more examples (about 8,500 examples would settle it), "
+            "or raise its margin on the base branch.",
+            "Why: `ci-ml check --explain test.accuracy`",
+        ]
+
+    def test_only_warn_about_as_many_slices_as_anybody_reads(self) -> None:
+        found = {("city", str(number)): contrast(0.9, 0.89, 0.1) for number in range(30)}
+        text = terminal.report(report(*sliced("test.f1", found)), width=120)
+        assert text.count("\n!  test.f1 · city = ") == 10
+        assert "\n!  and 20 more slices that only warn\n" in text
+
+    def test_of_many_metrics_have_a_line_for_the_slices_of_some(self) -> None:
+        found = {("city", "a"): contrast(0.9, 0.9, 0.001)}
+        slices = [item for number in range(14) for item in sliced(f"test.f1[{number}]", found)]
+        text = terminal.report(report(*slices), width=120)
+        assert text.count(": 1 slice held, none improved; worst: city = a ") == 10
+        assert "and slices of 4 more metrics, in report.json" in text
+
+    def test_that_only_report_are_no_success_and_slices_too_small_neither(self) -> None:
+        small = sliced("test.f1", {("city", "a"): contrast(0.9, 0.8, 0.1, n=3)})
+        lost = measured(gate("test.recall", require=Require.REPORT), contrast(0.9, 0.8, 0.01))
+        text = terminal.report(report(lost, *small), width=120)
+        assert "\ni  test.recall " in text
+        assert "\n·  test.f1: 1 slice too small to judge\n" in text
+
+    def test_of_slices_with_very_long_names_stay_readable(self) -> None:
+        name = ("city" * 1000, "a" * 10_000)
+        text = terminal.report(report(*sliced("test.f1", {name: contrast(0.9, 0.7, 0.01)})), width=80)
+        assert len(text) < 3000
+        assert "fell by 0.200, from 0.900 to 0.700" in " ".join(text.split())
+
+
 class TestTextFromStrangers:
     def report(self, text: str) -> str:
         key = MetricKey(path=text, key=text)
@@ -114,7 +190,13 @@ class TestTextFromStrangers:
             data=(DataChange(path=text, base=text, head=text),),
             stages=(StageChange(name=text, change="changed", what=(text,)),),
         )
-        readings = (comparison(f"{text}:x", 0.9, 0.8), comparison(f"{text}:y", 0.9, Gap(reason=text)))
+        slices = {(text, text): contrast(0.9, 0.7, 0.1), (text, f"{text}2"): contrast(0.9, 0.9, 0.01)}
+        readings = (
+            comparison(f"{text}:x", 0.9, 0.8),
+            comparison(f"{text}:y", 0.9, Gap(reason=text)),
+            measured(gate("test.recall", gap=(text,)), contrast(0.1, 0.2, 0.01, between=(text, text))),
+            *sliced(f"test.recall[{text}]", slices),
+        )
         return terminal.report(report(*readings, differences=differences, notices=(text,)), width=500)
 
     def test_cannot_move_the_cursor_start_a_line_or_hide(self) -> None:

@@ -1,14 +1,16 @@
 """One comparison as cells of a table: values, the change with its interval, how many examples. Layer: render."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from ci_ml.core import numbers
 from ci_ml.core.report import ComparisonPart
-from ci_ml.core.types import Direction, Outcome, Require, Status
+from ci_ml.core.types import Direction, Require, Status
+from ci_ml.render import charts
 
 NONE = "\N{EN DASH}"
 NBSP = "\N{NO-BREAK SPACE}"
+PLOT_TITLE = "−m ┊ 0 │ better"
 
 
 def only_reported(item: ComparisonPart) -> bool:
@@ -84,6 +86,15 @@ def change(item: ComparisonPart) -> str:
     return f"{moved(item)} {bracketed(found)}" if found else moved(item)
 
 
+def plot(item: ComparisonPart) -> str:
+    """The row of the forest plot; nothing where there is no change."""
+    if item.delta is None:
+        return ""
+    sign = 1 if item.direction is Direction.HIGHER else -1
+    interval = (sign * item.interval[0], sign * item.interval[1]) if item.interval else None
+    return charts.forest(sign * item.delta, item.margin_absolute or 0.0, interval)
+
+
 def bracketed(pair: tuple[str, str]) -> str:
     """`[−4.2, −2.0]`."""
     return f"[{pair[0]}, {pair[1]}]"
@@ -108,41 +119,6 @@ def counted(item: ComparisonPart) -> str:
         return "its examples"
     examples = f"{item.n:,} example{'' if item.n == 1 else 's'}"
     return examples if item.n_clusters is None else f"{item.n_clusters:,} clusters ({examples})"
-
-
-def loss(item: ComparisonPart) -> float:
-    """How much of its margin a metric lost, to put the worst first: of several gates, too."""
-    if item.delta is None:
-        return 0.0
-    worse = -item.delta if item.direction is Direction.HIGHER else item.delta
-    return worse / (item.margin_absolute or abs(item.base or 0.0) or 1.0)
-
-
-def is_quiet(item: ComparisonPart) -> bool:
-    """Whether a row can be collapsed: what passes, and a slice whose only news is that it is new."""
-    return item.impact is Outcome.PASS or (
-        item.slice is not None and item.status is Status.NEW and item.impact is Outcome.WARN
-    )
-
-
-def by_loss(items: Iterable[ComparisonPart]) -> list[ComparisonPart]:
-    """Slices with the worst change first; those too small to judge come last, for their changes are mostly noise."""
-    return sorted(items, key=lambda item: (item.too_small, -loss(item)))
-
-
-def held(items: Sequence[ComparisonPart], noun: str) -> str:
-    """`22 slices held, none improved, 3 too small to judge`."""
-    small = sum(item.too_small for item in items)
-    reported = sum(only_reported(item) for item in items)
-    new = sum(item.status is Status.NEW and not item.too_small for item in items)
-    improved = sum(item.status is Status.IMPROVED for item in items)
-    good = len(items) - small - reported - new
-    parts = [(good, "held"), (small, "too small to judge"), (new, "new"), (reported, "only reported")]
-    said = [f"{count:,} {word}" for count, word in parts if count]
-    if good:
-        said.insert(1, f"{improved:,} of them improved" if improved else "none improved")
-    first, _, rest = (", ".join(said) or "0 held").partition(" ")
-    return f"{first} {noun}{'' if first == '1' else 's'} {rest}"
 
 
 def allows(item: ComparisonPart) -> str:

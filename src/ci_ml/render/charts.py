@@ -1,6 +1,6 @@
 """Pictures made of characters. Layer: render."""
 
-_WIDTH = 16
+WIDTH = 16
 _ZERO = 8
 _MARGIN = 4
 
@@ -13,30 +13,30 @@ def forest(better: float, margin: float, interval: tuple[float, float] | None = 
     margin, `│` zero, `●` the estimate, `├─┤` the interval, `◂ ▸` where it leaves the picture.
     """
     unit = margin or max(abs(better), *(map(abs, interval) if interval else ()), 0.0) or 1.0
-    cells = ["·"] * _WIDTH
+    cells = ["·"] * WIDTH
     if interval:
         _bar(cells, *(_position(edge, unit) for edge in sorted(interval)))
     if margin:
         cells[_ZERO - _MARGIN] = "┊"
     cells[_ZERO] = "│"
     spot = _position(better, unit)
-    cells[min(max(spot, 0), _WIDTH - 1)] = "◂" if spot < 0 else "▸" if spot >= _WIDTH else "●"
+    cells[min(max(spot, 0), WIDTH - 1)] = "◂" if spot < 0 else "▸" if spot >= WIDTH else "●"
     return "".join(cells)
 
 
 def _position(value: float, unit: float) -> int:
     share = value / unit * _MARGIN
-    return _ZERO + round(min(max(share, -_WIDTH), _WIDTH))
+    return _ZERO + round(min(max(share, -WIDTH), WIDTH))
 
 
 def _bar(cells: list[str], low: int, high: int) -> None:
-    for index in range(max(low, 0), min(high, _WIDTH - 1) + 1):
+    for index in range(max(low, 0), min(high, WIDTH - 1) + 1):
         cells[index] = "─"
     if low < 0:
         cells[0] = "◂"
-    elif low < _WIDTH:
+    elif low < WIDTH:
         cells[low] = "├"
-    if high >= _WIDTH:
+    if high >= WIDTH:
         cells[-1] = "▸"
     elif high >= 0:
         cells[high] = "┤"

@@ -27,7 +27,7 @@ def lines(items: Sequence[ComparisonPart]) -> list[str]:
         both = all(methods.covers_examples(item.method) for item in judged)
         found.append(f"intervals cover which seeds {'and which examples ' if both else ''}were used")
     if families := sorted({item.family for item in judged if item.corrected is not None and item.family}):
-        found.append(f"that a slice got worse is corrected for looking at {_range(families)} of them (Holm)")
+        found.append(f"a slice is worse only after Holm's correction for looking at {_range(families)} of them")
     if points:
         found.append(f"{points} point estimate{'' if points == 1 else 's'}: {noise}")
     return found

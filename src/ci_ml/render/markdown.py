@@ -6,7 +6,6 @@ slices, what changed and how it was judged, collapsed.
 """
 
 import re
-import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -17,15 +16,13 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from ci_ml.core.publication import WAIVER_LABEL
 from ci_ml.core.report import ComparisonPart, Report
-from ci_ml.core.types import Direction, Outcome, Status
-from ci_ml.render import cells, charts, safe, words
+from ci_ml.core.types import Outcome
+from ci_ml.render import cells, parts, safe, words
 
 _NBSP = "\N{NO-BREAK SPACE}"
 _HELD_ROWS = 10
-_WARNED_SLICES = 10
 _LONGEST_SLICE = 60  # more would push the table beyond what a page shows without scrolling
 _HOW_SURE = re.compile(r" \(|: ")
-_PLAIN_NAME = re.compile(r"[\w./:()\[\]-][\w./:()\[\] -]*")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,43 +105,19 @@ def report(content: Report, place: Place | None = None) -> str:
     return text
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Parts:
-    """Which comparisons go where: rows of the table, and the collapsed parts."""
-
-    rows: Sequence[ComparisonPart]
-    more: Sequence[ComparisonPart]
-    held: Sequence[ComparisonPart]
-    slices: Sequence[ComparisonPart]
-
-
-def _parts(items: Sequence[ComparisonPart], detail: Detail) -> _Parts:
-    """What needs attention are rows; of slices that only warn as many as a reader takes in, the rest is collapsed."""
-    loud = [item for item in items if not cells.is_quiet(item)]
-    warned = [item for item in loud if item.slice and item.impact is Outcome.WARN][_WARNED_SLICES:]
-    beyond = {id(item) for item in warned}
-    first = [item for item in loud if id(item) not in beyond]
-    whole = [item for item in items if cells.is_quiet(item) and not item.slice]
-    held = whole if len(whole) > min(_HELD_ROWS, detail.rows) else []
-    return _Parts(
-        rows=first[: detail.rows] if held else [*first[: detail.rows], *whole],
-        more=[*first[detail.rows :], *warned],
-        held=held,
-        slices=cells.by_loss(item for item in items if cells.is_quiet(item) and item.slice),
-    )
-
-
 def _report(content: Report, place: Place, detail: Detail) -> str:
-    parts = _parts(content.comparisons, detail)
+    divided = parts.divide(content.comparisons)
+    collapsed = divided.whole if len(divided.whole) > min(_HELD_ROWS, detail.rows) else []
+    rows = [*divided.loud[: detail.rows], *(() if collapsed else divided.whole)]
     names = {item.name: item for item in content.comparisons}
     sections = [
-        _more(parts.more, detail) if detail.loud else None,
-        _section(parts.held, "gate", detail) if detail.held else None,
-        _section(parts.slices, "slice", detail) if detail.held else None,
+        _more([*divided.loud[detail.rows :], *divided.warned], detail) if detail.loud else None,
+        _section(collapsed, "gate", detail) if detail.held else None,
+        _section(divided.slices, "slice", detail) if detail.held else None,
         _changes(content, detail) if detail.changes else None,
         _judged(content, place),
     ]
-    others, undecided = _reasons(content)
+    others, undecided = parts.reasons(content)
     return _render(
         "comment.md.j2",
         marker=place.marker,
@@ -155,9 +128,9 @@ def _report(content: Report, place: Place, detail: Detail) -> str:
         waivers=[safe.prose(line) for line in words.waivers(content)],
         others=[_sentence(text, names, detail) for text in others[: detail.others]]
         + _and_more(len(others) - detail.others),
-        plot_title=_together("−m ┊ 0 │ better"),
-        change_title=cells.change_title(parts.rows),
-        rows=[_row(item) for item in parts.rows],
+        plot_title=_together(cells.PLOT_TITLE),
+        change_title=cells.change_title(rows),
+        rows=[_row(item) for item in rows],
         undecided=_undecided(undecided, names, detail),
         sections=[section for section in sections if section],
         notices=[
@@ -166,20 +139,6 @@ def _report(content: Report, place: Place, detail: Detail) -> str:
         ],
         left_out=f"Left out here: {detail.left_out}. {_pointer(place)}" if detail.left_out else None,
         next_step=_next(content, names),
-    )
-
-
-def _reasons(content: Report) -> tuple[list[str], list[str]]:
-    """Why, beyond the first sentence: what stands above the table, and what cannot be decided, which stands below it.
-
-    A slice that is new says nothing that the count of new slices does not say.
-    """
-    undecided = {item.reason for item in content.comparisons if item.status is Status.INCONCLUSIVE}
-    new = {item.reason for item in content.comparisons if item.status is Status.NEW and cells.is_quiet(item)}
-    others = [reason for reason in content.verdict.reasons if reason != content.verdict.sentence and reason not in new]
-    return (
-        [reason for reason in others if reason not in undecided],
-        [reason for reason in others if reason in undecided],
     )
 
 
@@ -215,18 +174,9 @@ def _next(content: Report, names: Mapping[str, ComparisonPart]) -> str | None:
     text = _sentence(step, names, Detail())
     if content.verdict.outcome in (Outcome.FAIL, Outcome.UNDECIDED):
         label = safe.code(WAIVER_LABEL)
-        command = safe.code(_command(content))
+        command = safe.code(words.explanation(content) or "ci-ml check")
         return f"{text.removesuffix('.')}; a maintainer can accept this with the label {label}. Locally: {command}."
     return text
-
-
-def _command(content: Report) -> str:
-    """What shows the same on a laptop; with an interval there is more to explain than the comment says."""
-    decided = next((item for item in content.comparisons if item.impact is content.verdict.outcome), None)
-    if decided is None or not cells.ends(decided):
-        return "ci-ml check"
-    plain = len(decided.metric) <= _LONGEST_SLICE and _PLAIN_NAME.fullmatch(decided.metric)
-    return f"ci-ml check --explain {shlex.quote(decided.metric) if plain else 'all'}"
 
 
 def failure(name: str, what: str, hint: str | None, place: Place) -> str:
@@ -274,7 +224,7 @@ def _row(item: ComparisonPart) -> Row:
         symbol=words.symbol(item),
         gate=gate,
         values=_together(f"{base} → {head}"),
-        plot=f"`{_plot(item)}`" if item.delta is not None else "",
+        plot=f"`{cells.plot(item)}`" if item.delta is not None else "",
         change=f"{_together(change)} {_together(cells.bracketed(found))}" if found else _together(change),
     )
 
@@ -285,13 +235,6 @@ def _called(item: ComparisonPart, between: str = f"{_NBSP}· ") -> str:
     if item.slice:
         return f"{metric}{between}{safe.code(_together(str(item.where)), _LONGEST_SLICE)}"
     return metric
-
-
-def _plot(item: ComparisonPart) -> str:
-    assert item.delta is not None
-    sign = 1 if item.direction is Direction.HIGHER else -1
-    interval = item.interval and (sign * item.interval[0], sign * item.interval[1])
-    return charts.forest(sign * item.delta, item.margin_absolute or 0.0, interval)
 
 
 def _together(text: str) -> str:
@@ -312,7 +255,7 @@ def _more(items: Sequence[ComparisonPart], detail: Detail) -> Section | None:
 
 
 def _section(items: Sequence[ComparisonPart], noun: str, detail: Detail) -> Section | None:
-    return Section(summary=cells.held(items, noun), body=_gates(items, detail, noun)) if items else None
+    return Section(summary=parts.held(items, noun), body=_gates(items, detail, noun)) if items else None
 
 
 def _gates(items: Sequence[ComparisonPart], detail: Detail, noun: str = "gate") -> str:
@@ -359,8 +302,8 @@ def _changes(content: Report, detail: Detail) -> Section | None:
         f"- stage {safe.code(stage.name)}: {', '.join(map(safe.prose, stage.what)) or stage.change}"
         for stage in content.stages[: detail.collapsed_rows]
     ]
-    parts = [body, "\n".join(stages), *_and_more(hidden)]
-    return Section(summary=f"What changed: {summary}", body="\n\n".join(filter(None, parts)))
+    found = [body, "\n".join(stages), *_and_more(hidden)]
+    return Section(summary=f"What changed: {summary}", body="\n\n".join(filter(None, found)))
 
 
 def _judged(content: Report, place: Place) -> Section:

@@ -2,6 +2,8 @@
 
 import datetime as dt
 import json
+import re
+import shlex
 
 from ci_ml.core import numbers
 from ci_ml.core.report import ComparisonPart, Report
@@ -17,6 +19,9 @@ HEADLINE = {
 SYMBOL = {Outcome.PASS: "✅", Outcome.WARN: "⚠️", Outcome.UNDECIDED: "❔", Outcome.FAIL: "❌"}
 _REPORTED = "\N{INFORMATION SOURCE}\N{VARIATION SELECTOR-16}"
 NONE = cells.NONE
+# A name that can stand in a command that people copy.
+_PLAIN_NAME = re.compile(r"[\w./:()\[\]][\w./:()\[\] -]*")
+_LONGEST_NAME = 60
 
 
 def symbol(item: ComparisonPart) -> str:
@@ -127,13 +132,22 @@ def _next_decision(item: ComparisonPart) -> str:
     if item.status is Status.NEW:
         return f"let the gate of {name} ask for less until the base has it: there is nothing to improve on yet."
     if item.require is Require.IMPROVEMENT:
-        return f"improve {name} by more than its noise, or test it on more examples."
+        return f"improve {name} by more than its noise, or measure it on more examples."
     if cells.unclear_bound(item):
-        return f"bring {name} clear of its bounds, or test it on more examples."
+        return f"bring {name} clear of its bounds, or measure it on more examples."
     if not item.margin_absolute:
         return f"give {name} a margin on the base branch{f': {item.settles}' if item.settles else ''}."
     more = f" ({item.settles})" if item.settles else ""
-    return f"test {name} on more examples{more}, or raise its margin on the base branch."
+    return f"measure {name} on more examples{more}, or raise its margin on the base branch."
+
+
+def explanation(report: Report) -> str | None:
+    """The command that explains what decided; None where there is no more to say than the report does."""
+    decided = next((item for item in report.comparisons if item.impact is report.verdict.outcome), None)
+    if decided is None or not cells.ends(decided):
+        return None
+    is_plain = len(decided.metric) <= _LONGEST_NAME and _PLAIN_NAME.fullmatch(decided.metric)
+    return f"ci-ml check --explain {shlex.quote(decided.metric) if is_plain else 'all'}"
 
 
 def brief_name(item: ComparisonPart) -> str:
