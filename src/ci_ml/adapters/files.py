@@ -41,6 +41,17 @@ def write(path: Path, text: str) -> None:
         raise _unwritable(path, error) from None
 
 
+def write_new(path: Path, text: str) -> None:
+    """Write a file that is not there yet. Raises UsageError when it is, DependencyError when it cannot be written."""
+    try:
+        with path.open("x", encoding="utf-8") as stream:
+            stream.write(text)
+    except FileExistsError:
+        raise UsageError(f"{path} is there already", "take it away, or edit it") from None
+    except OSError as error:
+        raise DependencyError(f"{path} could not be written: {error.strerror}") from None
+
+
 def append(path: Path, text: str) -> None:
     """Add to a file that the CI system reads. Raises DependencyError when it cannot be written."""
     try:
