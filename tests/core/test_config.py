@@ -145,7 +145,10 @@ gates:
 """
         assert problems(text) == [
             "ci-ml.yaml:1: version: must be 1, not 2",
-            "ci-ml.yaml:4: name: String should match pattern '^[A-Za-z0-9][A-Za-z0-9 ._/-]*$'",
+            (
+                "ci-ml.yaml:4: name: must be letters, digits, blanks and . _ / -, and start with a letter or digit, "
+                "not '-x'"
+            ),
             "ci-ml.yaml:3: baseline: must be auto, merge-base, branch:NAME or rev:REVISION, not 'main'",
             "ci-ml.yaml:8: train.targets: must be a list",
             "ci-ml.yaml:6: train.when: must be stale, always or never, not sometimes",
@@ -222,7 +225,7 @@ gates:
                     "version: 1\ngates:\n  - {metric: a.json:x, direction: lower}\n"
                     "  - {metric: a.json:x, direction: higher}"
                 ),
-                ["ci-ml.yaml:1: gates.1 and gates.0 judge the same metric a.json:x"],
+                ["ci-ml.yaml:4: gates.1.metric: gates.0 judges a.json:x already"],
             ),
             ("version: 1\nversion: 1", ["ci-ml.yaml:2: the key 'version' is there twice"]),
             ("version: 1\ngates: [\n", ["ci-ml.yaml:3: not valid YAML: did not find expected node content"]),

@@ -149,6 +149,22 @@ ALIASES: dict[str, str] = {
     "mean_pinball_loss": "pinball",
 }
 
+# What else people call them, for who is told that there is no such metric.
+_MEANT: dict[str, str] = {
+    "acc": "accuracy",
+    "auc": "roc_auc",
+    "auc_roc": "roc_auc",
+    "auprc": "average_precision",
+    "auroc": "roc_auc",
+    "error": "error_rate",
+    "fpr": "false_positive_rate",
+    "logloss": "log_loss",
+    "map": "average_precision",
+    "pr_auc": "average_precision",
+    "sensitivity": "recall",
+    "tpr": "recall",
+}
+
 _FORM = re.compile(r"(?P<name>[a-z][a-z0-9_]*)(?:\[(?P<which>.+)\]|\((?P<argument>.+)\))?", re.DOTALL)
 
 
@@ -174,23 +190,39 @@ class Asked:
         return f"{self.name}_{self.average}" if self.average else self.name
 
 
+class UnknownMetric(ValueError):
+    """No metric has this name; `close` is one that nearly does."""
+
+    def __init__(self, text: str, close: str | None = None) -> None:
+        super().__init__(f"unknown metric {text}{f'; did you mean {close}?' if close else ''}")
+        self.close = close
+
+
 def parse(text: str) -> Asked:
-    """`f1_macro`, `recall[cat]`, `pinball(0.9)` or a name of scikit-learn's. Raises ValueError with what is wrong."""
+    """`f1_macro`, `recall[cat]`, `pinball(0.9)` or a name of scikit-learn's.
+
+    Raises UnknownMetric, or another ValueError that says what is wrong.
+    """
     match = _FORM.fullmatch(text.strip())
     if match is None:
-        raise ValueError(f"{text!r} is not the name of a metric")
+        raise UnknownMetric(text)
     name = ALIASES.get(match["name"], match["name"])
     average = None
     for suffix in _AVERAGES:
         if name not in METRICS and name.endswith(f"_{suffix}"):
             name, average = ALIASES.get(name.removesuffix(f"_{suffix}"), name.removesuffix(f"_{suffix}")), suffix
     if name not in METRICS:
-        close = difflib.get_close_matches(match["name"], [*METRICS, *ALIASES], n=1)
-        raise ValueError(f"unknown metric {text}{f'; did you mean {close[0]}?' if close else ''}")
+        raise UnknownMetric(text, _close(match["name"]))
     asked = Asked(name=name, average=average, which=match["which"], argument=match["argument"])
     if problem := _problem(asked):
         raise ValueError(problem)
     return asked
+
+
+def _close(name: str) -> str | None:
+    averaged = (f"{metric}_{average}" for metric, known in METRICS.items() for average in known.averages)
+    found = difflib.get_close_matches(name, [*METRICS, *ALIASES, *averaged], n=1)
+    return _MEANT.get(name) or next(iter(found), None)
 
 
 def _problem(asked: Asked) -> str | None:

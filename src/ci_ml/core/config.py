@@ -22,7 +22,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_core import ErrorDetails, PydanticCustomError
+from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 
 from ci_ml.core import catalogue, documents
 from ci_ml.core.catalogue import Asked, Family, Task
@@ -36,8 +36,10 @@ NAME = r"^[A-Za-z0-9][A-Za-z0-9 ._/-]*$"
 NAME_LENGTH = 80
 
 _BASELINE = re.compile(r"auto|merge-base|(branch|rev):[^-+\s:]\S*")
-_TABLE = re.compile(r"(?P<table>[A-Za-z][A-Za-z0-9_-]*)\.(?P<metric>[a-z][^:/]*)", re.DOTALL)
-_TEXTS = (".parquet", ".csv", ".tsv", ".jsonl", ".ndjson")
+_TABLE = re.compile(
+    r"(?P<table>[A-Za-z][A-Za-z0-9_-]*)\.(?P<metric>[a-z][^:/]*|[a-z][a-z0-9_]*(?:\[.+\]|\(.+\)))", re.DOTALL
+)
+_TEXTS = (".csv", ".tsv", ".jsonl", ".ndjson")
 _PERCENT = re.compile(r"\s*([0-9]+(?:\.[0-9]*)?|\.[0-9]+)\s*%\s*")
 
 
@@ -68,16 +70,31 @@ def _asked(text: str) -> tuple[str, Asked] | None:
         return None
 
 
-def _metric(value: Any) -> str:
+def _metric(value: Any, info: ValidationInfo) -> str:
     if not isinstance(value, str) or not value.strip():
         raise ValueError("must be text: TABLE.METRIC of predictions, or FILE:KEY, for example metrics.json:accuracy")
-    if _asked(value):
-        return value
+    if match := _TABLE.fullmatch(value):
+        try:
+            catalogue.parse(match["metric"])
+        except ValueError as error:
+            stranger = isinstance(error, catalogue.UnknownMetric) and error.close is None
+            if not stranger or match["table"] in (info.context or ()):
+                raise  # else it may well be a file, such as score.txt
+        else:
+            return value
     path = value.partition(":")[0]
     if not path or (":" not in value and "/" not in path and "." not in path):
         raise ValueError(f"{value!r} names no file: write FILE:KEY, for example metrics.json:{value.lstrip(':')}")
     if path.startswith("/") or "\\" in path:
         raise ValueError("the file is relative to the folder of ci-ml.yaml, with / between folders")
+    return value
+
+
+def _positive(value: Any) -> Any:
+    if value is True:
+        return None  # which is what its absence means
+    if value is not None and (isinstance(value, bool) or not isinstance(value, str | int)):
+        raise ValueError(f"must be the label of a class, text or a whole number, not {value!r}")
     return value
 
 
@@ -109,7 +126,7 @@ def _columns(value: Any) -> Any:
     if isinstance(value, str):
         return ((value,),)
     if isinstance(value, list | tuple):
-        return tuple((item,) if isinstance(item, str) else item for item in value)
+        return tuple(item if isinstance(item, list | tuple) else (item,) for item in value)
     return value
 
 
@@ -183,6 +200,14 @@ def _directed() -> dict[str, Any]:
     return {"if": {"properties": undirected, "required": ["metric"]}, "then": {"required": ["direction"]}}
 
 
+# Whose values are never beyond 1.
+_WITHIN_ONE = frozenset(Family) - {Family.MEANS, Family.QUANTILES}
+
+
+def _is_glob(text: str) -> bool:
+    return "*" in text or "?" in text
+
+
 class GateConfig(_Model):
     """One thing that must not get worse."""
 
@@ -241,7 +266,8 @@ class GateConfig(_Model):
         if value is None and known is None:
             raise PydanticCustomError("missing", "Field required")
         if value is not None and known is not None and value != known.value:
-            raise ValueError(f"{metric} is better when it is {known.value}: leave `direction` out")
+            what = f"the {gap.measure} between groups" if gap is not None else metric
+            raise ValueError(f"{what} is better when it is {known.value}: leave `direction` out")
         return known or value
 
     @model_validator(mode="after")
@@ -252,15 +278,29 @@ class GateConfig(_Model):
             raise ValueError("slices and gap need a metric of predictions: numbers in files have no examples")
         if asked and self.repeats:
             raise ValueError("repeats of predictions are named under predictions: `repeats: GLOB` instead of `path`")
-        if self.repeats and "*" not in self.metric and "?" not in self.metric:
+        if self.repeats and not _is_glob(self.pattern.path):
             raise ValueError("repeats needs a glob that covers a file per seed, such as eval/seed-*.json:accuracy")
+        if self.repeats and _is_glob(self.pattern.key):
+            raise ValueError("repeats are one number in a file per seed: its key holds no glob")
         if asked and asked[1].known.family is Family.GAPS and self.gap is None:
             raise ValueError(f"{asked[1].name} compares groups: name their column, gap: {{by: COLUMN}}")
         if self.gap and self.slices:
             raise ValueError("a gap compares the slices already: leave `slices` out")
         if self.gap and asked and asked[1].known.family not in {Family.COUNTS, Family.MEANS, Family.RANKS, Family.GAPS}:
             raise ValueError(f"the gap of {asked[1]} between groups has no interval")
+        if asked and asked[1].known.family in _WITHIN_ONE:
+            self._within_one(str(asked[1]))
         return self
+
+    def _within_one(self, name: str) -> None:
+        """A margin of 5 where 5 percentage points are meant would let everything pass."""
+        limits = {"margin": self.margin, "floor": self.floor, "ceiling": self.ceiling}
+        if cut := self.slices:
+            limits |= {"slices.margin": cut.margin, "slices.floor": cut.floor, "slices.ceiling": cut.ceiling}
+        for key, limit in limits.items():
+            value = limit if not isinstance(limit, Margin) else 0.0 if limit.relative else limit.value
+            if value is not None and abs(value) > 1:
+                raise ValueError(f"{name} is at most 1, so {key} cannot be {value:g}: 5 points are 0.05")
 
     @property
     def asked(self) -> tuple[str, Asked] | None:
@@ -301,7 +341,7 @@ class PredictionsConfig(_Model):
     task: Task = Field(description="binary, multiclass or regression.")
     id: Column = Field(description="The column that pairs base with head, one row for each id.")
     label: Column = Field(description="The column of true labels.")
-    positive: str | int | None = Field(
+    positive: Annotated[str | int | None, BeforeValidator(_positive)] = Field(
         default=None, description="Binary: the label of the class that is looked for; 1 or true when absent."
     )
     score: Column | None = Field(
@@ -314,7 +354,7 @@ class PredictionsConfig(_Model):
         description="The column of the predicted class, or of the predicted number. Without it, a binary class follows "
         "from score and threshold, and one of several from the largest score.",
     )
-    threshold: Annotated[Finite, Field(ge=0, le=1)] = Field(
+    threshold: Annotated[float, Field(ge=0, le=1), BeforeValidator(_finite)] = Field(
         default=0.5, description="Binary: the positive class is predicted where score >= threshold."
     )
     cluster: Column | None = Field(
@@ -327,14 +367,28 @@ class PredictionsConfig(_Model):
 
     @field_validator("path", "repeats")
     @classmethod
-    def _place(cls, value: str | None) -> str | None:
+    def _place(cls, value: str | None, info: ValidationInfo) -> str | None:
         if value is None:
             return None
         if value.startswith("/") or "\\" in value:
             raise ValueError("the file is relative to the folder of ci-ml.yaml, with / between folders")
-        if not value.removesuffix(".gz").endswith(_TEXTS):
-            raise ValueError(f"must end with {', '.join(_TEXTS)} (or .gz after a text's ending), not {value!r}")
+        if not value.endswith(".parquet") and not value.removesuffix(".gz").endswith(_TEXTS):
+            raise ValueError(f"must end with .parquet, {', '.join(_TEXTS)} (texts also with .gz), not {value!r}")
+        if _is_glob(value) is not (info.field_name == "repeats"):
+            raise ValueError("`path` is one file, and `repeats` a glob of several, such as eval/seed-*.parquet")
         return value
+
+    @model_validator(mode="after")
+    def _columns_fit(self) -> "PredictionsConfig":
+        for key in ("positive", "threshold"):
+            if self.task is not Task.BINARY and key in self.model_fields_set:
+                raise ValueError(f"`{key}` belongs to a binary task")
+        if self.prediction is not None and "threshold" in self.model_fields_set:
+            raise ValueError("`threshold` makes classes from scores, and `prediction` names them: leave one out")
+        columns = [name for name in (self.id, self.label, self.score, self.prediction) if name is not None]
+        if twice := next((name for name in columns if columns.count(name) > 1), None):
+            raise ValueError(f"the column {twice} cannot be two of id, label, score and prediction")
+        return self
 
     @model_validator(mode="after")
     def _fits(self) -> "PredictionsConfig":
@@ -349,8 +403,6 @@ class PredictionsConfig(_Model):
             raise ValueError("name the column of scores with `score`, of predicted classes with `prediction`, or both")
         if self.task is Task.MULTICLASS and self.score is not None and self.score.count("*") != 1:
             raise ValueError("`score` of several classes holds one `*` where the class's name stands, such as p_*")
-        if self.positive is not None and self.task is not Task.BINARY:
-            raise ValueError("`positive` belongs to a binary task")
         return self
 
 
@@ -390,7 +442,7 @@ class Config(_Model):
     gates: tuple[GateConfig, ...] = Field(
         default=(), description="What must not get worse. No gates is undecided, never a pass."
     )
-    confidence: Annotated[Finite, Field(ge=0.5, le=0.9999)] = Field(
+    confidence: Annotated[float, Field(ge=0.5, le=0.9999), BeforeValidator(_finite)] = Field(
         default=0.95, description="Of every interval; the interval that is shown is the interval that decides."
     )
     engine: Annotated[str, Field(pattern=r"^(duckdb$|[a-z][a-z0-9+-]*://)")] = Field(
@@ -400,36 +452,28 @@ class Config(_Model):
     )
 
     @model_validator(mode="after")
-    def _no_twins(self) -> "Config":
+    def _judgeable(self) -> "Config":
+        """Every gate that no table can answer, or that is there twice, each at its place."""
+        found: list[InitErrorDetails] = []
         seen: dict[str, int] = {}
         for index, gate in enumerate(self.gates):
-            name = str(gate.key)
-            if name in seen:
-                raise ValueError(f"gates.{index} and gates.{seen[name]} judge the same metric {name}")
-            seen[name] = index
-        return self
-
-    @model_validator(mode="after")
-    def _tables(self) -> "Config":
-        for index, gate in enumerate(self.gates):
-            if problem := self._unfit(gate):
-                raise ValueError(f"gates.{index}: {problem}")
+            first = seen.setdefault(str(gate.key), index)
+            problem = self._unfit(gate) if first == index else f"gates.{first} judges {gate.key} already"
+            if problem:
+                kind = PydanticCustomError("value_error", "{error}", {"error": problem})
+                found.append({"type": kind, "loc": ("gates", index, "metric"), "input": gate.metric})
+        if found:
+            raise ValidationError.from_exception_data("Config", found)
         return self
 
     def _unfit(self, gate: GateConfig) -> str | None:
         if gate.asked is None:
-            match = _TABLE.fullmatch(gate.metric)
-            if match is None or match["table"] not in self.predictions:
-                return None
-            try:
-                catalogue.parse(match["metric"])
-            except ValueError as error:
-                return str(error)
             return None
         table, asked = gate.asked
         if table not in self.predictions:
-            known = ", ".join(self.predictions) or "none are"
-            return f"there is no table {table} under predictions ({known} named)"
+            close = difflib.get_close_matches(table, self.predictions, n=1)
+            known = f"there are: {', '.join(self.predictions)}" if self.predictions else "none is named"
+            return f"no table {table} under predictions; {f'did you mean {close[0]}?' if close else known}"
         about = self.predictions[table]
         return catalogue.unfit(asked, about.task, scored=about.score is not None, clustered=about.cluster is not None)
 
@@ -460,10 +504,12 @@ def load(data: bytes, name: str) -> LoadedConfig:
             [_line(name, 1, "", "it must hold keys such as version and gates")],
             hint=f"a minimal file is in the README; every key is in {DOCS}",
         )
+    tables = document.value.get("predictions")
     try:
-        config = Config.model_validate(document.value, strict=False)
+        config = Config.model_validate(document.value, strict=False, context=tables if isinstance(tables, dict) else {})
     except ValidationError as error:
-        problems = [_problem(name, detail, document) for detail in error.errors()]
+        details = error.errors()
+        problems = [_problem(name, item, document) for item in details if not _follows(item, details)]
         count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
         raise ConfigError(
             f"{name} has {count}", problems, hint=f"every key is in {DOCS}, or run `ci-ml schema`"
@@ -471,8 +517,16 @@ def load(data: bytes, name: str) -> LoadedConfig:
     return LoadedConfig(config=config, digest=f"sha256:{hashlib.sha256(data).hexdigest()}")
 
 
+def _follows(detail: ErrorDetails, details: Sequence[ErrorDetails]) -> bool:
+    """Whether this says only that a list is short of the items that other problems are about."""
+    place = detail["loc"]
+    return detail["type"] == "too_short" and any(
+        other["loc"][: len(place)] == place and other["loc"] != place for other in details
+    )
+
+
 def _problem(name: str, detail: ErrorDetails, document: documents.Document) -> str:
-    path = tuple(detail["loc"])
+    path = tuple(part for part in detail["loc"] if part != "[key]")
     line = next((document.lines[path[:end]] for end in range(len(path), -1, -1) if path[:end] in document.lines), None)
     return _line(name, line, ".".join(map(str, path)), _message(detail))
 
@@ -481,15 +535,35 @@ def _problem(name: str, detail: ErrorDetails, document: documents.Document) -> s
 _IN_YAML = {
     "bool_parsing": "must be true or false",
     "bool_type": "must be true or false",
+    "dict_type": "must be a mapping",
+    "int_from_float": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "int_type": "must be a whole number",
     "invalid_key": "a key must be text",
     "model_type": "must be a mapping",
+    "string_too_short": "must not be empty",
     "string_type": "must be text",
+    "too_short": "must not be empty",
     "tuple_type": "must be a list",
+}
+# What a key must be, where that says more than what is wrong with it.
+_WANTED = {
+    "[key]": "the name of a table is a letter, then letters, digits, _ and -",
+    "confidence": "must be a share from 0.5 to 0.9999, such as 0.95",
+    "engine": "must be duckdb, or a URL such as pyspark://local",
+    "gap": "must be a mapping such as {by: country}",
+    "name": "must be letters, digits, blanks and . _ / -, and start with a letter or digit",
+    "slices": "must be a mapping such as {by: [country, plan]}",
+    "threshold": "must be a number from 0 to 1",
 }
 
 
 def _message(detail: ErrorDetails) -> str:
     kind, context = detail["type"], detail.get("ctx", {})
+    wanted = _WANTED.get(str(detail["loc"][-1])) if detail["loc"] else None
+    if wanted and kind not in ("missing", "extra_forbidden") and not isinstance(detail["input"], dict):
+        given = detail["input"]
+        return f"{wanted}, not {f'{given:g}' if isinstance(given, float) else repr(given)}"
     if kind in _IN_YAML:
         return _IN_YAML[kind]
     if kind == "extra_forbidden":
