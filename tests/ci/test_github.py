@@ -51,7 +51,7 @@ def test_a_worse_pull_request_is_blocked_and_told_why(github: GitHub, api: fake.
     assert {stage["name"] for stage in report["training"]["stages"] if stage["state"] == "ran"} == {"train", "evaluate"}
     (comment,) = api.repository(REPOSITORY).pulls[change.number].comments
     assert comment.user.login == fake.BOT
-    assert "recall` fell from 0.915 to 0.868" in comment.body, comment.body
+    assert "recall` fell by 4.7\N{NO-BREAK SPACE}pp, from 0.915 to 0.868" in comment.body, comment.body
     assert statuses(api, change.head) == {STATUS: "failure"}
     assert not api.problems
 
@@ -95,7 +95,7 @@ def test_a_fork_is_judged_the_same_and_a_second_workflow_comments(github: GitHub
     second = publish(github, outside, **addressed(api, {**MAY_WRITE, "actions": "read"}))
     assert second.code == 0, second.log
     (comment,) = pull.comments
-    assert "recall` fell from 0.915 to 0.868" in comment.body, comment.body
+    assert "recall` fell by 4.7\N{NO-BREAK SPACE}pp, from 0.915 to 0.868" in comment.body, comment.body
     assert statuses(api, change.head) == {STATUS: "failure"}
 
 

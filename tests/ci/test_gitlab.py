@@ -49,7 +49,7 @@ def test_a_worse_merge_request_is_blocked_and_told_why(gitlab: GitLab, api: fake
     assert report["verdict"]["outcome"] == "fail"
     assert (report["base"]["sha"], report["head"]["sha"]) == (change.base, change.merge)
     (note,) = (note for note in api.project(REPOSITORY).merge_requests[change.number].notes if not note.system)
-    assert "recall` fell from 0.915 to 0.868" in note.body, note.body
+    assert "recall` fell by 4.7\N{NO-BREAK SPACE}pp, from 0.915 to 0.868" in note.body, note.body
     (status,) = api.project(REPOSITORY).statuses
     assert (status.name, status.state) == (STATUS, "failed")
 

@@ -115,7 +115,14 @@ def test_it_leaves_a_clean_repository_with_three_trained_branches(built: Built) 
     assert branches == ["drop-class-weight", "main", "more-measurements"]
     assert set(built.git("log", "--all", "--format=%an").splitlines()) == {"ci-ml demo"}
     tracked = set(built.git("ls-files").split())
-    assert {"ci-ml.yaml", "dvc.lock", "dvc.yaml", "params.yaml", "eval/metrics.json", "data/tumours.csv.dvc"} <= tracked
+    assert {
+        "ci-ml.yaml",
+        "dvc.lock",
+        "dvc.yaml",
+        "params.yaml",
+        "eval/predictions.csv",
+        "data/tumours.csv.dvc",
+    } <= tracked
     assert not {"data/tumours.csv", "data/train.csv", "model/classifier.joblib", ".ci-ml-demo"} & tracked
     assert list((built.root / "dvc-storage").rglob("*"))
     assert built.ci_ml("verify").code == 0
@@ -147,10 +154,26 @@ def test_the_worse_branch_misses_tumours_and_is_blocked(mine: Built) -> None:
     report = mine.report()
     assert (report.verdict.outcome, report.base.sha) == (Outcome.FAIL, mine.git("rev-parse", "main"))
     regressed = [item for item in report.comparisons if item.status is Status.REGRESSED]
-    assert [item.metric for item in regressed] == ["eval/metrics.json:test.recall"]
-    assert regressed[0].reason in mine.done.out
-    accuracy = next(item for item in report.comparisons if item.metric.endswith(":test.accuracy"))
+    assert [item.metric for item in regressed] == ["test.recall"]
+    assert " ".join(regressed[0].reason.split()) in " ".join(mine.done.out.split())
+    accuracy = next(item for item in report.comparisons if item.metric == "test.accuracy")
     assert accuracy.delta == pytest.approx(0.0, abs=0.005), "the point of the story: accuracy does not tell"
+    assert accuracy.status is Status.INCONCLUSIVE
+
+
+def test_the_verdict_is_statistical(mine: Built) -> None:
+    assert mine.ci_ml("check").code == 10
+    for item in mine.report().comparisons:
+        assert item.interval is not None
+        assert item.n in (106, 284)
+        low, high = item.interval
+        assert item.delta is not None
+        assert low <= item.delta <= high
+    predictions = (mine.root / "eval" / "predictions.csv").read_text().splitlines()[1:]
+    malignant = [line.split(",") for line in predictions if line.split(",")[1] == "1"]
+    recall = next(item for item in mine.report().comparisons if item.metric == "test.recall")
+    assert recall.n == len(malignant)
+    assert recall.head == pytest.approx(sum(line[2] == "1" for line in malignant) / len(malignant))
 
 
 def test_the_better_branch_passes_in_ci_without_training_again(mine: Built) -> None:
