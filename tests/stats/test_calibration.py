@@ -76,6 +76,8 @@ def test_identical_confidences_differ_by_exactly_0_and_only_those() -> None:
     ones = np.ones(50)
     with pytest.raises(NoVariance):
         difference(of_rows(0.2 * ones, ones, 0.25 * ones, ones, 10))
+    with pytest.raises(NoVariance, match="moved by the same amount"):
+        difference(of_rows(0.7 * np.ones(60), np.arange(60) < 5, 0.35 * np.ones(60), np.arange(60) < 5, 4))
     with pytest.raises(NoVariance, match="off by the same amount"):
         value(of_rows(0.2 * ones, ones, 0.25 * ones, ones, 10))
 

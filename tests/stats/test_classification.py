@@ -4,7 +4,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from sklearn import metrics
 
@@ -13,7 +13,7 @@ from ci_ml.stats.classification import FEW, difference, value
 from ci_ml.stats.confusion import Metric, influence, of_side, point
 from ci_ml.stats.counts import Counts
 from ci_ml.stats.draws import DRAWS
-from ci_ml.stats.estimate import NotEstimable, TooFew, Undefined
+from ci_ml.stats.estimate import Difference, NotEstimable, NoVariance, TooFew, Undefined
 from ci_ml.stats.proportion import wilson
 from ci_ml.stats.tango import PairedTable, tango
 
@@ -190,16 +190,88 @@ def test_proportions_are_paired_tables() -> None:
     assert errors.delta == pytest.approx(errors.head - errors.base)
 
 
-@pytest.mark.parametrize("metric", [*OVERALL, *AVERAGES, *BINARY], ids=str)
-@given(seed=st.integers(0, 2**32 - 1), n=st.sampled_from([30, 200, 1_000]))
-def test_exchanging_the_sides_mirrors_it(metric: Metric, seed: int, n: int) -> None:
-    counts = table(seed, 2 if metric in BINARY else 3, n)
+def outcome(counts: Counts, metric: Metric) -> Difference | type[NotEstimable]:
+    """The difference, or which reason there is for none."""
     try:
-        one, two = difference(counts, metric), difference(counts.mirrored(), metric)
-    except NotEstimable:
+        return difference(counts, metric)
+    except NotEstimable as error:
+        return type(error)
+
+
+def check_mirrored(counts: Counts, metric: Metric) -> None:
+    one, two = outcome(counts, metric), outcome(counts.mirrored(), metric)
+    if isinstance(one, type) or isinstance(two, type):
+        assert one is two
         return
     assert (one.low, one.high) == pytest.approx((-two.high, -two.low), abs=1e-9)
     assert (one.delta, one.p_value) == pytest.approx((-two.delta, two.p_value), abs=1e-12)
+
+
+@pytest.mark.parametrize("metric", [*OVERALL, *AVERAGES, *BINARY], ids=str)
+@given(seed=st.integers(0, 2**32 - 1), n=st.sampled_from([30, 200, 1_000]))
+@settings(max_examples=50)
+def test_exchanging_the_sides_mirrors_it(metric: Metric, seed: int, n: int) -> None:
+    check_mirrored(table(seed, 2 if metric in BINARY else 3, n), metric)
+
+
+@given(
+    cells=st.lists(st.tuples(*[st.integers(0, 3)] * 3, st.sampled_from([1, 2, 5, 60, 500_000])), max_size=7),
+    metric=st.sampled_from([*OVERALL, *AVERAGES]),
+)
+@settings(max_examples=150)
+def test_so_it_does_for_odd_tables(cells: list[tuple[int, int, int, int]], metric: Metric) -> None:
+    assume(sum(count for *_, count in cells) >= 2)
+    check_mirrored(Counts.of_cells(cells, 4), metric)
+
+
+# Predictions differ and the metric is the same in any sample: exactly, though floats leave widths of 1e-17.
+UNMOVED = {
+    "all labels are one class": (Metric(name="kappa"), [(0, 0, 2, 30), (0, 1, 0, 9)], 3),
+    "what is predicted wrongly is no label": (
+        Metric(name="precision", average="weighted"),
+        [
+            (0, 0, 0, 17),
+            (0, 0, 2, 3),
+            (0, 0, 3, 3),
+            (0, 1, 1, 2),
+            (0, 2, 0, 1),
+            (0, 2, 1, 1),
+            (0, 2, 2, 1),
+            (0, 3, 3, 2),
+        ],
+        4,
+    ),
+    "seed 28984": (
+        Metric(name="precision", average="weighted"),
+        [(0, 0, 0, 10), (0, 0, 2, 1), (0, 2, 2, 2), (1, 1, 1, 14), (1, 1, 2, 2), (1, 2, 2, 1)],
+        3,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", UNMOVED)
+def test_a_metric_that_cannot_see_the_change_has_no_interval_whichever_side_is_the_base(name: str) -> None:
+    metric, cells, classes = UNMOVED[name]
+    counts = Counts.of_cells(cells, classes)
+    for table in (counts, counts.mirrored()):
+        with pytest.raises(NoVariance, match="predictions differ"):
+            difference(table, metric)
+
+
+def test_a_class_that_is_won_as_a_whole_is_not_certain_to_be() -> None:
+    counts = Counts.of_cells([(0, 0, 0, 6), (0, 1, 1, 60), (1, 0, 1, 24_688)], 2)
+    found = difference(counts, Metric(name="balanced_accuracy"))
+    assert found.method == "adjusted delta method"
+    assert found.delta == pytest.approx(0.5)
+    assert found.high - found.low > 1e-5
+
+
+def test_rare_classes_keep_their_digits() -> None:
+    counts = Counts.of_cells([(0, 1, 2, 6), (1, 0, 1, 90_866)], 3)
+    assert point(counts, Metric(name="mcc"), "base") == -1
+    rare = Counts.of_cells([(0, 0, 0, 10**12), (1, 1, 1, 3), (1, 0, 0, 1)], 2)
+    # One example is wrong, where chance would get 4 + 3 wrong.
+    assert point(rare, Metric(name="kappa"), "base") == pytest.approx(1 - 1 / 7, rel=1e-9)
 
 
 @given(seed=st.integers(0, 2**32 - 1), classes=st.integers(2, 4))

@@ -47,6 +47,10 @@ def test_a_width_of_0_comes_from_identical_sides_or_not_at_all() -> None:
         Difference(**{**DIFFERENCE, "delta": 0.0, "low": 0.0, "high": 0.0})
     with pytest.raises(NoVariance):
         Difference(**{**DIFFERENCE, "low": 0.1, "high": 0.1, "identical": True})
+    with pytest.raises(NoVariance):  # 0.3 - 0.2 and 0.4 - 0.3 differ by 1e-17, which is no variance
+        Difference(**{**DIFFERENCE, "low": 0.1 - 1e-17, "high": 0.1 + 1e-16})
+    with pytest.raises(NoVariance):
+        Estimate(**{**VALUE, "low": 0.5 - 1e-16, "high": 0.5})
     found = identical(0.5, n=10, confidence=0.95, method="t")
     assert (found.delta, found.low, found.high, found.p_value) == (0, 0, 0, 1)
 

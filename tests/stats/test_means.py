@@ -83,10 +83,25 @@ def test_identical_columns_differ_by_exactly_0() -> None:
 
 @pytest.mark.parametrize("shift", [0.1, 1 / 3, 1e-9])
 def test_the_same_change_everywhere_is_not_certainty(shift: float) -> None:
-    zeros = np.zeros(50)
-    for pairs in (Pairs.of(zeros, zeros + shift), sums(zeros, zeros + shift)):
-        with pytest.raises(NoVariance, match="nothing varies among 50 examples"):
-            paired_t(pairs)
+    zeros, digits = np.zeros(50), np.arange(50) / 10
+    both = [(zeros, zeros + shift), (digits, digits + shift), (np.full(50, 0.3), np.full(50, 0.7))]
+    for base, head in [*both, *((head, base) for base, head in both)]:
+        for pairs in (Pairs.of(base, head), sums(base, head)):
+            for method in (paired_t, root_mean):
+                if method is root_mean and pairs.base_variance:
+                    continue  # then the root varies with it
+                with pytest.raises(NoVariance, match="nothing varies among 50 examples"):
+                    method(pairs)
+
+
+def test_the_last_digit_of_every_number_is_no_difference() -> None:
+    generator = np.random.default_rng(7)
+    base = generator.exponential(size=200)
+    head = base * (1 + 1e-16 * generator.normal(size=200))
+    assert (head != base).any()
+    for method in (paired_t, root_mean):
+        assert method(Pairs.of(base, head)).identical
+        assert method(Pairs.of(head, base)).identical
 
 
 def test_one_mean_is_scipys() -> None:

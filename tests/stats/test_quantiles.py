@@ -65,8 +65,19 @@ def test_ties_and_sameness() -> None:
         compare(np.zeros(100), errors)
     with pytest.raises(NoVariance):
         value(of_rows(np.zeros(100), 0.5), n=100)
-    with pytest.raises(NoVariance):
-        compare(errors, errors)
+
+
+def test_that_nobody_crossed_the_quantile_does_not_say_that_nobody_would() -> None:
+    errors = np.random.default_rng(3).exponential(size=100)
+    head = errors.copy()
+    head[errors.argmax()] += 1
+    found, more = compare(errors, head), compare(np.repeat(errors, 9), np.repeat(head, 9))
+    assert found.low < found.delta == 0 < found.high == -found.low
+    side = value(of_rows(errors, 0.5), n=100)
+    assert found.high - found.low < 0.4 * (side.high - side.low)
+    assert more.high < 0.3 * found.high
+    moved = compare(errors, errors + 0.1)
+    assert moved.low < 0.1 < moved.high
 
 
 def test_too_few_examples_for_the_quantile() -> None:

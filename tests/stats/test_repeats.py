@@ -53,6 +53,7 @@ def test_too_little_says_so() -> None:
     with pytest.raises(ValueError, match="negative"):
         difference([0.5, 0.4], [0.5, 0.6], n=10, example_variance=-1)
     assert difference([0.5, 0.5], [0.5, 0.5], n=10).identical
+    assert difference([0.8, 0.8 + 1e-16], [0.8, 0.8], n=10).identical
 
 
 @pytest.mark.slow

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ci_ml.stats.estimate import CONFIDENCE, Difference, Estimate, NoVariance, at_least, finite, identical
+from ci_ml.stats.influence import ROUNDING
 from ci_ml.stats.normal import critical, p_value
 from ci_ml.stats.special import normal_cdf
 
@@ -54,7 +55,7 @@ class Bins:
     def change_squares(self) -> float:
         """The sum of squares of how much d changes; 0 if no confidence changed."""
         square = float((self.head_squares + self.base_squares - 2 * self.products).sum())
-        return square if square > 1e-14 * float((self.head_squares + self.base_squares).sum()) else 0.0
+        return square if square > ROUNDING * float((self.head_squares + self.base_squares).sum()) else 0.0
 
 
 def of_rows(
@@ -149,6 +150,8 @@ def difference(bins: Bins, confidence: float = CONFIDENCE) -> Difference:
     delta = head.value - base.value
     cross = float((base.sign * head.sign * bins.products).sum())
     error = _error(base.squares + head.squares - 2 * cross, delta, n)
+    if error == 0:
+        raise NoVariance(f"all {n} examples' confidence moved by the same amount, so there is no interval")
     reach = critical(confidence) * error
     down, up = max(head.most - base.least, 0.0), max(base.most - head.least, 0.0)
     return Difference(
@@ -157,7 +160,7 @@ def difference(bins: Bins, confidence: float = CONFIDENCE) -> Difference:
         delta=delta,
         low=max(delta - reach - down, -1.0),
         high=min(delta + reach + up, 1.0),
-        p_value=p_value(max(delta - down, -delta - up, 0.0) / error) if error else 0.0,
+        p_value=p_value(max(delta - down, -delta - up, 0.0) / error),
         confidence=confidence,
         method="binned delta method",
         n=n,
@@ -169,7 +172,8 @@ def difference(bins: Bins, confidence: float = CONFIDENCE) -> Difference:
 
 def _error(squares: float, value: float, n: int) -> float:
     """The standard error of a sum of influences, from their raw squares and their mean."""
-    return math.sqrt(max(squares / n - value**2, 0.0) / (n - 1))
+    left = squares / n - value**2
+    return math.sqrt(left / (n - 1)) if left > ROUNDING * squares / n else 0.0
 
 
 def value(bins: Bins, *, head: bool = True, confidence: float = CONFIDENCE) -> Estimate:

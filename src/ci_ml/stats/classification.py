@@ -6,8 +6,9 @@ Which interval judges which difference:
   are accuracies) is a paired 2x2 table: Tango's interval;
 - everything else, when at least `FEW` examples were predicted differently: the percentiles of 9,999 seeded
   multinomial draws, which is the bootstrap over examples (`draws`);
-- otherwise, and for tables of more than `MANY` occupied cells: the adjusted delta method (`adjusted`). At a true loss
-  of exactly the margin a bootstrap with few changes takes up to 15 % of losses for harmless where 2.5 % are allowed.
+- otherwise, for tables of more than `MANY` occupied cells, and where all draws are alike: the adjusted delta method
+  (`adjusted`). At a true loss of exactly the margin a bootstrap with few changes takes up to 15 % of losses for
+  harmless where 2.5 % are allowed.
 
 Draws and adjusted delta method agree to a few per cent of the width at `FEW`, and ever better above.
 0/0 raises `Undefined`, with the side and the reason.
@@ -21,7 +22,7 @@ from numpy.typing import NDArray
 from ci_ml.stats import adjusted, draws
 from ci_ml.stats.confusion import Metric, lowest, point, predicted
 from ci_ml.stats.counts import Counts
-from ci_ml.stats.estimate import CONFIDENCE, Difference, Estimate, identical
+from ci_ml.stats.estimate import CONFIDENCE, Difference, Estimate, NoVariance, identical
 from ci_ml.stats.influence import Influence
 from ci_ml.stats.influence import difference as linearized
 from ci_ml.stats.influence import value as linearized_value
@@ -33,6 +34,9 @@ from ci_ml.stats.tango import PairedTable, tango
 FEW = 50
 MANY = 2_000
 
+# These metrics lie within -1..1: an interval this narrow needs billions of examples, or its width is rounding's.
+_ROUNDING = 1e-10
+
 _ENDS = {"draws": draws.ends, "delta": adjusted.ends}
 _NAMES = {"draws": "multinomial draws", "delta": "adjusted delta method"}
 
@@ -41,7 +45,8 @@ def difference(counts: Counts, metric: Metric, confidence: float = CONFIDENCE, m
     """Head - base of a metric with its interval; the module says which.
 
     `method` asks for one: "draws" or "delta". Sides that predict alike differ by exactly 0. Raises Undefined for 0/0,
-    and TooFew if 0/0 is so near that more than a tail of the draws comes to it.
+    TooFew if 0/0 is so near that more than a tail of the draws comes to it, and NoVariance if the predictions differ
+    in a way that the metric does not see at all.
     """
     if metric.which is not None and counts.classes > 2:
         return difference(counts.one_vs_rest(metric.which), Metric(name=metric.name, which=1), confidence, method)
@@ -52,9 +57,7 @@ def difference(counts: Counts, metric: Metric, confidence: float = CONFIDENCE, m
     if not counts.changed:
         error = adjusted.errors(counts, metric)[0]
         return identical(base, n=counts.n, confidence=confidence, method=_NAMES["draws"], error=error)
-    if method is None:
-        method = "delta" if counts.changed < FEW or len(counts.count) > MANY else "draws"
-    low, high = _ENDS[method](counts, metric, confidence)
+    method, low, high = _ends(counts, metric, confidence, method)
     delta, most = head - base, 1 - lowest(metric)
     errors = adjusted.errors(counts, metric)
     # With few changes the plain error is too small for a p-value, too.
@@ -73,6 +76,19 @@ def difference(counts: Counts, metric: Metric, confidence: float = CONFIDENCE, m
         base_error=errors[0],
         head_error=errors[1],
     )
+
+
+def _ends(counts: Counts, metric: Metric, confidence: float, asked: str | None) -> tuple[str, float, float]:
+    """Which method judges, and both ends of its interval."""
+    method = asked or ("delta" if counts.changed < FEW or len(counts.count) > MANY else "draws")
+    low, high = _ENDS[method](counts, metric, confidence)
+    if high - low < _ROUNDING and asked is None:
+        # All draws are alike where all examples of a class are lost. Pseudo-examples say that it need not be all.
+        method = "delta"
+        low, high = adjusted.ends(counts, metric, confidence)
+    if high - low < _ROUNDING:
+        raise NoVariance(f"{metric}: the predictions differ, but it does not vary, so there is no interval")
+    return method, low, high
 
 
 def _proportion(counts: Counts, metric: Metric) -> PairedTable | None:

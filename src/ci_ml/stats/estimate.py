@@ -1,8 +1,8 @@
 """What a method answers: a number, or a difference of two, with its interval. Layer: stats.
 
 Intervals are two-sided at `confidence`. A difference is head - base in the metric's own units; which way is better is
-not known here. A number that is not finite, and an interval of width 0 that does not come from identical sides,
-cannot be constructed: no variance in the sample is not certainty about the population.
+not known here. A number that is not finite, and an interval of width 0 (or of rounding's) that does not come from
+identical sides, cannot be constructed: no variance in the sample is not certainty about the population.
 """
 
 import math
@@ -48,6 +48,11 @@ def share(name: str, value: float) -> None:
         raise ValueError(f"{name} is a number between 0 and 1, not {value}")
 
 
+def negligible(amount: float, *values: float) -> bool:
+    """Whether an amount is no more than what rounding leaves when it is computed from values of this size."""
+    return abs(amount) <= 1e-14 * max(abs(value) for value in values)
+
+
 def _check(result: Any, point: float, low: float, high: float) -> None:
     for field in fields(result):
         value = getattr(result, field.name)
@@ -79,7 +84,7 @@ class Estimate:
 
     def __post_init__(self) -> None:
         _check(self, self.value, self.low, self.high)
-        if self.low == self.high:
+        if negligible(self.high - self.low, self.value):
             raise NoVariance(f"{self.method}: nothing varies among {self.n} examples, so there is no interval")
 
 
@@ -109,7 +114,8 @@ class Difference:
 
     def __post_init__(self) -> None:
         _check(self, self.delta, self.low, self.high)
-        if self.low == self.high and not (self.identical and self.low == 0):
+        exact = self.identical and self.low == self.high == 0
+        if not exact and negligible(self.high - self.low, self.base, self.head):
             raise NoVariance(
                 f"{self.method}: the sides differ, but nothing varies among {self.n} examples, so there is no interval"
             )

@@ -11,7 +11,16 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from ci_ml.stats.estimate import CONFIDENCE, Difference, Estimate, NotEstimable, TooFew, Undefined, identical
+from ci_ml.stats.estimate import (
+    CONFIDENCE,
+    Difference,
+    Estimate,
+    NotEstimable,
+    TooFew,
+    Undefined,
+    identical,
+    negligible,
+)
 from ci_ml.stats.normal import critical, implied_error, p_value
 
 # A group's estimate at any confidence that is asked for.
@@ -148,7 +157,7 @@ def change(
         sum(_variance(key[1], group, -on_base.get(key, 0.0), on_head.get(key, 0.0)) for key, group in every.items())
     )
     method = f"gap {'ratio ' if ratio else ''}(delta method)"
-    if error == 0 and base == head:  # the groups that matter are identical
+    if negligible(error, base, head) and negligible(head - base, base, head):  # the groups that matter are identical
         return identical(base, n=n, confidence=confidence, method=method)
     reach = critical(confidence) * error
     return Difference(

@@ -13,7 +13,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ci_ml.stats.estimate import CONFIDENCE, Difference, Estimate, NoVariance, at_least, finite, identical
+from ci_ml.stats.estimate import CONFIDENCE, Difference, Estimate, NoVariance, at_least, finite, identical, negligible
 from ci_ml.stats.normal import critical, p_value
 
 # Sums of squares below this share of what they were computed from are rounding.
@@ -73,27 +73,24 @@ def difference(
 ) -> Difference:
     """Head - base ± t · standard error, with units - 1 degrees of freedom unless `df` says otherwise.
 
-    With no influence of any unit and no difference the sides are identical; NoVariance if only the former holds.
+    With no influence of any unit and no difference (but for rounding) the sides are identical; NoVariance if only the
+    former holds.
     """
-    head_squares = influence.base_squares + influence.delta_squares + 2 * influence.products
-    if influence.delta == 0 and influence.delta_squares == 0:
-        return identical(
-            influence.base,
-            n=influence.n,
-            confidence=confidence,
-            method=method,
-            error=math.sqrt(influence.correction * influence.base_squares),
-            clusters=_size(influence),
-        )
     df = influence.units - 1 if df is None else df
+    base, head = influence.base, influence.base + influence.delta
+    head_squares = influence.base_squares + influence.delta_squares + 2 * influence.products
     error, base_error, head_error = (
         math.sqrt(influence.correction * max(squares, 0.0))
         for squares in (influence.delta_squares, influence.base_squares, head_squares)
     )
+    if negligible(influence.delta, base, head) and negligible(error, base, head):
+        return identical(
+            base, n=influence.n, confidence=confidence, method=method, error=base_error, clusters=_size(influence)
+        )
     reach = critical(confidence, df) * error
     return Difference(
-        base=influence.base,
-        head=influence.base + influence.delta,
+        base=base,
+        head=head,
         delta=influence.delta,
         low=influence.delta - reach,
         high=influence.delta + reach,

@@ -8,9 +8,19 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from ci_ml.stats.estimate import CONFIDENCE, Difference, Estimate, NoVariance, Undefined, at_least, finite, identical
+from ci_ml.stats.estimate import (
+    CONFIDENCE,
+    Difference,
+    Estimate,
+    NoVariance,
+    Undefined,
+    at_least,
+    finite,
+    identical,
+    negligible,
+)
 from ci_ml.stats.influence import ROUNDING, Influence, Totals, difference, value
 from ci_ml.stats.normal import critical, p_value
 
@@ -55,14 +65,16 @@ class Pairs:
         numbers that are large next to their spread keep their digits.
         """
         at_least("examples", n)
-        finite("the sums", base, delta, base_squares, delta_squares, products)
+        finite("the sums", base, delta, base_squares, delta_squares, products, base_center, delta_center)
+        one, two = _variance(n, base, base_squares), _variance(n, delta, delta_squares)
+        most = math.sqrt(one * two)  # so that of no variance no covariance is left
         return cls(
             n=n,
             base=base_center + base / n,
             delta=delta_center + delta / n,
-            base_variance=_variance(n, base, base_squares),
-            delta_variance=_variance(n, delta, delta_squares),
-            covariance=(products - base * delta / n) / (n - 1),
+            base_variance=one,
+            delta_variance=two,
+            covariance=min(max((products - base * delta / n) / (n - 1), -most), most),
         )
 
     @classmethod
@@ -72,16 +84,15 @@ class Pairs:
         at_least("examples", len(one))
         change = np.asarray(head, dtype=float) - one
         finite("the column", float(one.sum()), float(change.sum()))
-        spread, shift = one - one.mean(), change - change.mean()
+        (average, spread), (shift, around) = _centered(one), _centered(change)
         scale = len(one) - 1
-        constant = bool(np.all(change == change[0]))
         return cls(
             n=len(one),
-            base=float(one.mean()),
-            delta=float(change[0] if constant else change.mean()),
+            base=average,
+            delta=shift,
             base_variance=float(spread @ spread) / scale,
-            delta_variance=0.0 if constant else float(shift @ shift) / scale,
-            covariance=float(spread @ shift) / scale,
+            delta_variance=float(around @ around) / scale,
+            covariance=float(spread @ around) / scale,
         )
 
     @property
@@ -95,6 +106,13 @@ class Pairs:
         return max(self.base_variance + self.delta_variance + 2 * self.covariance, 0.0)
 
 
+def _centered(column: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+    """The mean, and what lies around it: exactly 0 where all numbers are equal, of which rounding may miss the mean."""
+    around = column - column[0]
+    average = float(around.mean())
+    return float(column[0]) + average, around - average
+
+
 def _variance(n: int, total: float, squares: float) -> float:
     left = squares - total**2 / n
     return left / (n - 1) if left > ROUNDING * squares else 0.0
@@ -106,10 +124,9 @@ def paired_t(pairs: Pairs, confidence: float = CONFIDENCE) -> Difference:
     Raises NoVariance if every example changed by the same amount other than 0.
     """
     method = "paired t"
-    if pairs.delta == 0 and pairs.delta_variance == 0:
-        error = math.sqrt(pairs.base_variance / pairs.n)
-        return identical(pairs.base, n=pairs.n, confidence=confidence, method=method, error=error)
-    error = math.sqrt(pairs.delta_variance / pairs.n)
+    base_error, error = math.sqrt(pairs.base_variance / pairs.n), math.sqrt(pairs.delta_variance / pairs.n)
+    if negligible(pairs.delta, pairs.base, pairs.head) and negligible(error, pairs.base, pairs.head):
+        return identical(pairs.base, n=pairs.n, confidence=confidence, method=method, error=base_error)
     df = pairs.n - 1
     reach = critical(confidence, df) * error
     return Difference(
@@ -124,7 +141,7 @@ def paired_t(pairs: Pairs, confidence: float = CONFIDENCE) -> Difference:
         n=pairs.n,
         standard_error=error,
         df=df,
-        base_error=math.sqrt(pairs.base_variance / pairs.n),
+        base_error=base_error,
         head_error=math.sqrt(pairs.head_variance / pairs.n),
     )
 

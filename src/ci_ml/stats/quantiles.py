@@ -3,7 +3,8 @@
 One side: Woodruff's interval (1952, JASA 47:635), the order statistics at the ends of the interval of the share that
 lies below. A difference: the linearized quantile, whose influence is (q - [x <= Q]) / density. Woodruff's width
 gives the standard error of a side without estimating a density, and the share of examples that lie below both sides'
-quantile gives their correlation. All of it is three quantiles per side and one count. Clusters are not supported.
+quantile gives their correlation, with one pseudo-example more that crossed it either way: that none did does not say
+that none would. All of it is three quantiles per side and one count. Clusters are not supported.
 """
 
 import math
@@ -84,8 +85,8 @@ def difference(
     if one == 0 or two == 0:
         raise NoVariance(f"too many of {n} examples have the value of the {quantile:g} quantile itself for an interval")
     spread = quantile * (1 - quantile)
-    correlation = min(max((both_below / n - quantile**2) / spread, -1.0), 1.0)
-    error = math.sqrt(max((one - two) ** 2 + 2 * (1 - correlation) * one * two, 0.0))
+    crossed = min(max(quantile - both_below / n, 0.0) + 1 / n, 2 * spread)
+    error = math.sqrt((one - two) ** 2 + 2 * crossed / spread * one * two)
     delta = head.value - base.value
     reach = z * error
     return Difference(
@@ -94,7 +95,7 @@ def difference(
         delta=delta,
         low=delta - reach,
         high=delta + reach,
-        p_value=p_value(delta / error) if error else 0.0,
+        p_value=p_value(delta / error),
         confidence=confidence,
         method="woodruff (paired)",
         n=n,

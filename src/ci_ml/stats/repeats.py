@@ -15,7 +15,7 @@ that variance / (seeds · examples). Degrees of freedom are Satterthwaite's (194
 import math
 from collections.abc import Sequence
 
-from ci_ml.stats.estimate import CONFIDENCE, Difference, Estimate, NoVariance, TooFew, finite, identical
+from ci_ml.stats.estimate import CONFIDENCE, Difference, Estimate, NoVariance, TooFew, finite, identical, negligible
 from ci_ml.stats.normal import critical, p_value
 
 
@@ -57,11 +57,11 @@ def difference(
         raise ValueError("the variance over examples is negative")
     (one, base_variance), (two, head_variance) = _moments("base", base), _moments("head", head)
     method = "repeats (seeds and examples)" if example_variance else "repeats (seeds)"
-    if not (one - two or base_variance or head_variance or example_variance):
-        return identical(one, n=n, confidence=confidence, method=method, clusters=clusters)
     parts = [(base_variance / len(base), len(base) - 1.0), (head_variance / len(head), len(head) - 1.0)]
     error, df = _combined([*parts, (example_variance, example_df)])
-    if error == 0:
+    if negligible(one - two, one, two) and negligible(error, one, two):
+        return identical(one, n=n, confidence=confidence, method=method, clusters=clusters)
+    if negligible(error, one, two):
         raise NoVariance(f"{method}: the repeats of a side are all equal, so there is no interval")
     reach = critical(confidence, None if math.isinf(df) else df) * error
     return Difference(

@@ -75,12 +75,17 @@ def balanced_accuracy(side: Side) -> Array:
     return np.where(count > 1, np.where(labelled, recall(side), 0).sum(axis=-1) / np.maximum(count, 1), np.nan)
 
 
-def _agreement(side: Side) -> tuple[Array, Array, Array, Array]:
-    """n · hits, expected · n², n² - Σp², n² - Σs², all over n²."""
+def _disagreement(side: Side) -> tuple[Array, Array, Array, Array]:
+    """How often two examples' classes differ: an example's own two, any label and prediction, predictions, labels.
+
+    1 - Σp² and the like, as sums that do not cancel when nearly all examples have one class.
+    """
     n = side.n[..., None]
-    hits, labels, predictions = side.hits / n, side.labels / n, side.predictions / n
-    chance = (labels * predictions).sum(axis=-1)
-    return hits.sum(axis=-1), chance, 1 - (predictions**2).sum(axis=-1), 1 - (labels**2).sum(axis=-1)
+    labels, predictions = side.labels / n, side.predictions / n
+    unlike = (n - side.predictions) / n
+    chance, predicted = (labels * unlike).sum(axis=-1), (predictions * unlike).sum(axis=-1)
+    wrong = (side.n - side.hits.sum(axis=-1)) / side.n
+    return wrong, chance, predicted, (labels * (n - side.labels) / n).sum(axis=-1)
 
 
 _ROUNDING = 1e-15
@@ -88,16 +93,15 @@ _ROUNDING = 1e-15
 
 def mcc(side: Side) -> Array:
     """Matthews' correlation coefficient, for K classes R_K (Gorodkin 2004, Comput. Biol. Chem. 28:367)."""
-    hits, chance, predicted, labelled = _agreement(side)
-    return _over(
-        hits - chance, np.sqrt(np.where((predicted > _ROUNDING) & (labelled > _ROUNDING), predicted * labelled, 0))
-    )
+    wrong, chance, predicted, labelled = _disagreement(side)
+    product = np.where((predicted > _ROUNDING) & (labelled > _ROUNDING), predicted * labelled, 0)
+    return _over(chance - wrong, np.sqrt(product))
 
 
 def kappa(side: Side) -> Array:
     """Cohen's kappa (1960)."""
-    hits, chance, _, _ = _agreement(side)
-    return _over(hits - chance, np.where(1 - chance > _ROUNDING, 1 - chance, 0))
+    wrong, chance, _, _ = _disagreement(side)
+    return 1 - _over(wrong, np.where(chance > _ROUNDING, chance, 0))
 
 
 PER_CLASS: dict[str, Callable[[Side], Array]] = {
@@ -182,23 +186,22 @@ def overall_slope(side: Side, metric: str) -> Slope:
 
 
 def _mcc_slope(side: Side) -> Slope:
-    hits, chance, predicted, labelled = (float(part) for part in _agreement(side))
-    root, above = (predicted * labelled) ** 0.5, hits - chance
+    wrong, chance, predicted, labelled = (float(part) for part in _disagreement(side))
+    root, above = (predicted * labelled) ** 0.5, chance - wrong
     return Slope(
         hits=np.ones_like(side.hits) / root,
         labels=(above * side.labels / labelled - side.predictions) / root,
         predictions=(above * side.predictions / predicted - side.labels) / root,
-        n=(hits - above * (1 / predicted + 1 / labelled)) / root,
+        n=(1 - wrong - above * (1 / predicted + 1 / labelled)) / root,
     )
 
 
 def _kappa_slope(side: Side) -> Slope:
-    hits, chance, _, _ = (float(part) for part in _agreement(side))
-    below = 1 - chance
-    toward = -(1 - hits) / below**2
+    wrong, chance, _, _ = (float(part) for part in _disagreement(side))
+    toward = -wrong / chance**2
     return Slope(
-        hits=np.ones_like(side.hits) / below,
+        hits=np.ones_like(side.hits) / chance,
         labels=toward * side.predictions,
         predictions=toward * side.labels,
-        n=hits / below - 2 * (hits - chance) / below**2,
+        n=(1 - wrong) / chance - 2 * (chance - wrong) / chance**2,
     )
