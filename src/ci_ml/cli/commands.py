@@ -59,14 +59,30 @@ def cli() -> None:
 @_common
 @_base
 @_policy
+@click.option(
+    "--explain",
+    envvar="CI_ML_EXPLAIN",
+    metavar="GATE",
+    help="Say in plain words how a gate was judged: its metric, a part of its name, or `all`.",
+)
 @_format("terminal", "markdown", "json")
-def check(config: str | None, output: str | None, base: str | None, policy: Any, format: str) -> None:
+def check(
+    config: str | None, output: str | None, base: str | None, policy: Any, explain: str | None, format: str
+) -> None:
     """Judge the work tree against its base, offline: the verdict that CI will give."""
+    if explain is not None and format != "terminal":
+        raise click.UsageError(f"--explain is for people to read: leave --format {format} out")
     with boundary.errors():
         from ci_ml.wiring import gate, reports, workspace
 
         report = gate.run(workspace.find(config, output), base, policy)
-        _show(report, format)
+        if explain is None:
+            _show(report, format)
+        else:
+            from ci_ml.render import terminal
+
+            said = terminal.explain(report, explain, width=boundary.width(), color=boundary.color())
+            click.echo(said, nl=False)
     sys.exit(reports.exit_code(report))
 
 

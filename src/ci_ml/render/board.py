@@ -17,6 +17,7 @@ _QUIET = 15
 _GROUPS = 10
 _LONGEST_SLICE = 60
 _REPORTED = "i"
+_SKIPPED = "·"
 _LEAST = 14  # columns that a gate's name needs
 _WIDE = 104  # where there is room for what is allowed
 
@@ -53,8 +54,8 @@ def _points(items: Sequence[ComparisonPart]) -> Table:
     )
     for item in items:
         base, head = cells.values(item)
-        moved = line(cells.change(item), style=_style(item))
-        table.add_row(_mark(item), _name(item, _WIDE), line(base), line(head), moved, _allowed(item))
+        moved = line(cells.change(item), style=style(item))
+        table.add_row(mark(item), _name(item, _WIDE), line(base), line(head), moved, _allowed(item))
     return table
 
 
@@ -74,39 +75,43 @@ def _measured(items: Sequence[ComparisonPart], width: int, gap: int, *, plot: bo
         column.no_wrap = room >= _LEAST
     for item, *row in zip(items, *(column for _, column in shown), strict=True):
         found = [
-            line(cell, style=_style(item) if title.startswith("change") else "")
+            line(cell, style=style(item) if title.startswith("change") else "")
             for cell, (title, _) in zip(row, shown, strict=True)
         ]
-        table.add_row(_mark(item), _name(item, room), *found)
+        table.add_row(mark(item), _name(item, room), *found)
     return table
 
 
 def _name(item: ComparisonPart, room: int) -> Text:
     """A gate and what it is about: on two lines where one has not enough room."""
-    metric, about = safe.printable(safe.shortened(item.metric)), safe.printable(_about(item))
-    if not about:
+    metric, rest = safe.printable(safe.shortened(item.metric)), safe.printable(about(item))
+    if not rest:
         return Text(metric)
-    return Text(f"{metric} · {about}" if cell_len(f"{metric} · {about}") <= room else f"{metric} ·\n{about}")
+    return Text(f"{metric} · {rest}" if cell_len(f"{metric} · {rest}") <= room else f"{metric} ·\n{rest}")
 
 
-def _about(item: ComparisonPart) -> str:
+def about(item: ComparisonPart) -> str:
     """The slice, or the groups of a gap."""
     if item.slice:
         return safe.shortened(str(item.where), _LONGEST_SLICE)
     return safe.shortened(" vs ".join(item.between), _LONGEST_SLICE) if item.between else ""
 
 
-def _mark(item: ComparisonPart) -> Text:
-    return (
-        Text(_REPORTED, style="dim") if cells.only_reported(item) else Text(MARK[item.impact], style=STYLE[item.impact])
-    )
+def mark(item: ComparisonPart) -> Text:
+    """What became of a gate, in one character; neither what only reports nor what is too small is a success."""
+    if item.too_small:
+        return Text(_SKIPPED, style="dim")
+    if cells.only_reported(item):
+        return Text(_REPORTED, style="dim")
+    return Text(MARK[item.impact], style=STYLE[item.impact])
 
 
 def _allowed(item: ComparisonPart) -> Text:
     return line(cells.allows(item), style="dim")
 
 
-def _style(item: ComparisonPart) -> str:
+def style(item: ComparisonPart) -> str:
+    """The colour of a change."""
     if item.status is Status.IMPROVED:
         return "green"
     return STYLE[item.impact] if item.impact is not Outcome.PASS else ""
@@ -121,10 +126,10 @@ def _slices(items: Sequence[ComparisonPart], gap: int) -> list[RenderableType]:
     for metric, slices in list(of_metric.items())[:_GROUPS]:
         worst = next((item for item in slices if not item.too_small and cells.ends(item)), None)
         said = f"{safe.shortened(metric)}: {parts.held(slices, 'slice')}"
-        said += f"; worst: {_about(worst)} {cells.change(worst)}, n {worst.n:,}" if worst else ""
-        mark = Text(MARK[Outcome.PASS], style=STYLE[Outcome.PASS]) if worst else Text("·", style="dim")
+        said += f"; worst: {about(worst)} {cells.change(worst)}, n {worst.n:,}" if worst else ""
+        sign = Text(MARK[Outcome.PASS], style=STYLE[Outcome.PASS]) if worst else Text(_SKIPPED, style="dim")
         row = Table.grid(padding=(0, gap, 0, 0))
-        row.add_row(mark, line(said))
+        row.add_row(sign, line(said))
         found.append(row)
     if len(of_metric) > _GROUPS:
         found.append(

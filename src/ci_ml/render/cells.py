@@ -1,7 +1,7 @@
 """One comparison as cells of a table: values, the change with its interval, how many examples. Layer: render."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from ci_ml.core import numbers
 from ci_ml.core.report import ComparisonPart
@@ -119,6 +119,11 @@ def counted(item: ComparisonPart) -> str:
         return "its examples"
     examples = f"{item.n:,} example{'' if item.n == 1 else 's'}"
     return examples if item.n_clusters is None else f"{item.n_clusters:,} clusters ({examples})"
+
+
+def span(counts: Sequence[int]) -> str:
+    """`285`, or from the smallest to the largest of what is in order."""
+    return f"{counts[0]:,}" if counts[0] == counts[-1] else f"{counts[0]:,} to {counts[-1]:,}"
 
 
 def allows(item: ComparisonPart) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from ci_ml.core.report import ComparisonPart
 from ci_ml.core.types import Status
 from ci_ml.render import methods, safe
-from ci_ml.render.cells import level
+from ci_ml.render.cells import level, span
 
 _NAMED = 3
 _LONGEST = 80
@@ -22,12 +22,12 @@ def lines(items: Sequence[ComparisonPart]) -> list[str]:
     at = f"{' and '.join(map(level, levels))} intervals" if levels else "intervals"
     found = [f"{at}: {_methods(judged)}", _sizes(judged)]
     if clusters := sorted({item.n_clusters for item in judged if item.n_clusters is not None}):
-        found.append(f"examples of one cluster resemble each other, so {_range(clusters)} clusters are what is counted")
+        found.append(f"examples of one cluster resemble each other, so {span(clusters)} clusters are what is counted")
     if any(methods.covers_seeds(item.method) for item in judged):
         both = all(methods.covers_examples(item.method) for item in judged)
         found.append(f"intervals cover which seeds {'and which examples ' if both else ''}were used")
     if families := sorted({item.family for item in judged if item.corrected is not None and item.family}):
-        found.append(f"a slice is worse only after Holm's correction for looking at {_range(families)} of them")
+        found.append(f"a slice is worse only after Holm's correction for looking at {span(families)} of them")
     if points:
         found.append(f"{points} point estimate{'' if points == 1 else 's'}: {noise}")
     return found
@@ -55,9 +55,4 @@ def _sizes(items: Sequence[ComparisonPart]) -> str:
     if not of_whole:
         return "on an unknown number of examples"
     counts = [item.n for item in of_whole if item.n is not None]
-    return f"on {_range(counts)} examples"
-
-
-def _range(counts: Sequence[int]) -> str:
-    """`285`, or from the smallest to the largest of what is in order."""
-    return f"{counts[0]:,}" if counts[0] == counts[-1] else f"{counts[0]:,} to {counts[-1]:,}"
+    return f"on {span(counts)} examples"

@@ -14,7 +14,7 @@ from ci_ml.core.report import Report
 from ci_ml.core.staleness import Freshness, State
 from ci_ml.core.training import StageState, Training
 from ci_ml.core.types import Outcome, Revision
-from ci_ml.render import board, parts, safe, words
+from ci_ml.render import accounts, board, choice, parts, safe, words
 from ci_ml.render.layout import MARK, STYLE, grid, line, to_text
 
 _BECAME = {
@@ -63,6 +63,25 @@ def report(content: Report, *, width: int = 100, color: bool = False) -> str:
         said.extend([line(""), _next(step)])
         if outcome is not Outcome.PASS and (command := words.explanation(content)):
             said.append(Text.assemble(("Why: ", "bold"), f"`{command}`"))
+    return to_text(Group(*said), width=width, color=color)
+
+
+def explain(content: Report, wanted: str, *, width: int = 100, color: bool = False) -> str:
+    """Why a gate, or with `all` every gate, came to its status, and its slices.
+
+    Raises UsageError when no gate, or more than one, could be meant.
+    """
+    outcome = content.verdict.outcome
+    title = f"{MARK[outcome]} {content.name}: {words.HEADLINE[outcome]}"
+    said: list[RenderableType] = [line(title, style=f"bold {STYLE[outcome]}")]
+    chosen = choice.choose(content, wanted)
+    if not chosen:
+        said.append(line(content.verdict.sentence))
+    for gate in chosen:
+        for item in gate.whole:
+            said.extend([line(""), accounts.account(item)])
+        if gate.slices:
+            said.extend([line(""), accounts.slices(gate.slices)])
     return to_text(Group(*said), width=width, color=color)
 
 
