@@ -224,7 +224,7 @@ def undecided(**rest: Any) -> Report:
         measured(gate("test.log_loss", "5%", "lower"), contrast(0.2314, 0.2287, 0.0081, 285, clusters=41, method="clustered t")),
         measured(
             gate("test.recall", 0.03, "lower", rate=True, gap=("country",)),
-            contrast(0.041, 0.052, 0.06, 285, method="gap (delta method)", between=("DE", "MT")),
+            contrast(0.041, 0.052, 0.06, 285, method="gap (delta method)", between=("country = DE", "country = MT")),
         ),
         measured(gate("val.accuracy", 0.01, rate=True), contrast(0.912, 0.912, 0.0, 285, method="tango")),
     ]  # fmt: skip

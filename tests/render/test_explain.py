@@ -184,19 +184,26 @@ class TestAGateWithAnInterval:
         assert "it covers which seeds it got, not which examples" in said["method"].replace("the interval", "it")
 
 
+@pytest.mark.parametrize("width", range(40, 100, 7))
+def test_a_number_and_its_unit_stay_on_one_line(width: int) -> None:
+    text = terminal.explain(undecided(), "all", width=width) + terminal.report(churn(), width=width)
+    assert not [line for line in text.splitlines() if line.strip().startswith(("pp", "%"))]
+
+
 class TestTheWarningAboutAMargin:
     @pytest.mark.parametrize(
         ("margin", "rest", "said"),
         [
             (0.005, {}, "! the margin of 0.5 pp is smaller than what 285 examples can show, 2.7 pp"),
             (0, {}, "! no test set shows that nothing at all was lost; 285 examples can show 2.7 pp"),
+            ("3%", {}, "! the margin of 2.7 pp is smaller than what 285 examples can show, 2.72 pp"),
             (0.05, {}, None),
             (0.005, {"require": Require.REPORT}, None),
             (0.005, {"require": Require.IMPROVEMENT}, None),
         ],
     )
     def test_is_there_where_the_test_set_cannot_hold_it(
-        self, margin: float, rest: dict[str, Any], said: str | None
+        self, margin: float | str, rest: dict[str, Any], said: str | None
     ) -> None:
         text = explained(report(measured(gate("test.f1", margin, rate=True, **rest), contrast(0.9, 0.9, 0.019, 285))))
         assert [line.strip() for line in text.splitlines() if line.startswith("  ! ")] == ([said] if said else [])
@@ -240,6 +247,14 @@ class TestSlices:
         text = explained(churn(), "test.recall on country = IS")
         assert "too small: fewer than the 200 examples that the gate asks for, so it is shown and not judged" in text
         assert "settle" not in text
+
+    def test_have_their_sentence_where_a_row_does_not_say_it_all(self) -> None:
+        found = {("city", str(number)): contrast(0.9, 0.9, 0.2) for number in range(9)}
+        found["city", "bad"] = contrast(0.9, 0.7, 0.01)
+        text = explained(report(*sliced("test.f1", found)))
+        assert text.count(" cannot be decided with 4,812 examples: ") == 5
+        assert "\n  and 4 more\n" in text
+        assert "city = bad fell" not in text
 
     def test_of_many_are_cut(self) -> None:
         found = {("city", str(number)): contrast(0.9, 0.9, 0.001) for number in range(200)}

@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ci_ml.core.report import ComparisonPart
-from ci_ml.core.types import Outcome
+from ci_ml.core.types import Outcome, Status
 from ci_ml.render import board, cells, explain, parts, safe
 from ci_ml.render.layout import STYLE, grid, line
 
@@ -32,9 +32,12 @@ def slices(items: Sequence[ComparisonPart]) -> RenderableType:
     """The slices of one gate explained: what was corrected and why, then each in a row, harm first."""
     divided = parts.divide(items)
     ordered = [*divided.loud, *divided.warned, *divided.slices]
-    loud = [item for item in ordered if item.impact is not Outcome.PASS]
+    # A row says all there is to say about a slice that got worse; the others need their sentence.
+    open_ = [item for item in ordered if item.impact is not Outcome.PASS and item.status is not Status.REGRESSED]
     said = [line(text) for text in [explain.holm(items)] if text]
-    reasons = [_reason(item) for item in loud[:_REASONS]]
+    reasons = [_reason(item) for item in open_[:_REASONS]]
+    if len(open_) > _REASONS:
+        reasons.append(line(f"and {len(open_) - _REASONS:,} more", style="dim"))
     body = Group(
         *said, _table(ordered), *([line("")] if reasons else []), *reasons, *_warned(explain.warning_of_slices(items))
     )

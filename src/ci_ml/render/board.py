@@ -94,7 +94,7 @@ def about(item: ComparisonPart) -> str:
     """The slice, or the groups of a gap."""
     if item.slice:
         return safe.shortened(str(item.where), _LONGEST_SLICE)
-    return safe.shortened(" vs ".join(item.between), _LONGEST_SLICE) if item.between else ""
+    return safe.shortened(" vs ".join(cells.groups(item)), _LONGEST_SLICE)
 
 
 def mark(item: ComparisonPart) -> Text:

@@ -100,6 +100,14 @@ def bracketed(pair: tuple[str, str]) -> str:
     return f"[{pair[0]}, {pair[1]}]"
 
 
+def groups(item: ComparisonPart) -> tuple[str, ...]:
+    """The groups of a gap, without the column that the name of the gate has already."""
+    if item.between is None:
+        return ()
+    shared = f"{item.metric.rpartition(' gap by ')[2]} = "
+    return tuple(group.removeprefix(shared) for group in item.between)
+
+
 def change_title(items: Iterable[ComparisonPart]) -> str:
     """What stands above the changes: `change [95 % interval]` where any has one."""
     found = {item.confidence for item in items if ends(item)}

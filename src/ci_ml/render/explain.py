@@ -45,10 +45,11 @@ def warning(item: ComparisonPart) -> str | None:
     least, margin = item.smallest_margin, item.margin_absolute
     if least is None or margin is None or margin >= least or not _rests_on_margin(item):
         return None
-    can = f"{numbers.amount(least, -2, rate=item.rate)}"
+    asked = _roughly(margin, rate=item.rate)
+    shown = [numbers.amount(least, -digits, rate=item.rate) for digits in (2, 3, 4)]
+    can = next((text for text in shown if text != asked), shown[0])
     if margin == 0:
         return f"no test set shows that nothing at all was lost; {cells.counted(item)} can show {can}"
-    asked = numbers.amount(margin, rate=item.rate)
     return f"the margin of {asked} is smaller than what {cells.counted(item)} can show, {can}"
 
 
@@ -78,6 +79,12 @@ def holm(items: Sequence[ComparisonPart]) -> str | None:
     )
 
 
+def _roughly(value: float, *, rate: bool) -> str:
+    """A margin as it was written, or three digits of a share of the base."""
+    short = min(numbers.amount(value, rate=rate), numbers.amount(value, -3, rate=rate), key=len)
+    return numbers.amount(value, rate=rate) if "e" in short else short
+
+
 def p_value(value: float | None) -> str:
     """A p-value as people read it."""
     if value is None:
@@ -103,7 +110,7 @@ def _compared(item: ComparisonPart) -> str:
         return f"{numbers_}: plain numbers, which say nothing about noise"
     if item.base is None:
         return f"head {head} on {cells.counted(item)}; the base has none"
-    between = f", between {' and '.join(item.between)}" if item.between else ""
+    between = f", between {' and '.join(cells.groups(item))}" if item.between else ""
     return f"base {base}, head {head}{between}, on the same {cells.counted(item)}"
 
 

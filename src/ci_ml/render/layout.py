@@ -10,6 +10,9 @@ from rich.text import Text
 from ci_ml.core.types import Outcome
 from ci_ml.render import safe
 
+# Rich takes a non-breaking space for a place to break a line, so a character that nothing else can be stands in for it.
+_NBSP, _STAND_IN = "\N{NO-BREAK SPACE}", "\ue000"
+
 STYLE = {Outcome.PASS: "green", Outcome.WARN: "yellow", Outcome.UNDECIDED: "magenta", Outcome.FAIL: "red"}
 MARK = {Outcome.PASS: "✓", Outcome.WARN: "!", Outcome.UNDECIDED: "?", Outcome.FAIL: "✗"}
 
@@ -30,12 +33,13 @@ def to_text(content: RenderableType, *, width: int, color: bool) -> str:
         _environ={},
     )
     console.print(content)
-    return safe.inert("\n".join(line.rstrip() for line in stream.getvalue().splitlines()) + "\n")
+    shown = stream.getvalue().replace(_STAND_IN, _NBSP)
+    return safe.inert("\n".join(line.rstrip() for line in shown.splitlines()) + "\n")
 
 
 def line(content: str, style: str = "") -> Text:
     """Text on a terminal: the names in it come from strangers, and must not move its cursor or start another line."""
-    return Text(safe.printable(content), style=style)
+    return Text(safe.printable(content).replace(_NBSP, _STAND_IN), style=style)
 
 
 def grid(*columns: tuple[str, str], gap: int = 2) -> Table:

@@ -219,7 +219,7 @@ def _row(item: ComparisonPart) -> Row:
     change = f"**{moved}**" if strong else moved
     gate = _called(item)
     if item.between:
-        gate += f"{_NBSP}· {safe.code(_together(' vs '.join(item.between)), _LONGEST_SLICE)}"
+        gate += f"{_NBSP}· {safe.code(_together(' vs '.join(cells.groups(item))), _LONGEST_SLICE)}"
     return Row(
         symbol=words.symbol(item),
         gate=gate,

@@ -24,6 +24,7 @@ _BECAME = {
     StageState.FAILED: "failed",
 }
 _SHOWN = 10
+_REASONS = 5
 
 
 def training(done: Training, record: Path, *, width: int = 120, color: bool = False) -> str:
@@ -38,7 +39,7 @@ def training(done: Training, record: Path, *, width: int = 120, color: bool = Fa
 
 
 def _next(step: str) -> Text:
-    return Text.assemble(("Next: ", "bold"), safe.printable(step))
+    return Text.assemble(("Next: ", "bold"), line(step))
 
 
 def report(content: Report, *, width: int = 100, color: bool = False) -> str:
@@ -50,9 +51,9 @@ def report(content: Report, *, width: int = 100, color: bool = False) -> str:
     said.extend(line(text) for text in words.waivers(content))
     above, below = parts.reasons(content)
     others = [*above, *below]
-    said.extend(line(f"also: {safe.brief(reason, names)}") for reason in others[:_SHOWN])
-    if len(others) > _SHOWN:
-        said.append(line(f"and {len(others) - _SHOWN} more, in report.json"))
+    said.extend(line(f"also: {safe.brief(reason, names)}") for reason in others[:_REASONS])
+    if len(others) > _REASONS:
+        said.append(line(f"and {len(others) - _REASONS} more, in report.json"))
     if content.comparisons:
         said.extend([line(""), board.gates(content.comparisons, width)])
     said.extend(_changes(content))
