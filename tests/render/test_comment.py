@@ -168,6 +168,15 @@ class TestSlices:
         assert len(more) == 2 + 5
         assert all("town" in line for line in more[2:])
 
+    def test_that_got_worse_have_a_row_and_no_sentence_that_says_the_same(self) -> None:
+        bad = {("city", str(number)): contrast(0.9, 0.7, 0.01) for number in range(3)}
+        low = {("town", "a"): contrast(0.6, 0.5, 0.01, own=0.02)}
+        text = comment(report(*sliced("test.recall", bad), *sliced("test.f1", low, floor=0.7)))
+        above = text[: text.index("| | gate")]
+        assert above.count("fell by 0.200") == 1
+        assert "wholly below its floor of 0.7" in above
+        assert len(table(text)) == 1 + 4
+
     def test_that_cannot_be_measured_say_so(self) -> None:
         text = comment(report(*sliced("test.recall", {FREE: Gap(reason="no example is positive")})))
         assert table(text)[1] == ["❔", "`test.recall` · `plan = free`", "– → –", "", "missing"]

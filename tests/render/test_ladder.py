@@ -108,7 +108,7 @@ class TestThousandsOfSlices:
         assert "in the full report" in text
 
     def test_that_hold_go_before_those_that_block(self) -> None:
-        text = markdown.report(self.content, place(15_000))
+        text = markdown.report(self.content, place(13_000))
         assert "slices held" not in text
         assert len(re.findall(r"^\| ❌", text, re.MULTILINE)) == 40
         assert "Left out here: what held" in text

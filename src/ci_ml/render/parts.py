@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from ci_ml.core.report import ComparisonPart, Report
 from ci_ml.core.types import Direction, Outcome, Status
-from ci_ml.render.cells import only_reported
+from ci_ml.render.cells import ends, only_reported, outside_bounds
 
 _WARNED_SLICES = 10
 
@@ -71,12 +71,20 @@ def held(items: Sequence[ComparisonPart], noun: str) -> str:
 def reasons(content: Report) -> tuple[list[str], list[str]]:
     """Why, beyond the first sentence: what stands above the table, and what cannot be decided, which stands below it.
 
-    A slice that is new says nothing that the count of new slices does not say.
+    What a row or a count says already is not said again.
     """
     undecided = {item.reason for item in content.comparisons if item.status is Status.INCONCLUSIVE}
-    new = {item.reason for item in content.comparisons if item.status is Status.NEW and _is_quiet(item)}
-    others = [reason for reason in content.verdict.reasons if reason != content.verdict.sentence and reason not in new]
+    said = {content.verdict.sentence, *(item.reason for item in content.comparisons if _says_it_all(item))}
+    others = [reason for reason in content.verdict.reasons if reason not in said]
     return (
         [reason for reason in others if reason not in undecided],
         [reason for reason in others if reason in undecided],
     )
+
+
+def _says_it_all(item: ComparisonPart) -> bool:
+    """Whether the row of a slice, with its change and interval, or the count of new ones leaves nothing to be said."""
+    if item.slice is None:
+        return False
+    is_plain = item.status is Status.REGRESSED and ends(item) is not None and not outside_bounds(item)
+    return is_plain or (item.status is Status.NEW and _is_quiet(item))
