@@ -90,6 +90,27 @@ def check(
 @_common
 @_base
 @_policy
+@click.option(
+    "--draws",
+    type=click.IntRange(20, 100_000),
+    default=200,
+    show_default=True,
+    help="How often the sides are exchanged.",
+)
+def selftest(config: str | None, output: str | None, base: str | None, policy: Any, draws: int) -> None:
+    """Exchange base and head at random, example by example: how often do the gates on predictions cry wolf?"""
+    with boundary.errors():
+        from ci_ml.render import trials
+        from ci_ml.wiring import gate, workspace
+
+        found, confidence = gate.selftest(workspace.find(config, output), base, policy, draws, sys.stderr)
+        click.echo(trials.trials(found, draws=draws, confidence=confidence), nl=False)
+
+
+@cli.command()
+@_common
+@_base
+@_policy
 @click.option("--publish/--no-publish", default=True, help="Comment, commit status and job summary on the forge.")
 @_format("terminal", "markdown", "json")
 def ci(config: str | None, output: str | None, base: str | None, policy: Any, publish: bool, format: str) -> None:
@@ -100,6 +121,37 @@ def ci(config: str | None, output: str | None, base: str | None, policy: Any, pu
         report = gate.ci(workspace.find(config, output), base, policy, sys.stderr, publish=publish)
         _show(report, format)
     sys.exit(reports.exit_code(report))
+
+
+@cli.command()
+@_common
+@click.option("--dry-run", is_flag=True, help="Print the file, and write nothing.")
+def init(config: str | None, output: str | None, dry_run: bool) -> None:
+    """Look at the repository, and write a first ci-ml.yaml with margins that its test set can hold.
+
+    On a terminal it asks which way a number is better; elsewhere that is left as TODO, for nobody can guess it.
+    """
+    with boundary.errors():
+        from ci_ml.wiring import initialize, workspace
+
+        space = workspace.find(config, output)
+        text = initialize.propose(space, _ask if sys.stdin.isatty() and sys.stderr.isatty() else lambda _: None)
+        if dry_run:
+            click.echo(text, nl=False)
+            return
+        click.echo(f"wrote {initialize.write(space, text)}; read it, commit it, then run `ci-ml check`")
+        if "TODO" in text:
+            click.echo("lines with TODO are for you to fill in: nothing is judged before")
+
+
+def _ask(metric: str) -> Any:
+    """Which way a number is better, or None for later."""
+    from ci_ml.core.types import Direction
+    from ci_ml.render import safe
+
+    choice = click.Choice(["higher", "lower", "later"])
+    answer = click.prompt(f"{safe.printable(metric)}: which way is better?", type=choice, default="later", err=True)
+    return None if answer == "later" else Direction(answer)
 
 
 @cli.command()

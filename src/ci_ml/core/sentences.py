@@ -84,6 +84,8 @@ def small(gate: Gate, n: int | None) -> str:
 
 def interval(gate: Gate, found: Contrast, status: Status, corrected: float | None, family: int | None) -> str:
     """What an interval came to."""
+    if status is Status.MISSING:
+        return f"{gate.name} cannot be judged: it came out as NaN."
     if found.head_interval and (beyond := _bound(gate, found, status)):
         return beyond
     if found.base is None or found.interval is None:
@@ -240,6 +242,6 @@ def _infeasible(gate: Gate, contrast: Contrast) -> str | None:
         needed = power.needed(contrast.found, margin)
     except NotEstimable:
         return None
-    asked, holds = (numbers.amount(value, digits, rate=gate.rate) for value, digits in ((margin, None), (least, -2)))
+    asked, holds = (numbers.amount(value, digits, rate=gate.rate) for value, digits in ((margin, -3), (least, -2)))
     enough = f", about {numbers.rough(needed)} hold it" if needed else ""
     return f"{gate.name} asks for {asked}, {_counted(contrast)} hold {holds}{enough}"

@@ -46,7 +46,7 @@ def propose(head: Side, before: Callable[[str], Iterator[Side]], open_tables: Op
                 one = _profile(opened, path, place, [table.name for table in found])
                 found += [one] if one else []
     gates = [gate for table in found for gate in _gates(table, head, before, open_tables)]
-    if found:
+    if any(gate.margin for gate in gates):
         notes.append(
             "Margins are the smallest that this test set can hold: an unchanged model passes 80 % of the time."
         )
