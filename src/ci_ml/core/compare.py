@@ -1,5 +1,6 @@
 """One gate and what was measured under it: the status and one sentence for a human. Layer: core. Pure."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -115,6 +116,8 @@ def _contrast(base: Reading, head: Reading) -> Contrast | None:
 
 def judge(gate: Gate, found: Contrast, corrected: float | None = None) -> Status:
     """The status of what was measured. `corrected` is the p-value after Holm's correction, for a slice."""
+    if not _is_numbers(found):  # NaN compares false with everything, and would pass
+        return Status.MISSING
     if violates(gate, found):
         return Status.REGRESSED
     if found.base is None:
@@ -127,13 +130,18 @@ def judge(gate: Gate, found: Contrast, corrected: float | None = None) -> Status
     chance = corrected is not None and found.confidence is not None and corrected > 1 - found.confidence
     if high < 0 and exceeds(-better, margin, scale=scale) and not chance:
         return Status.REGRESSED
-    if found.identical:
+    if found.identical and low == high == 0:
         return Status.UNCHANGED
     if clears(gate, found) and low > 0:
         return Status.IMPROVED
     if clears(gate, found) and not exceeds(-low, margin, scale=scale):
         return Status.HELD
     return Status.INCONCLUSIVE
+
+
+def _is_numbers(found: Contrast) -> bool:
+    ends = (*(found.interval or ()), *(found.head_interval or ()))
+    return not any(math.isnan(value) for value in (found.base or 0.0, found.head, *ends))
 
 
 def turned(gate: Gate, found: Contrast) -> tuple[float, float, float]:

@@ -33,8 +33,9 @@ from ci_ml.core.types import (
     Status,
 )
 from ci_ml.errors import ConfigError, UsageError
-from ci_ml.stats import power
+from ci_ml.stats import holm, power
 from ci_ml.stats.estimate import NotEstimable
+from ci_ml.stats.points import RELATIVE_TOLERANCE
 
 SCHEMA: Literal["ci-ml/report/v1"] = "ci-ml/report/v1"
 _SHA = r"^[0-9a-f]{40}([0-9a-f]{24})?$"
@@ -54,6 +55,9 @@ class _Part(BaseModel):
 # One part that is wrong is enough to say so: a stranger's file may hold a million.
 _Item = TypeVar("_Item")
 _Many = Annotated[tuple[_Item, ...], FailFast()]
+
+
+_Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class Tool(_Part):
@@ -134,9 +138,9 @@ class ComparisonPart(_Part):
     delta: float | None
     interval: tuple[float, float] | None = None
     head_interval: tuple[float, float] | None = None
-    confidence: float | None = None
-    p_value: float | None = None
-    corrected: float | None = None
+    confidence: _Share | None = None
+    p_value: _Share | None = None
+    corrected: _Share | None = None
     family: int | None = None
     identical: bool = False
     min_n: int | None = None
@@ -169,7 +173,7 @@ class ComparisonPart(_Part):
     @property
     def too_small(self) -> bool:
         """Whether this is a slice with fewer examples than its gate asks for."""
-        return judging.too_small(self.min_n, self.n)
+        return self.slice is not None and judging.too_small(self.min_n, self.n)
 
 
 class ParamPart(_Part):
@@ -332,9 +336,9 @@ def _rank(outcome: Outcome) -> int:
 def contradictions(report: Report) -> list[str]:
     """Where a report without waivers does not follow from its own comparisons, as one that was tampered with does not.
 
-    A status is computed again from its numbers, with and without an interval.
+    A status is computed again from its numbers, with and without an interval, and so is Holm's correction.
     """
-    found: list[str] = []
+    found = _uncorrected(report.comparisons)
     for item in report.comparisons:
         expected = verdict.weigh(item.require, item.severity, item.status, too_small=item.too_small)
         if expected is not item.impact:
@@ -342,9 +346,36 @@ def contradictions(report: Report) -> list[str]:
         status = _status(item)
         if status is not item.status:
             found.append(f"{item.name} is {status.value} by its numbers, not {item.status.value}")
+        if item.delta is not None and not _is_difference(item):
+            found.append(f"the change of {item.name} is not {item.delta:g} by its numbers")
     least = _least(report.comparisons)
     if report.verdict.outcome.rank < least.rank:
         found.append(f"the verdict is {report.verdict.outcome.value}, and its comparisons say {least.value}")
+    return found
+
+
+def _is_difference(item: ComparisonPart) -> bool:
+    """Whether the change is that of the two sides, and within its interval."""
+    if item.base is None or item.head is None or item.delta is None:
+        return False
+    rounding = RELATIVE_TOLERANCE * max(abs(item.base), abs(item.head))
+    low, high = item.interval or (item.delta, item.delta)
+    is_within = low - rounding <= item.delta <= high + rounding
+    return is_within and abs(item.head - item.base - item.delta) <= rounding
+
+
+def _uncorrected(comparisons: Sequence[ComparisonPart]) -> list[str]:
+    """The slices whose p-value after Holm's correction does not follow from those of their gate's slices."""
+    families: dict[tuple[str, int | None], list[ComparisonPart]] = {}
+    for item in comparisons:
+        if item.slice is not None and item.p_value is not None and not item.too_small:
+            families.setdefault((item.metric, item.family), []).append(item)
+    found = []
+    for (_, size), items in families.items():
+        expected = holm.adjusted([item.p_value for item in items if item.p_value is not None])
+        for item, p in zip(items, expected, strict=True):
+            if len(items) != size or item.corrected != (p if size > 1 else None):
+                found.append(f"the correction of {item.name} does not follow from its gate's slices")
     return found
 
 
@@ -352,14 +383,16 @@ def _least(comparisons: Sequence[ComparisonPart]) -> Outcome:
     """The best verdict that these comparisons allow; it is `verdict.decide` for what has been judged already."""
     if not comparisons:
         return Outcome.UNDECIDED
-    if all(item.status is Status.NEW for item in comparisons):
+    if all(item.status is Status.NEW for item in comparisons if not item.too_small):
         return Outcome.WARN
     return max((item.impact for item in comparisons), key=_rank)
 
 
 def _status(item: ComparisonPart) -> Status:
-    if item.head is None or item.status is Status.MISSING or item.too_small:
-        return item.status  # what is missing never helps anybody, and what is too small never counts
+    if item.too_small:
+        return Status.INCONCLUSIVE
+    if item.head is None or item.status is Status.MISSING:
+        return Status.MISSING  # which never helps anybody
     given = str(item.margin)
     is_share = given.endswith("%")
     value = float(given.removesuffix("%")) / (100 if is_share else 1)

@@ -82,20 +82,20 @@ def decide(comparisons: Sequence[Comparison], warnings: Sequence[str] = (), doub
     nothing about this change, such as a stale stage behind them, and forbid any pass.
     """
     if doubts:
-        judged = decide(comparisons, warnings)
-        if judged.outcome.rank < Outcome.UNDECIDED.rank:
-            reasons = (*doubts, *judged.reasons)
+        without = decide(comparisons, warnings)
+        if without.outcome.rank < Outcome.UNDECIDED.rank:
+            reasons = (*doubts, *without.reasons)
             return Verdict(outcome=Outcome.UNDECIDED, sentence=doubts[0], reasons=reasons)
-        return replace(judged, reasons=(*judged.reasons, *doubts))
+        return replace(without, reasons=(*without.reasons, *doubts))
     if not comparisons:
         sentence = "No gates: nothing was judged."
         return Verdict(outcome=Outcome.UNDECIDED, sentence=sentence, reasons=(sentence, *warnings))
-    all_new = all(comparison.status is Status.NEW for comparison in comparisons)
-    if all_new:
-        one = len(comparisons) == 1
-        count = "The one metric under a gate is new" if one else f"All {len(comparisons)} metrics under gates are new"
+    judged = [item for item in comparisons if not item.too_small]
+    if all(item.status is Status.NEW for item in judged):
+        one = len(judged) == 1
+        count = "The one metric under a gate is new" if one else f"All {len(judged)} metrics under gates are new"
         first = f"{count}: there is nothing to compare with yet."
-        reasons = (*(comparison.reason for comparison in comparisons), *warnings)
+        reasons = (*(item.reason for item in judged), *warnings)
         return Verdict(outcome=Outcome.WARN, sentence=first, reasons=reasons)
     ordered = by_harm(comparisons)
     noticed = [item for item in ordered if impact(item) is not Outcome.PASS]
