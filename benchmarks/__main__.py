@@ -61,6 +61,18 @@ def ci(folder: Path, runs: int) -> Result:
     return _difference("ci, nothing to train - dvc repro", ours, theirs, 2.0)
 
 
+def predictions(folder: Path, runs: int) -> Result:
+    """`ci-ml check` with ten gates on a table of 1,000 rows, two of them with slices, against one without tables."""
+    project = repositories.predictions(folder / "predictions", 1000)
+    ours, theirs = timing.in_turn(
+        timing.ci_ml("check", "--base", "HEAD~1"),
+        timing.ci_ml("check", "--base", "HEAD~1", "--config", "numbers.yaml"),
+        project,
+        runs,
+    )
+    return _difference("check, 1,000 predictions - check without tables", ours, theirs, 1.5)
+
+
 def _ratio(what: str, ours: timing.Measured, theirs: timing.Measured, limit: float) -> Result:
     measured = ours.median / theirs.median
     return Result(what=what, ours=ours.median, theirs=theirs.median, measured=measured, limit=limit, unit="x")
@@ -71,7 +83,13 @@ def _difference(what: str, ours: timing.Measured, theirs: timing.Measured, limit
     return Result(what=what, ours=ours.median, theirs=theirs.median, measured=measured, limit=limit, unit="s")
 
 
-BENCHMARKS: dict[str, Callable[[Path, int], Result]] = {"check": check, "verify": verify, "version": version, "ci": ci}
+BENCHMARKS: dict[str, Callable[[Path, int], Result]] = {
+    "check": check,
+    "verify": verify,
+    "version": version,
+    "ci": ci,
+    "predictions": predictions,
+}
 
 
 def main() -> int:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import random
 import subprocess
 import sys
 from pathlib import Path
@@ -14,10 +15,33 @@ def stages(folder: Path, count: int) -> Path:
     _run(folder, sys.executable, "-m", "dvc", "init", "-q")
     for revision in range(2):
         _write(folder, count, revision)
-        _run(folder, "git", "add", ".")
-        identity = ("-c", "user.name=bench", "-c", "user.email=bench@localhost")
-        _run(folder, "git", *identity, "commit", "-q", "-m", f"revision {revision}")
+        _commit(folder, revision)
     return folder
+
+
+def predictions(folder: Path, rows: int) -> Path:
+    """A repository with a table of predictions at two commits, and gates on it (ci-ml.yaml) or on a number only."""
+    folder.mkdir(parents=True)
+    _run(folder, "git", "init", "-q", "-b", "main")
+    for revision in range(2):
+        chance = random.Random(revision)
+        same = random.Random(7)
+        lines = ["id,label,score,country"]
+        for index in range(rows):
+            label = int(same.random() < 0.3)
+            score = min(max(same.gauss(0.35 + 0.3 * label, 0.18) + chance.gauss(0, 0.02), 0), 1)
+            lines.append(f"{index},{label},{score:.6f},{same.choice(_COUNTRIES)}")
+        files = {"p.csv": "\n".join(lines) + "\n", "m.json": '{"accuracy": 0.9}'}
+        for name, text in {**files, "ci-ml.yaml": _TABLE_GATES, "numbers.yaml": _NUMBER_GATES}.items():
+            (folder / name).write_text(text, encoding="utf-8")
+        _commit(folder, revision)
+    return folder
+
+
+def _commit(folder: Path, revision: int) -> None:
+    _run(folder, "git", "add", ".")
+    identity = ("-c", "user.name=bench", "-c", "user.email=bench@localhost")
+    _run(folder, "git", *identity, "commit", "-q", "-m", f"revision {revision}")
 
 
 def _write(folder: Path, count: int, revision: int) -> None:
@@ -45,6 +69,25 @@ def _run(folder: Path, *command: str) -> None:
     subprocess.run(command, cwd=folder, check=True, capture_output=True)
 
 
+_COUNTRIES = ("DE", "FR", "IT", "ES", "PL")
+_NUMBER_GATES = """version: 1
+gates:
+- {metric: "m.json:accuracy", direction: higher}
+"""
+_TABLE_GATES = f"""{_NUMBER_GATES.rstrip()}
+- {{metric: test.accuracy, margin: 0.02, slices: {{by: country}}}}
+- {{metric: test.recall, margin: 0.05, slices: {{by: country}}}}
+- {{metric: test.precision, margin: 0.05}}
+- {{metric: test.f1, margin: 0.05}}
+- {{metric: test.balanced_accuracy, margin: 0.05}}
+- {{metric: test.mcc, margin: 0.05}}
+- {{metric: test.log_loss, margin: 5%}}
+- {{metric: test.brier, margin: 5%}}
+- {{metric: test.roc_auc, margin: 0.02}}
+- {{metric: test.average_precision, margin: 0.02}}
+predictions:
+  test: {{path: p.csv, task: binary, id: id, label: label, score: score}}
+"""
 _GATES = """version: 1
 train: {track: false}
 gates:
