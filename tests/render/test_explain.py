@@ -94,6 +94,8 @@ class TestAGateWithAnInterval:
         said = lines(report(measured(gate("test.brier", 0.01, "lower"), contrast(0.1, 0.15, 0.01))))
         assert said["margin"] == "a rise of 0.01 is allowed; the whole interval is beyond it"
         assert "the whole interval is a rise, and the rise that was measured" in said["status"]
+        said = lines(report(measured(gate("test.brier", 0.03, "lower"), contrast(0.1, 0.101, 0.02))))
+        assert said["margin"].endswith("the worst that the interval leaves possible, a rise of 0.021, is within it")
 
     @pytest.mark.parametrize(
         ("head", "said", "status"),
@@ -261,6 +263,7 @@ class TestSlices:
         text = explained(report(*sliced("test.f1", found)))
         assert "test.f1: 200 slices" in text
         assert "and 170 more, in report.json" in text
+        assert text.count("\n  ✓ city = ") == 30
 
 
 class TestPointEstimates:

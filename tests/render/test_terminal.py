@@ -147,6 +147,17 @@ class TestGatesWithIntervals:
             shown = board(terminal.report(churn(), width=width)).split()
             assert {"0.812", "0.781", "−3.1", "[−4.2,", "−2.0]"} <= set(shown)
 
+    def test_give_up_the_plot_before_a_number(self) -> None:
+        shown = board(terminal.report(churn(), width=60))
+        assert "┊" not in shown
+        assert " 0.812  0.781 −3.1 pp [−4.2, −2.0]\n" in shown
+
+    def test_have_a_few_sentences_before_the_table(self) -> None:
+        items = [measured(gate(f"test.m{number}"), contrast(0.9, 0.7, 0.01)) for number in range(9)]
+        lines = terminal.report(report(*items), width=200).splitlines()
+        assert len([line for line in lines if line.startswith("also: ")]) == 5
+        assert "and 3 more, in report.json" in lines
+
     def test_say_what_to_do_and_how_to_learn_more(self) -> None:
         lines = terminal.report(undecided(), width=200).replace(NBSP, " ").splitlines()
         assert lines[-2:] == [
