@@ -215,7 +215,7 @@ class TestTheWorkedExampleOfTheDocumentation:
     """The numbers of docs/gates.md, judged by the gates of the example that they are of."""
 
     ROOT = Path(__file__).parents[2]
-    ROW = re.compile(r"^([✗!✓])  test\.(\w+) +\S+ +\S+ +(\S+)( pp)? \[(\S+), (\S+)\]", re.MULTILINE)
+    ROW = re.compile(r"^([✗!✓])  test\.(\w+) .*?([^\s─]+)(\spp)? \[(\S+), (\S+)\]", re.MULTILINE)
 
     def _judged(self) -> dict[str, tuple[str, Comparison]]:
         loaded = config.load((self.ROOT / "examples/breast-cancer/ci-ml.yaml").read_bytes(), "ci-ml.yaml").config

@@ -7,6 +7,7 @@ from ci_ml.core.gates import Gate, is_glob
 from ci_ml.core.types import Contrast, Direction, Gap, Measurement, Reading, Require, Status
 from ci_ml.stats import power
 from ci_ml.stats.estimate import Difference, NotEstimable
+from ci_ml.stats.normal import critical
 
 _DASH = "…"
 
@@ -67,8 +68,14 @@ def allowance(gate: Gate, base: float) -> str:
     if gate.margin.value == 0:
         return f"no {noun}"
     if gate.margin.relative:
-        return f"a {noun} of {gate.margin} ({numbers.plain(gate.margin.at(base))})"
+        return f"a {noun} of {gate.margin} ({_limit(gate, base)})"
     return f"a {noun} of {numbers.amount(gate.margin.value, rate=gate.rate)}"
+
+
+def _limit(gate: Gate, base: float) -> str:
+    """The margin with its unit; a share of the base has no more digits than anybody reads."""
+    allowed = gate.margin.at(base)
+    return numbers.amount(float(f"{allowed:.4g}") if gate.margin.relative else allowed, rate=gate.rate)
 
 
 def unmeasured(gate: Gate, gap: Gap) -> str:
@@ -92,7 +99,8 @@ def interval(gate: Gate, found: Contrast, status: Status, corrected: float | Non
         return f"{gate.name} is new: {_value(gate, found)}; the base has nothing to compare it with."
     if status is Status.UNCHANGED:
         value = numbers.plain(found.head, numbers.decimals(None, found.head))
-        return f"{gate.name} is unchanged at {value}: all {_counted(found)} count alike."
+        which = "in the groups that make it, examples" if found.between else f"all {_counted(found)}"
+        return f"{gate.name} is unchanged at {value}: {which} count alike."
     if status is Status.REGRESSED:
         return f"{_change(gate, found)}; the gate allows {allowance(gate, found.base)}."
     if status is Status.IMPROVED:
@@ -104,14 +112,14 @@ def interval(gate: Gate, found: Contrast, status: Status, corrected: float | Non
 
 def _excluded(gate: Gate, base: float) -> str:
     noun = "loss" if gate.direction is Direction.HIGHER else "rise"
-    allowed = gate.margin.at(base)
-    return f"a {noun} of more than {numbers.amount(allowed, rate=gate.rate)}" if allowed else f"a {noun}"
+    return f"a {noun} of more than {_limit(gate, base)}" if gate.margin.at(base) else f"a {noun}"
 
 
 def _counted(found: Contrast) -> str:
-    if found.n_clusters is not None:
-        return f"{found.n_clusters:,} clusters ({found.n:,} examples)"
-    return f"{found.n:,} example{'' if found.n == 1 else 's'}" if found.n is not None else "its examples"
+    if found.n is None:
+        return "its examples"
+    clusters = f" in {found.n_clusters:,} clusters" if found.n_clusters is not None else ""
+    return f"{found.n:,} example{'' if found.n == 1 else 's'}{clusters}"
 
 
 def _percent(found: Contrast) -> str:
@@ -127,10 +135,11 @@ def _change(gate: Gate, found: Contrast) -> str:
     ends = f" {_DASH} ".join(numbers.scaled(end, digits, rate=gate.rate) for end in found.interval)
     own = numbers.value_digits(digits, rate=gate.rate)
     values = f"from {numbers.plain(found.base, own)} to {numbers.plain(found.head, own)}"
-    verb = "rose by" if found.delta > 0 else "fell by" if found.delta < 0 else "stayed within"
-    by = numbers.amount(abs(found.delta), digits, rate=gate.rate)
+    by, nothing = (numbers.amount(change, digits, rate=gate.rate) for change in (abs(found.delta), 0.0))
     between = f", between {found.between[0]} and {found.between[1]}" if found.between else ""
-    moved = f"{verb} {by}, {values}" if found.delta else f"stayed at {numbers.plain(found.head, own)}"
+    moved = f"{'rose' if found.delta > 0 else 'fell'} by {by}, {values}"
+    if by == nothing:
+        moved = f"stayed at {numbers.plain(found.head, own)}"
     return f"{gate.name} {moved} ({_percent(found)} interval {ends}, {_counted(found)}{between})"
 
 
@@ -146,7 +155,7 @@ def _bound(gate: Gate, found: Contrast, status: Status) -> str | None:
     """The sentence of a bound that decided; None when none did."""
     assert found.head_interval is not None
     low, high = found.head_interval
-    value = _value(gate, found)
+    value, new = _value(gate, found), "new and " if status is Status.NEW else ""
     if status is Status.REGRESSED:
         if gate.floor is not None and high < gate.floor:
             return f"{gate.name} is {value}, wholly below its floor of {numbers.plain(gate.floor)}."
@@ -154,11 +163,11 @@ def _bound(gate: Gate, found: Contrast, status: Status) -> str | None:
             return f"{gate.name} is {value}, wholly above its ceiling of {numbers.plain(gate.ceiling)}."
     if status in (Status.INCONCLUSIVE, Status.NEW):
         if gate.floor is not None and low < gate.floor:
-            return f"{gate.name} is {value}: that it is above its floor of {numbers.plain(gate.floor)} is not shown."
+            shown = f"that it is above its floor of {numbers.plain(gate.floor)} is not shown"
+            return f"{gate.name} is {new}{value}: {shown}{settles(gate, found)}."
         if gate.ceiling is not None and high > gate.ceiling:
-            return (
-                f"{gate.name} is {value}: that it is below its ceiling of {numbers.plain(gate.ceiling)} is not shown."
-            )
+            shown = f"that it is below its ceiling of {numbers.plain(gate.ceiling)} is not shown"
+            return f"{gate.name} is {new}{value}: {shown}{settles(gate, found)}."
     return None
 
 
@@ -186,9 +195,10 @@ def _whole(gate: Gate, found: Contrast) -> bool:
 
 def settles(gate: Gate, found: Contrast) -> str:
     """What would decide: how many examples, or which margin; empty where that cannot be said."""
+    if (bound := _straddled(gate, found)) is not None:
+        return _enough(_needed_for(bound, found), found)
     if found.found is None or found.base is None:
         return ""
-    units = "clusters" if found.n_clusters is not None else "examples"
     margin = gate.margin.at(found.base)
     try:
         if margin == 0:
@@ -197,10 +207,36 @@ def settles(gate: Gate, found: Contrast) -> str:
                 return ""
             shown = numbers.amount(least, -2, rate=gate.rate)
             return f"; no test set can show that, and the smallest margin that this one holds is {shown}"
-        needed = _needed(gate, found.found, margin)
-    except NotEstimable:
+        return _enough(_needed(gate, found.found, margin), found)
+    except (NotEstimable, OverflowError):
         return ""
-    return f"; about {numbers.rough(needed)} {units} would settle it" if needed else ""
+
+
+_MOST = 10**8
+
+
+def _enough(needed: int | None, found: Contrast) -> str:
+    """So many examples would decide; nothing where nobody could ever have as many."""
+    units = "clusters" if found.n_clusters is not None else "examples"
+    return f"; about {numbers.rough(needed)} {units} would settle it" if needed and needed <= _MOST else ""
+
+
+def _straddled(gate: Gate, found: Contrast) -> float | None:
+    """The bound that the head's interval reaches beyond, so that nobody knows whether the head does."""
+    low, high = found.head_interval or (found.head, found.head)
+    return next((bound for bound in (gate.floor, gate.ceiling) if bound is not None and low < bound < high), None)
+
+
+def _needed_for(bound: float, found: Contrast) -> int | None:
+    """How many examples show on which side of a bound the head is."""
+    units = found.n if found.n_clusters is None else found.n_clusters
+    if found.head_interval is None or found.confidence is None or units is None:
+        return None
+    error = (found.head_interval[1] - found.head_interval[0]) / (2 * critical(found.confidence))
+    try:
+        return power.examples_needed(units, error, abs(found.head - bound), confidence=found.confidence)
+    except (ValueError, OverflowError):
+        return None
 
 
 def _needed(gate: Gate, found: Difference, margin: float) -> int | None:
@@ -240,7 +276,7 @@ def _infeasible(gate: Gate, contrast: Contrast) -> str | None:
         if least is None or not 0 < margin < least:
             return None
         needed = power.needed(contrast.found, margin)
-    except NotEstimable:
+    except (NotEstimable, OverflowError):
         return None
     asked, holds = (numbers.amount(value, digits, rate=gate.rate) for value, digits in ((margin, -3), (least, -2)))
     enough = f", about {numbers.rough(needed)} hold it" if needed else ""
