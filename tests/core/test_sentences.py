@@ -164,6 +164,14 @@ class TestWhatWouldSettleIt:
         for margin in (1e-6, 1e-200):
             assert sentences.settles(gate("test.recall", margin), contrast(0.8, 0.8, 0.02)) == ""
 
+    @pytest.mark.parametrize("floor", [0.0, 1e-200])
+    def test_is_nothing_where_the_head_is_at_its_floor(self, floor: float) -> None:
+        assert sentences.settles(gate("test.mcc", floor=floor), contrast(0.0, 0.0, 0.02, own=0.1)) == ""
+
+    def test_is_about_the_margin_where_a_bound_is_settled(self) -> None:
+        asked, found = gate("test.recall", 0.01, rate=True, floor=0.9), contrast(0.8, 0.8, 0.02, 1000, own=0.02)
+        assert sentences.settles(asked, found) == "; about 8,200 examples would settle it"
+
     def test_is_nothing_for_a_margin_of_0(self) -> None:
         asked = gate("test.recall", 0, rate=True)
         assert said(asked, contrast(0.812, 0.812, 0.004)) == (
