@@ -43,14 +43,10 @@ class DuckDB:
     def read(self, path: Path, kind: Format, *, packed: bool) -> ibis.Table:
         """A file as a table. Raises Broken when it is not what its name says."""
         name = next(self._names)
-        more = ", compression='gzip'" if packed else ""
-        reader = _READERS[kind].format(path=_text(str(path)), more=more)
-        try:
-            # An error in the middle of a text is found here, and not by whoever asks first.
-            kept = "VIEW" if kind is Format.PARQUET else "TEMP TABLE"
-            self._connection.execute(f"CREATE {kept} {name} AS SELECT * FROM {reader}")  # noqa: S608  escaped
-        except duckdb.Error as error:
-            raise Broken(_words(error)) from None
+        # An error in the middle of a text is found here, and not by whoever asks first.
+        kept = "VIEW" if kind is Format.PARQUET else "TEMP TABLE"
+        source = _reader(path, kind, packed=packed)
+        _read(self._connection, f"CREATE {kept} {name} AS SELECT * FROM {source}")  # noqa: S608  escaped
         return self._table(name)
 
     def rows(self, table: ibis.Table) -> list[Mapping[str, Any]]:
@@ -98,6 +94,25 @@ class DuckDB:
             raise Broken(_words(error)) from None
 
 
+def _reader(path: Path, kind: Format, *, packed: bool) -> str:
+    return _READERS[kind].format(path=_text(str(path)), more=", compression='gzip'" if packed else "")
+
+
+def _read(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
+    """Run what reads a file. Raises Broken when that is not what its name says."""
+    try:
+        connection.execute(sql)
+    except duckdb.Error as error:
+        raise Broken(_words(error)) from None
+
+
+def as_parquet(path: Path, kind: Format, target: Path, *, packed: bool) -> None:
+    """Write a text's table as Parquet, for engines that would read the text in a way of their own. Raises Broken."""
+    with _connected([path, target], None) as connection:
+        source = _reader(path, kind, packed=packed)
+        _read(connection, f"COPY (SELECT * FROM {source}) TO {_text(str(target))} (FORMAT parquet)")  # noqa: S608
+
+
 def _text(value: str) -> str:
     escaped = value.replace("'", "''")
     return f"'{escaped}'"
@@ -117,6 +132,12 @@ def _words(error: duckdb.Error) -> str:
 @contextmanager
 def engine(files: Sequence[Path], memory: str | None = None) -> Iterator[DuckDB]:
     """A database that may read these files and no others."""
+    with _connected(files, memory) as connection:
+        yield DuckDB(connection)
+
+
+@contextmanager
+def _connected(files: Sequence[Path], memory: str | None) -> Iterator[duckdb.DuckDBPyConnection]:
     with tempfile.TemporaryDirectory(prefix="ci-ml-tables-") as folder, contextlib.closing(duckdb.connect()) as found:
         settings = {
             "memory_limit": _text(memory_limit(memory)),
@@ -131,4 +152,4 @@ def engine(files: Sequence[Path], memory: str | None = None) -> Iterator[DuckDB]
         }
         for name, value in settings.items():
             found.execute(f"SET {name} = {value}")
-        yield DuckDB(found)
+        yield found
