@@ -17,6 +17,7 @@ from ci_ml.core.config import Config, GateConfig, PredictionsConfig
 from ci_ml.core.types import Contrast, Gap, Slice
 from ci_ml.metrics import gaps, registry, repeats
 from ci_ml.metrics.columns import Source, Unusable, Wanted
+from ci_ml.metrics.engine import Row
 from ci_ml.metrics.paired import Cut, Paired, by_cut, number
 from ci_ml.metrics.pairing import Pairing, pair
 from ci_ml.metrics.statistic import Statistic, Statistics
@@ -24,6 +25,7 @@ from ci_ml.ports import OpenTables, Tables
 from ci_ml.usecases.evidence import Side
 
 MOST_SLICES = 10_000
+_LISTED = 5
 
 Measured = Contrast | Gap
 
@@ -152,6 +154,12 @@ class Measuring:
         """Measure everything that the gates ask for, and compare."""
         if isinstance(pairings, Judged):
             return pairings
+        try:
+            return self._judged(pairings)
+        except Unusable as error:
+            return _all(self.gates, Gap(reason=str(error)))
+
+    def _judged(self, pairings: "list[Pairing]") -> Judged:
         base, head = len(self.base) or len(self.head), len(self.head)
         first = pairings[0]
         self.notices += dict.fromkeys(notice for pairing in pairings for notice in pairing.notices)
@@ -162,6 +170,9 @@ class Measuring:
         ]
         statistics = repeats.combined(found, base, head) if self.about.repeats else found[0]
         sizes = self._sizes(first.paired, [cut for cut, crowd in cuts.items() if crowd is None])
+        if self.about.positive is not None and not sizes[None].labels["1"]:
+            # Else every label is the other one's, and a model that finds nothing would be right.
+            raise Unusable(f"no {self.about.label} of {self.head[0].name} is {self.about.positive} (`positive`)")
         results = _Results(self, first.paired, statistics, sizes, cuts, new=not self.base)
         comparisons = tuple(one for gate in self.gates for one in results.compared(gate))
         return Judged(comparisons=comparisons, notices=tuple(self.notices))
@@ -201,10 +212,12 @@ class Measuring:
                         yield asked, ()
                     yield from ((asked, cut) for cut in _cuts_of(gate) if cuts[cut] is None)
 
-    def _sizes(self, paired: Paired, cuts: Sequence[Cut]) -> dict[Slice | None, int]:
-        """How many examples every slice has."""
-        found = by_cut(self.tables.engine, paired, [(), *cuts], [], {"n": paired.table.one})
-        return {where: int(number(rows[0]["n"])) for where, rows in found}
+    def _sizes(self, paired: Paired, cuts: Sequence[Cut]) -> dict[Slice | None, "_Size"]:
+        """How many examples every slice has, and of which class."""
+        few = self.about.task is not Task.REGRESSION and len(paired.classes) <= _MOST_COUNTED
+        found = by_cut(self.tables.engine, paired, [(), *cuts], ["label"] if few else [], {"n": paired.table.one})
+        classes = paired.classes or ("0", "1")
+        return {where: _Size.of(rows, classes if few else ()) for where, rows in found}
 
 
 def _cuts_of(gate: GateConfig) -> tuple[Cut, ...]:
@@ -227,6 +240,35 @@ def unknown_class(asked: Asked, paired: Paired) -> str | None:
     return f"there is no class {asked.which}; there are: {', '.join(paired.classes[:20])}"
 
 
+_MOST_COUNTED = 100
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Size:
+    """How many examples a slice has, and how many of each class (empty where that is not counted)."""
+
+    n: int
+    labels: Mapping[str, int]
+
+    @staticmethod
+    def of(rows: Sequence[Row], classes: Sequence[str]) -> "_Size":
+        labels = dict.fromkeys(classes, 0)
+        labels |= {str(row["label"]): int(number(row["n"])) for row in rows if classes}
+        return _Size(n=sum(int(number(row["n"])) for row in rows), labels=labels)
+
+    def measured(self, asked: Asked) -> int:
+        """How many examples there are of those that a metric measures: recall is about one class alone."""
+        own = self.labels.get("1" if asked.which is None else asked.which, self.n)
+        if asked.average is None and asked.name in ("recall", "f1"):
+            return own
+        if asked.average is None and asked.name in ("specificity", "false_positive_rate"):
+            return self.n - own
+        if asked.which is not None and asked.name in ("roc_auc", "average_precision"):
+            return min(own, self.n - own)
+        every = asked.name in ("roc_auc", "average_precision", "balanced_accuracy", "mcc", "kappa")
+        return min(self.labels.values(), default=self.n) if every or asked.average == "macro" else self.n
+
+
 class _Results:
     """What was measured, as what gates judge."""
 
@@ -235,7 +277,7 @@ class _Results:
         measuring: Measuring,
         paired: Paired,
         statistics: Statistics,
-        sizes: Mapping[Slice | None, int],
+        sizes: Mapping[Slice | None, _Size],
         cuts: Mapping[Cut, int | None],
         *,
         new: bool,
@@ -253,7 +295,7 @@ class _Results:
         if reason := unknown_class(asked, self.paired):
             yield compare.compare_measured(whole, Gap(reason=reason))
             return
-        yield compare.compare_measured(whole, self._measured(self.statistics[asked, None], whole, None))
+        yield compare.compare_measured(whole, self._measured(asked, whole, None))
         yield from compare.compare_slices(list(self._slices(gate, asked)))
 
     def _slices(self, gate: GateConfig, asked: Asked) -> Iterator[tuple[gates.Gate, Measured]]:
@@ -265,21 +307,25 @@ class _Results:
                 continue
             for where in self._wheres(cut):
                 one = gates.on_slice(gate, where)
-                yield one, self._measured(self.statistics[asked, where], one, where)
+                yield one, self._measured(asked, one, where)
 
     def _wheres(self, cut: Cut) -> list[Slice]:
         mine = (where for where in self.sizes if where and tuple(name for name, _ in where.parts) == cut)
         return sorted(mine, key=str)
 
-    def _measured(self, found: Statistic, gate: gates.Gate, where: Slice | None) -> Measured:
+    def _measured(self, asked: Asked, gate: gates.Gate, where: Slice | None) -> Measured:
+        n = self.sizes[where].measured(asked)
+        found = self.statistics.get((asked, where))
+        if found is None:
+            return Gap(reason="not every repeat has these examples", n=n)
         measured = contrast(found, self.confidence, new=self.new)
         if isinstance(measured, Gap):
-            return dataclasses.replace(measured, n=self.sizes[where])
+            return dataclasses.replace(measured, n=n)
         if measured.head_interval is None and (gate.floor is not None or gate.ceiling is not None):
             try:
                 found.value(self.confidence, True)
             except ValueError as error:
-                return Gap(reason=str(error), n=self.sizes[where])
+                return Gap(reason=str(error), n=n)
         return measured
 
     def _gap(self, gate: GateConfig) -> Measured:
@@ -287,16 +333,19 @@ class _Results:
         cut = gate.gap.by
         if (crowd := self.cuts[cut]) is not None:
             return Gap(reason=f"{' × '.join(cut)} has {crowd:,} values, which are no groups")
-        everyone = self._wheres(cut)
-        groups = [where for where in everyone if self.sizes[where] >= gate.gap.min_n]
-        if small := [where for where in everyone if where not in groups]:
-            listed = ", ".join(f"{where} ({self.sizes[where]:,})" for where in small[:5])
-            more = f" and {len(small) - 5} more" if len(small) > 5 else ""
-            self.notices.append(
-                f"{gate.key} leaves out groups of fewer than {gate.gap.min_n:,} examples: {listed}{more}"
-            )
+        every = measured_for(gate)
+        if reason := next((why for asked in every if (why := unknown_class(asked, self.paired))), None):
+            return Gap(reason=reason)
+        sizes = {where: min(self.sizes[where].measured(asked) for asked in every) for where in self._wheres(cut)}
+        if small := [f"{where} ({n:,})" for where, n in sizes.items() if n < gate.gap.min_n]:
+            more = f"; and {len(small) - _LISTED:,} more" if len(small) > _LISTED else ""
+            listed = f"{'; '.join(small[:_LISTED])}{more}"
+            self.notices.append(f"{gate.key} leaves out groups of fewer than {gate.gap.min_n:,} examples: {listed}")
         ratio = gate.gap.measure == "ratio"
-        metrics = [{str(where): self.statistics[asked, where] for where in groups} for asked in measured_for(gate)]
+        groups = [where for where, n in sizes.items() if n >= gate.gap.min_n]
+        if len(groups) < 2:
+            return Gap(reason=f"{len(groups)} groups of {gate.gap.min_n:,} examples or more: a gap needs 2")
+        metrics = [{str(where): self.statistics[asked, where] for where in groups} for asked in every]
         measured = contrast(gaps.statistic(metrics, ratio=ratio), self.confidence, new=self.new)
         if isinstance(measured, Gap):
             return measured
