@@ -55,34 +55,30 @@ def cli() -> None:
     """
 
 
-@cli.command()
-@_common
-@_base
-@_policy
-@click.option(
+_explain = click.option(
     "--explain",
     envvar="CI_ML_EXPLAIN",
     metavar="GATE",
     help="Say in plain words how a gate was judged: its metric, a part of its name, or `all`.",
 )
+
+
+@cli.command()
+@_common
+@_base
+@_policy
+@_explain
 @_format("terminal", "markdown", "json")
 def check(
     config: str | None, output: str | None, base: str | None, policy: Any, explain: str | None, format: str
 ) -> None:
     """Judge the work tree against its base, offline: the verdict that CI will give."""
-    if explain is not None and format != "terminal":
-        raise click.UsageError(f"--explain is for people to read: leave --format {format} out")
+    _only_for_people(explain, format)
     with boundary.errors():
         from ci_ml.wiring import gate, reports, workspace
 
         report = gate.run(workspace.find(config, output), base, policy)
-        if explain is None:
-            _show(report, format)
-        else:
-            from ci_ml.render import terminal
-
-            said = terminal.explain(report, explain, width=boundary.width(), color=boundary.color())
-            click.echo(said, nl=False)
+        _show(report, format, explain)
     sys.exit(reports.exit_code(report))
 
 
@@ -224,13 +220,15 @@ def diff(config: str | None, output: str | None, base: str | None, head: str | N
 @cli.command()
 @_common
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path), required=False)
+@_explain
 @_format("terminal", "markdown", "json")
-def report(config: str | None, output: str | None, file: Path | None, format: str) -> None:
+def report(config: str | None, output: str | None, file: Path | None, explain: str | None, format: str) -> None:
     """Render a report.json again (FILE, by default the last one here). Exits 0 whatever its verdict."""
+    _only_for_people(explain, format)
     with boundary.errors():
         from ci_ml.wiring import reports
 
-        _show(reports.read(file or reports.last(config, output)), format)
+        _show(reports.read(file or reports.last(config, output)), format, explain)
 
 
 @cli.command()
@@ -272,7 +270,12 @@ def schema() -> None:
     click.echo(json.dumps(configuration.json_schema(), indent=2))
 
 
-def _show(report: Any, format: str) -> None:
+def _only_for_people(explain: str | None, format: str) -> None:
+    if explain is not None and format != "terminal":
+        raise click.UsageError(f"--explain is for people to read: leave --format {format} out")
+
+
+def _show(report: Any, format: str, explain: str | None = None) -> None:
     if format == "json":
         click.echo(report.to_json().replace("##[", "\\u0023#["), nl=False)  # a command to GitHub's runner
     elif format == "markdown":
@@ -282,4 +285,6 @@ def _show(report: Any, format: str) -> None:
     else:
         from ci_ml.render import terminal
 
-        click.echo(terminal.report(report, width=boundary.width(), color=boundary.color()), nl=False)
+        screen = {"width": boundary.width(), "color": boundary.color()}
+        said = terminal.report(report, **screen) if explain is None else terminal.explain(report, explain, **screen)
+        click.echo(said, nl=False)
