@@ -2,7 +2,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ci_ml.stats.calibration import difference, of_rows, value
@@ -38,6 +38,7 @@ def test_the_value_is_the_definitions(seed: int, bins: int) -> None:
 
 
 @given(st.integers(0, 2**32 - 1))
+@settings(max_examples=30)
 def test_exchanging_sides_mirrors_it_and_order_does_not_matter(seed: int) -> None:
     base, label, head, _ = data(seed, 300)
     one, two = difference(of_rows(base, label, head, label, 15)), difference(of_rows(head, label, base, label, 15))
@@ -48,7 +49,7 @@ def test_exchanging_sides_mirrors_it_and_order_does_not_matter(seed: int) -> Non
     assert (one.p_value < 0.05) == (one.low > 0 or one.high < 0)
 
 
-@pytest.mark.slow
+@pytest.mark.simulation
 def test_where_every_bin_is_far_off_it_is_the_bootstrap() -> None:
     generator = np.random.default_rng(0)
     n = 3_000

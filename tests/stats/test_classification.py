@@ -60,6 +60,7 @@ def sklearns(metric: Metric, label: np.ndarray, guess: np.ndarray) -> float:
 @pytest.mark.filterwarnings("ignore:y_pred contains classes not in y_true")
 @pytest.mark.parametrize("metric", [metric for metric in OVERALL + AVERAGES if metric.name != "specificity"], ids=str)
 @given(seed=st.integers(0, 2**32 - 1), classes=st.integers(2, 6), n=st.integers(5, 200))
+@settings(max_examples=30)
 def test_values_are_scikit_learns(metric: Metric, seed: int, classes: int, n: int) -> None:
     label, base, head = rows(seed, classes, n)
     assume(len(set(label)) > 1)
@@ -76,6 +77,7 @@ def test_values_are_scikit_learns(metric: Metric, seed: int, classes: int, n: in
 
 @pytest.mark.parametrize("name", ["precision", "recall", "f1", "specificity"])
 @given(seed=st.integers(0, 2**32 - 1), classes=st.integers(2, 5))
+@settings(max_examples=30)
 def test_values_of_a_class_are_scikit_learns(name: str, seed: int, classes: int) -> None:
     label, base, head = rows(seed, classes, 400)
     counts = Counts.of_rows(label, base, head, classes)
@@ -93,6 +95,7 @@ def test_values_of_a_class_are_scikit_learns(name: str, seed: int, classes: int)
 
 @pytest.mark.parametrize("metric", [*OVERALL, *AVERAGES, *BINARY], ids=str)
 @given(seed=st.integers(0, 2**32 - 1), classes=st.integers(2, 5))
+@settings(max_examples=30)
 def test_influences_are_slopes_of_the_value(metric: Metric, seed: int, classes: int) -> None:
     counts = table(seed, classes, 300)
     for side in ("base", "head"):
@@ -128,7 +131,7 @@ def bootstrapped(request: pytest.FixtureRequest) -> tuple[Counts, np.ndarray]:
     return Counts.of_rows(label, base, head, request.param), np.array(drawn).transpose(1, 0, 2)
 
 
-@pytest.mark.slow
+@pytest.mark.simulation
 @pytest.mark.parametrize("metric", BOOTSTRAPPED, ids=str)
 def test_intervals_are_those_of_a_bootstrap_over_rows(metric: Metric, bootstrapped: tuple[Counts, np.ndarray]) -> None:
     counts, drawn = bootstrapped
@@ -209,7 +212,7 @@ def check_mirrored(counts: Counts, metric: Metric) -> None:
 
 @pytest.mark.parametrize("metric", [*OVERALL, *AVERAGES, *BINARY], ids=str)
 @given(seed=st.integers(0, 2**32 - 1), n=st.sampled_from([30, 200, 1_000]))
-@settings(max_examples=50)
+@settings(max_examples=30)
 def test_exchanging_the_sides_mirrors_it(metric: Metric, seed: int, n: int) -> None:
     check_mirrored(table(seed, 2 if metric in BINARY else 3, n), metric)
 
@@ -275,6 +278,7 @@ def test_rare_classes_keep_their_digits() -> None:
 
 
 @given(seed=st.integers(0, 2**32 - 1), classes=st.integers(2, 4))
+@settings(max_examples=20)
 def test_the_order_of_rows_does_not_matter(seed: int, classes: int) -> None:
     label, base, head = rows(seed, classes, 800)
     order = np.random.default_rng(seed).permutation(800)
@@ -406,7 +410,6 @@ def test_a_table_has_two_classes_and_two_examples() -> None:
         Counts.of_cells([(0, 0, 1, 5)], 2).one_vs_rest(2)
 
 
-@pytest.mark.slow
 def test_many_classes_are_drawn_in_bounded_memory() -> None:
     counts = table(1, 40, 3_000, changed=0.4)
     assert 1_000 < len(counts.count) <= 2_000

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
-import statsmodels.api as sm
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from statsmodels.regression.linear_model import OLS
 
 from ci_ml.stats import clusters, confusion
 from ci_ml.stats.classification import clustered_difference, clustered_value
@@ -29,11 +29,12 @@ def per_cluster(cluster: np.ndarray, *columns: np.ndarray) -> Totals:
 
 
 @given(seeds)
+@settings(max_examples=30)
 def test_a_mean_is_statsmodels_cluster_robust_intercept(seed: int) -> None:
     cluster, base, head = rows(seed)
     change = head - base
     found = clusters.mean_difference(per_cluster(cluster, np.ones_like(base), base, change))
-    fit = sm.OLS(change, np.ones_like(change)).fit(
+    fit = OLS(change, np.ones_like(change)).fit(
         cov_type="cluster", cov_kwds={"groups": cluster, "df_correction": True}, use_t=True
     )
     # statsmodels also multiplies by (n - 1) / (n - k), which is 1 for an intercept.
@@ -42,7 +43,7 @@ def test_a_mean_is_statsmodels_cluster_robust_intercept(seed: int) -> None:
     assert found.p_value == pytest.approx(fit.pvalues[0], rel=1e-6)
     assert (found.clusters, found.n, found.df) == (15, 120, 14)
     side = clusters.mean_value(per_cluster(cluster, np.ones_like(base), base, change))
-    fit = sm.OLS(head, np.ones_like(head)).fit(
+    fit = OLS(head, np.ones_like(head)).fit(
         cov_type="cluster", cov_kwds={"groups": cluster, "df_correction": True}, use_t=True
     )
     assert (side.low, side.high) == pytest.approx(tuple(fit.conf_int()[0]), rel=1e-9)

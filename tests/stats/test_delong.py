@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 from sklearn.metrics import roc_auc_score
@@ -43,6 +43,7 @@ def test_midranks_are_scipys(values: list[float]) -> None:
 
 
 @given(tables)
+@settings(max_examples=50)
 def test_placements_are_what_their_definition_says(table: tuple[list[bool], list[float], list[float]]) -> None:
     label, base = np.array(table[0]), np.array(table[1])
     assume(usable(label))
@@ -54,6 +55,7 @@ def test_placements_are_what_their_definition_says(table: tuple[list[bool], list
 
 
 @given(tables)
+@settings(max_examples=50)
 def test_the_interval_is_delongs_formula(table: tuple[list[bool], list[float], list[float]]) -> None:
     label, base, head = np.array(table[0]), np.array(table[1]), np.array(table[2])
     assume(usable(label))
@@ -77,6 +79,7 @@ def test_the_interval_is_delongs_formula(table: tuple[list[bool], list[float], l
 
 
 @given(tables, st.sampled_from([np.tanh, lambda x: 3 * x - 7, lambda x: x**3]))
+@settings(max_examples=50)
 def test_only_the_order_of_scores_matters(table: tuple[list[bool], list[float], list[float]], monotone: object) -> None:
     label = np.array(table[0])
     base, head = (np.round(np.array(side) / 1e3, 3) for side in table[1:])
@@ -161,6 +164,7 @@ def multiclass(seed: int, classes: int, n: int) -> tuple[np.ndarray, np.ndarray,
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(2, 5))
+@settings(max_examples=30)
 def test_the_macro_average_is_scikit_learns(seed: int, classes: int) -> None:
     label, base, head = multiclass(seed, classes, 80)
     found = macro_difference(macro_of_scores(label, base, head))
@@ -179,7 +183,7 @@ def test_two_classes_make_the_binary_interval() -> None:
     assert (one.low, one.high, one.head_error) == pytest.approx((two.low, two.high, two.head_error))
 
 
-@pytest.mark.slow
+@pytest.mark.simulation
 def test_the_macro_interval_is_that_of_a_stratified_bootstrap() -> None:
     label, base, head = multiclass(3, 3, 400)
     generator = np.random.default_rng(4)
@@ -234,7 +238,7 @@ def test_one_example_per_cluster_has_delongs_error(seed: int) -> None:
     assert clustered_difference(again).standard_error == pytest.approx(one.standard_error)
 
 
-@pytest.mark.slow
+@pytest.mark.simulation
 def test_the_clustered_interval_is_that_of_a_bootstrap_over_clusters() -> None:
     generator = np.random.default_rng(6)
     cluster = np.repeat(np.arange(120), 5)

@@ -81,7 +81,7 @@ def test_equal_groups_have_a_gap_whose_interval_begins_at_0() -> None:
     assert found.high > 0.1
 
 
-@pytest.mark.slow
+@pytest.mark.simulation
 @pytest.mark.parametrize(("rates", "n"), [([0.8, 0.8], 300), ([0.8] * 4, 300), ([0.7, 0.8, 0.8, 0.8], 300)])
 def test_the_widest_gap_is_covered(rates: list[float], n: int) -> None:
     generator = np.random.default_rng(5)
@@ -132,7 +132,7 @@ def test_what_did_not_change_or_cannot_be_known() -> None:
         change([{"one": same, "two": unknown}])
 
 
-@pytest.mark.slow
+@pytest.mark.simulation
 @pytest.mark.parametrize("rates", [[0.8, 0.8], [0.7, 0.8, 0.8, 0.8]])
 def test_an_unchanged_gap_is_rarely_accused(rates: list[float]) -> None:
     generator = np.random.default_rng(6)

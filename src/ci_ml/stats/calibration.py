@@ -100,7 +100,9 @@ def _side(which: NDArray[np.int64], sums: Array, squares: Array, n: int) -> _Sid
     square = np.bincount(which, weights=squares)
     value = float(np.abs(gap).sum())
     error = np.sqrt(np.maximum(square / n - gap**2, 0.0) / n)
-    return _Side(value, np.sign(gap)[which], float(square.sum()), _bias(gap, error, -1), _bias(gap, error, 2))
+    # A gap of 0, but for the order in which it was summed, has no sign: then neither side's noise offsets the other's.
+    sign = np.where(np.abs(gap) > ROUNDING, np.sign(gap), 0.0)
+    return _Side(value, sign[which], float(square.sum()), _bias(gap, error, -1), _bias(gap, error, 2))
 
 
 def _bias(gap: Array, error: Array, deviations: float) -> float:
