@@ -285,6 +285,9 @@ def _show(report: Any, format: str, explain: str | None = None) -> None:
     else:
         from ci_ml.render import terminal
 
-        screen = {"width": boundary.width(), "color": boundary.color()}
-        said = terminal.report(report, **screen) if explain is None else terminal.explain(report, explain, **screen)
+        width, color = boundary.width(), boundary.color()
+        if explain is None:
+            said = terminal.report(report, width=width, color=color)
+        else:
+            said = terminal.explain(report, explain, width=width, color=color)
         click.echo(said, nl=False)
