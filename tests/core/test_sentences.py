@@ -99,6 +99,13 @@ class TestEveryStatus:
             "test.recall gap by country is unchanged at 0.12: in the groups that make it, examples count alike."
         )
 
+    def test_of_repeats_counts_trainings(self) -> None:
+        asked = gate("test.acc", 0.01)
+        found = contrast(0.9, 0.9, 0.02, 7, method="repeats (seeds)")
+        assert said(asked, found).startswith("test.acc cannot be decided with 7 trainings: ")
+        assert said(asked, found).endswith("; about 58 trainings would settle it.")
+        assert "all 7 trainings count alike" in said(asked, contrast(0.9, 0.9, 0.0, 7, method="repeats (seeds)"))
+
     def test_at_another_confidence(self) -> None:
         found = contrast(0.812, 0.781, 0.011)
         object.__setattr__(found, "confidence", 0.999)

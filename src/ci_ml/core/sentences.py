@@ -119,7 +119,12 @@ def _counted(found: Contrast) -> str:
     if found.n is None:
         return "its examples"
     clusters = f" in {found.n_clusters:,} clusters" if found.n_clusters is not None else ""
-    return f"{found.n:,} example{'' if found.n == 1 else 's'}{clusters}"
+    return f"{found.n:,} {_units(found)[: -1 if found.n == 1 else None]}{clusters}"
+
+
+def _units(found: Contrast) -> str:
+    """What is counted: of numbers in files from several seeds, the files."""
+    return "trainings" if found.method == "repeats (seeds)" else "examples"
 
 
 def _percent(found: Contrast) -> str:
@@ -217,7 +222,7 @@ _MOST = 10**8
 
 def _enough(needed: int | None, found: Contrast) -> str:
     """So many examples would decide; nothing where nobody could ever have as many."""
-    units = "clusters" if found.n_clusters is not None else "examples"
+    units = "clusters" if found.n_clusters is not None else _units(found)
     return f"; about {numbers.rough(needed)} {units} would settle it" if needed and needed <= _MOST else ""
 
 

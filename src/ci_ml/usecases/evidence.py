@@ -138,17 +138,21 @@ def _overlap(folder: str, fixed: str) -> bool:
 
 def gather(side: Side, gates: Iterable[GateConfig]) -> Evidence:
     """Every reading of a file that the gates ask for or that their globs find."""
-    patterns = [gate.pattern for gate in gates if not gate.asked]
-    files = {pattern.path: side.paths(pattern.path) for pattern in patterns}
+    asked = [gate for gate in gates if not gate.asked]
+    files = {gate.pattern.path: side.paths(gate.pattern.path) for gate in asked}
     parsed = parse_all(side.read(dict.fromkeys(path for paths in files.values() for path in paths)))
     readings: dict[MetricKey, Reading] = {}
     others: dict[MetricKey, Reading] = {}
-    for pattern in patterns:
-        for path in files[pattern.path]:
+    for gate in asked:
+        for path in files[gate.pattern.path]:
             values = parsed[path]
             if not isinstance(values, Gap):
-                readings.update(_readings(pattern, path, values))
-                others.update(_others(pattern, path, values))
+                found = _readings(gate.pattern, path, values)
+                readings.update(found)
+                others.update(_others(gate.pattern, path, values))
+                if gate.repeats and not found:  # a seed without its number is not left out
+                    key = MetricKey(path=path, key=gate.pattern.key)
+                    others[key] = _no_key(key, values)
     unreadable = {path: found for path, found in parsed.items() if isinstance(found, Gap)}
     return Evidence(revision=side.revision, readings=readings, unreadable=unreadable, others=others)
 

@@ -20,14 +20,14 @@ def judge(configured: Iterable[GateConfig], base: Evidence, head: Evidence, conf
 
 def _values(gate: GateConfig, side: Evidence) -> list[float] | Gap:
     """A number per seed. A file that cannot be read, or that has no number there, is not left out."""
-    found = [(key, reading) for key, reading in side.readings.items() if gates.matches(gate.pattern, key)]
+    every = {**side.others, **side.readings}
+    found = [(key, reading) for key, reading in every.items() if gates.matches(gate.pattern, key)]
     broken = [gap for path, gap in side.unreadable.items() if gates.match_path(gate.pattern.path, path)]
-    gaps = [*broken, *(reading for _, reading in found if isinstance(reading, Gap))]
-    if gaps:
-        return gaps[0]
-    if not found:
+    values = [reading.value for _, reading in found if isinstance(reading, Measurement)]
+    holes = [*broken, *(reading for _, reading in found if isinstance(reading, Gap))]
+    if not values and all(hole.absent for hole in holes):
         return Gap(reason=f"no file has {gate.metric}", absent=True)
-    return [reading.value for _, reading in sorted(found) if isinstance(reading, Measurement)]
+    return Gap(reason=holes[0].reason) if holes else values
 
 
 def _measured(gate: GateConfig, base: Evidence, head: Evidence, confidence: float) -> Contrast | Gap:
