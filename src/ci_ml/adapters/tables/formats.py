@@ -43,13 +43,18 @@ def of(path: str) -> tuple[Format, bool]:
     return _ENDINGS[f".{plain.rpartition('.')[2]}"], plain != path
 
 
+# Ten million rows take no less time with more: what does not fit is sorted on disk.
+_ENOUGH = 3 * 2**30
+
+
 def memory_limit(wanted: str | None) -> str:
-    """How much memory tables may take: what is asked for, else half of what is free now.
+    """How much memory tables may take: what is asked for, else half of what is free now, and 3 GiB at most.
 
     Raises UsageError for what is not a size.
     """
     if wanted is None:
-        return f"{max(psutil.virtual_memory().available // 2, 256 * 2**20) // 2**20}MiB"
+        free = psutil.virtual_memory().available // 2
+        return f"{min(max(free, 256 * 2**20), _ENOUGH) // 2**20}MiB"
     if not _SIZE.fullmatch(wanted):
         raise UsageError(f"CI_ML_MEMORY is {wanted!r}, which is no size", "write it like 4GB")
     return wanted.strip()
