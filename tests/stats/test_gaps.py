@@ -12,6 +12,7 @@ from ci_ml.stats.gaps import Group, change, ratio, widest, widest_of
 from ci_ml.stats.means import Pairs, paired_t
 from ci_ml.stats.proportion import wilson
 from ci_ml.stats.tango import PairedTable, tango
+from tests.stats.simulated import World, check
 
 tables = st.integers(5, 500).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
 
@@ -132,15 +133,77 @@ def test_what_did_not_change_or_cannot_be_known() -> None:
         change([{"one": same, "two": unknown}])
 
 
+def test_the_changes_of_two_groups_make_the_interval_where_it_is_clear_which_is_worse() -> None:
+    one, two = paired(7_000, 200, 300, 2_500), paired(5_000, 400, 100, 4_500)
+    found = change([{"one": one, "two": two}])
+    assert one.standard_error
+    assert two.standard_error
+    reach = 1.999 * math.hypot(one.standard_error, two.standard_error)  # z of 95.44 %
+    assert (found.low, found.high) == pytest.approx((found.delta - reach, found.delta + reach), abs=3e-4)
+    assert found.p_value < 1e-9
+
+
+def test_equally_good_groups_have_a_wider_interval_than_any_pair() -> None:
+    groups = {name: paired(750, 30, 30, 190) for name in "abcd"}
+    groups["a"] = paired(730, 50, 20, 200)
+    found = change([groups])
+    assert found.delta == pytest.approx(0.03)
+    alone = change([{"a": groups["a"], "b": groups["b"]}])
+    assert found.high >= alone.high
+    assert found.p_value > 0.05
+    assert found.low < 0
+
+
+groups_of_three = st.lists(
+    st.tuples(st.integers(0, 60), st.integers(0, 20), st.integers(0, 20), st.integers(2, 60)), min_size=3, max_size=3
+)
+
+
+@given(groups_of_three, groups_of_three, st.booleans())
+def test_exchanging_the_sides_mirrors_the_change(
+    cells: list[tuple[int, int, int, int]], more: list[tuple[int, int, int, int]], ratio: bool
+) -> None:
+    def outcome(flip: bool) -> Difference | type[NotEstimable]:
+        made = [
+            {str(at): paired(both, *((won, lost) if flip else (lost, won)), neither) for at, (both, lost, won, neither) in
+             enumerate(group)} for group in (cells, more)
+        ]  # fmt: skip
+        try:
+            return change(made, ratio=ratio)
+        except NotEstimable as error:
+            return type(error)
+
+    one, two = outcome(False), outcome(True)
+    if isinstance(one, type) or isinstance(two, type):
+        assert one is two
+        return
+    assert (one.low, one.high, one.delta) == pytest.approx((-two.high, -two.low, -two.delta), abs=1e-12)
+    assert one.p_value == pytest.approx(two.p_value)
+    assert (one.p_value < 0.05) == (one.low > 0 or one.high < 0)
+
+
 @pytest.mark.simulation
-@pytest.mark.parametrize("rates", [[0.8, 0.8], [0.7, 0.8, 0.8, 0.8]])
-def test_an_unchanged_gap_is_rarely_accused(rates: list[float]) -> None:
-    generator = np.random.default_rng(6)
-    worse = 0
-    for _ in range(1_000):
-        groups = {}
-        for at, rate in enumerate(rates):
-            cells = generator.multinomial(300, [rate - 0.03, 0.03, 0.03, 1 - rate - 0.03])
-            groups[str(at)] = paired(*(int(cell) for cell in cells))
-        worse += change([groups]).low > 0
-    assert worse / 1_000 < 0.025 + 3 * math.sqrt(0.025 * 0.975 / 1_000)
+@pytest.mark.parametrize("ratio", [False, True])
+@pytest.mark.parametrize(
+    ("rates", "lost", "n"),
+    [
+        ([0.8, 0.8], 0.0, 300),
+        ([0.7, 0.8, 0.8, 0.8], 0.0, 300),
+        ([0.7, 0.8], 0.03, 300),
+        ([0.8, 0.8], 0.03, 300),  # where the widest gap of the base is noise's
+        ([0.8, 0.8], 0.03, 2_000),
+        ([0.8, 0.8, 0.8], 0.05, 1_000),
+    ],
+)
+def test_a_change_of_the_gap_is_rarely_misjudged(rates: list[float], lost: float, n: int, ratio: bool) -> None:
+    """The first group loses more than it wins."""
+    cells = [[rate - 0.03, 0.03, 0.03, 1 - rate - 0.03] for rate in rates]
+    cells[0][0], cells[0][1] = cells[0][0] - lost, cells[0][1] + lost
+    after = [rates[0] - lost, *rates[1:]]
+    true = min(after) / max(after) - min(rates) / max(rates) if ratio else max(after) - min(after) - np.ptp(rates)
+
+    def draw(generator: np.random.Generator) -> Difference:
+        drawn = [paired(*(int(cell) for cell in generator.multinomial(n, part))) for part in cells]
+        return change([{str(at): one for at, one in enumerate(drawn)}], ratio=ratio)
+
+    check(World(draw, float(true), higher_is_better=ratio))

@@ -136,37 +136,54 @@ def widest_of(
     return Gap(higher=second if small else first, lower=first if small else second, estimate=estimate)
 
 
+# A group of one of the metrics, and a gap between two groups of one.
+_Key = tuple[int, str]
+_Between = tuple[_Key, _Key]
+
+
+@dataclass(frozen=True)
+class _Width:
+    """How far apart two groups lie on a side, their difference or less their ratio, and its slopes in their values."""
+
+    side: str
+    value: float
+    slopes: dict[_Key, float]
+
+
 def change(
     metrics: Sequence[Mapping[str, Difference]], confidence: float = CONFIDENCE, *, ratio: bool = False
 ) -> Difference:
     """How much the widest gap of the head differs from that of the base.
 
     Takes each group's paired difference, with the standard errors of its sides, for every metric whose gaps count
-    (equalized odds has two). The gap of either side is that of its own highest and lowest group, taken as known; then
-    the change is a function of independent groups' values, correlated between the sides (delta method, normal).
-    Groups of one metric are disjoint, and so are those of two metrics that run over different labels.
-    Raises NotEstimable if a group lacks a standard error.
+    (equalized odds has two). Groups of one metric are disjoint, and so are those of two metrics that run over different
+    labels, so their values are independent; a group's own are correlated between the sides (delta method, normal).
+
+    The widest of noisy gaps is wider than the widest gap, most of all where groups are equally good: with the widest
+    taken as known, every eighth model that tears two such groups apart is found harmless. So the ends allow for any
+    gap to be the widest (`_most`). Raises NotEstimable if a group lacks a standard error, and Undefined for a ratio
+    where every group has 0.
     """
     if not metrics or any(len(groups) < 2 for groups in metrics):
         raise TooFew("a gap needs 2 groups or more")
-    base, on_base = _widest(metrics, "base", ratio=ratio)
-    head, on_head = _widest(metrics, "head", ratio=ratio)
-    every = {(index, name): group for index, groups in enumerate(metrics) for name, group in groups.items()}
-    n = sum(group.n for group in metrics[0].values())
-    error = math.sqrt(
-        sum(_variance(key[1], group, -on_base.get(key, 0.0), on_head.get(key, 0.0)) for key, group in every.items())
-    )
+    base, head = (_widths(metrics, side, ratio=ratio) for side in ("base", "head"))
+    one, two = (max(side.values(), key=lambda width: width.value) for side in (base, head))
+    delta, error = two.value - one.value, _error(metrics, two, one)
+    low, high = -_most(metrics, base, head, confidence), _most(metrics, head, base, confidence)
+    sign = -1 if ratio else 1
     method = f"gap {'ratio ' if ratio else ''}(delta method)"
-    if negligible(error, base, head) and negligible(head - base, base, head):  # the groups that matter are identical
-        return identical(base, n=n, confidence=confidence, method=method)
-    reach = critical(confidence) * error
+    n = sum(group.n for group in metrics[0].values())
+    if all(negligible(number, one.value, two.value) for number in (low, high, delta)):  # what matters is identical
+        return identical(sign * one.value, n=n, confidence=confidence, method=method)
+    low, high = min(low, delta), max(high, delta)
+    reach = high - delta if delta < 0 else delta - low
     return Difference(
-        base=base,
-        head=head,
-        delta=head - base,
-        low=head - base - reach,
-        high=head - base + reach,
-        p_value=p_value((head - base) / error) if error else 0.0,
+        base=sign * one.value,
+        head=sign * two.value,
+        delta=sign * delta,
+        low=-high if ratio else low,
+        high=-low if ratio else high,
+        p_value=p_value(critical(confidence) * delta / reach) if reach else 0.0,
         confidence=confidence,
         method=method,
         n=n,
@@ -174,25 +191,55 @@ def change(
     )
 
 
-# A group of one of the metrics.
-_Key = tuple[int, str]
-
-
-def _widest(metrics: Sequence[Mapping[str, Difference]], side: str, *, ratio: bool) -> tuple[float, dict[_Key, float]]:
-    """The widest gap of a side, and its slopes in the two groups that it is between."""
-    found: list[tuple[float, dict[_Key, float]]] = []
+def _widths(metrics: Sequence[Mapping[str, Difference]], side: str, *, ratio: bool) -> dict[_Between, _Width]:
+    """The width of every gap of a side, either way round."""
+    found: dict[_Between, _Width] = {}
     for index, groups in enumerate(metrics):
-        values = {name: float(getattr(group, side)) for name, group in groups.items()}
-        top = max(values, key=lambda name: values[name])
-        bottom = min((name for name in values if name != top), key=lambda name: values[name])
-        high, low = values[top], values[bottom]
-        if not ratio:
-            found.append((high - low, {(index, top): 1.0, (index, bottom): -1.0}))
-        elif high <= 0:
+        values = {(index, name): float(getattr(group, side)) for name, group in groups.items()}
+        if ratio and max(values.values()) <= 0:
             raise Undefined(f"the ratio of the {side} is undefined: every group has 0")
-        else:
-            found.append((low / high, {(index, top): -low / high**2, (index, bottom): 1 / high}))
-    return (min if ratio else max)(found, key=lambda gap: gap[0])
+        for one, two in itertools.permutations(values, 2):
+            first, second = values[one], values[two]
+            if not ratio:
+                found[one, two] = _Width(side, first - second, {one: 1.0, two: -1.0})
+            elif second > 0:
+                found[one, two] = _Width(side, -first / second, {one: -1 / second, two: first / second**2})
+    return found
+
+
+def _most(
+    metrics: Sequence[Mapping[str, Difference]],
+    one: Mapping[_Between, _Width],
+    other: Mapping[_Between, _Width],
+    confidence: float,
+) -> float:
+    """The upper end of how much wider the widest gap of `one` side is than that of the `other`.
+
+    It is no more than the widest gap of the one side less any gap of the other: than that between the same two groups,
+    where the pairing takes out most of the noise, or than the one that looks widest. The lesser of the two counts, and
+    they share the chance of an error: nine tenths, and a tenth, which the choice of the widest divides once more
+    (Bonferroni). Which gap of the one side is the widest is not known; the largest end counts.
+    """
+    tail = 1 - confidence
+    plain, strict = critical(1 - 0.9 * tail), critical(1 - 0.1 * tail / len(other))
+    widest = max(other.values(), key=lambda width: width.value)
+    ends = []
+    for between, width in one.items():
+        end = width.value - widest.value + strict * _error(metrics, width, widest)
+        same = other.get(between)
+        if same is not None:
+            end = min(end, width.value - same.value + plain * _error(metrics, width, same))
+        ends.append(end)
+    return max(ends)
+
+
+def _error(metrics: Sequence[Mapping[str, Difference]], one: _Width, other: _Width) -> float:
+    """The standard error of one side's width less the other's."""
+    total = 0.0
+    for index, name in one.slopes.keys() | other.slopes.keys():
+        weights = {one.side: one.slopes.get((index, name), 0.0), other.side: -other.slopes.get((index, name), 0.0)}
+        total += _variance(name, metrics[index][name], weights["base"], weights["head"])
+    return math.sqrt(total)
 
 
 def _variance(name: str, group: Difference, one: float, two: float) -> float:
