@@ -42,6 +42,7 @@ format: $(VENV)/.installed-dev ## let ruff mend what it can
 
 bench: $(VENV)/.installed-test ## how fast, against peers
 	@$(BIN)/python -m benchmarks $(ARGS)
+	@$(BIN)/python -m benchmarks.tables
 	@$(BIN)/python -m benchmarks.setup
 
 clean: ## remove .venv, caches and builds
