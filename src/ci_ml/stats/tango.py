@@ -46,8 +46,8 @@ def tango(table: PairedTable, confidence: float = CONFIDENCE) -> Difference:
         base=base,
         head=head,
         delta=delta,
-        low=-_upper(won, lost, n, z),
-        high=_upper(lost, won, n, z),
+        low=-upper(won, lost, n, z),
+        high=upper(lost, won, n, z),
         p_value=mid_p(lost, won),
         confidence=confidence,
         method="tango",
@@ -58,8 +58,11 @@ def tango(table: PairedTable, confidence: float = CONFIDENCE) -> Difference:
     )
 
 
-def _upper(lost: int, won: int, n: int, z: float) -> float:
-    """The larger difference at which the score test is just not significant; the smaller one is its mirror."""
+def upper(lost: float, won: float, n: float, z: float) -> float:
+    """The larger difference at which the score test is just not significant; the smaller one is its mirror.
+
+    Counts need not be whole: expected ones tell what an interval will be.
+    """
     if won == n:
         return 1.0
 
