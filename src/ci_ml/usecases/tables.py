@@ -105,7 +105,8 @@ def _places(about: PredictionsConfig, side: Side, folder: Path) -> dict[str, Pat
     for path in paths(about, side):
         place = side.place(path, folder)
         if isinstance(place, Gap):
-            return place
+            where = "the work tree" if side.commit is None else f"the base {side.revision.short}"
+            return dataclasses.replace(place, reason=f"in {where}, {place.reason}")
         found[path] = place
     if not found:
         return Gap(reason=f"no file matches {about.repeats}", absent=True)

@@ -77,17 +77,29 @@ class Cache:
 
         A `DVCFileSystem(rev=…)` would read a clone of the repository in a temporary folder, where remotes with a
         relative path and the credentials of .dvc/config.local are lost; DVC's own commands switch the repository.
+        A remote with a relative path is then taken for one below `/`, so it is given its place in the work tree.
         """
         from dvc.repo import Repo
         from dvc.repo.brancher import switch
 
         with _quiet():
             repo = Repo(str(self.root / self.dvc_root))
+            nearby = _relative(repo)
             with switch(repo, sha) if sha else contextlib.nullcontext(), contextlib.closing(repo):
+                for name in _relative(repo).keys() & nearby.keys():
+                    repo.config["remote"][name]["url"] = nearby[name]
                 yield repo.dvcfs
 
     def _inside(self, path: str) -> str:
         return path[len(self.dvc_root) + 1 :] if self.dvc_root else path
+
+
+def _relative(repo: Any) -> dict[str, str]:
+    """The remotes that have a relative path, by name."""
+    from dvc.config_schema import RelPath
+
+    remotes = {name: remote.get("url") for name, remote in repo.config["remote"].items()}
+    return {name: url for name, url in remotes.items() if isinstance(url, RelPath)}
 
 
 @contextmanager
