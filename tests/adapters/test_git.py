@@ -236,6 +236,65 @@ class TestFinding:
         assert linked.work_tree().files() == {"a"}
 
 
+class TestPlacing:
+    """A table is a file on disk: the work tree's own, or a copy of the commit's."""
+
+    @pytest.mark.parametrize("content", [b"", b"a\r\nb\r\n", b"\0\xff" * 10, b"1" * 20_000_000])
+    def test_has_the_content_whatever_its_size(
+        self, repository: Repository, kind: str, tmp_path: Path, content: bytes
+    ) -> None:
+        repository.commit({"a folder/p.csv": content})
+        place = tree(repository, kind).place("a folder/p.csv", tmp_path)
+        assert isinstance(place, Path)
+        assert place.read_bytes() == content
+
+    def test_copies_only_what_is_in_a_commit(self, repository: Repository, tmp_path: Path) -> None:
+        repository.commit({"p.csv": "old"})
+        repository.write("p.csv", "new")
+        (folder := tmp_path / "copies").mkdir()
+        assert repository.adapter.work_tree().place("p.csv", folder) == repository.root / "p.csv"
+        assert not list(folder.iterdir())
+        copy = repository.adapter.tree(repository.sha()).place("p.csv", folder)
+        assert list(folder.iterdir()) == [copy]
+        assert isinstance(copy, Path)
+        assert copy.read_text() == "old"
+
+    def test_of_every_name_is_a_file_of_its_own(self, repository: Repository, tmp_path: Path) -> None:
+        repository.commit({name: f"{number}" for number, name in enumerate(NAMES)})
+        found = repository.adapter.tree(repository.sha())
+        places = [found.place(name, tmp_path) for name in NAMES]
+        assert [place.read_text() for place in places if isinstance(place, Path)] == [
+            str(number) for number in range(len(NAMES))
+        ]
+
+    def test_follows_a_link_within_the_repository_and_no_other(
+        self, repository: Repository, kind: str, tmp_path: Path
+    ) -> None:
+        repository.write("real/p.csv", "x")
+        repository.link("inside.csv", "real/p.csv")
+        repository.link("outside.csv", "/etc/hostname")
+        repository.link("nowhere.csv", "gone.csv")
+        repository.commit()
+        found = tree(repository, kind)
+        inside = found.place("inside.csv", tmp_path)
+        assert isinstance(inside, Path)
+        assert inside.read_text() == "x"
+        reason = "outside.csv leads out of the repository, or nowhere"
+        assert found.place("outside.csv", tmp_path) == Gap(reason=reason, absent=True)
+        nowhere = found.place("nowhere.csv", tmp_path)
+        assert isinstance(nowhere, Gap)
+        assert nowhere.absent
+
+    @pytest.mark.parametrize("path", ["gone.csv", "a/gone.csv", "a/b.csv/c"])
+    def test_of_what_is_not_there_is_absent(self, repository: Repository, kind: str, tmp_path: Path, path: str) -> None:
+        repository.commit({"a/b.csv": "x"})
+        assert tree(repository, kind).place(path, tmp_path) == absent(path)
+
+    def test_of_a_folder_is_none(self, repository: Repository, kind: str, tmp_path: Path) -> None:
+        repository.commit({"a/b.csv": "x"})
+        assert tree(repository, kind).place("a", tmp_path) == Gap(reason="a is a folder")
+
+
 class TestHistory:
     def test_a_revision_by_its_names(self, repository: Repository) -> None:
         first, second = repository.commit(), repository.commit()

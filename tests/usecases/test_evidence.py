@@ -270,3 +270,72 @@ class TestWhatDvcKeeps:
         gap = reading(side(tracked, "work tree"), "m.json:acc")
         assert gap == Gap(reason="m.json is not the version that dvc.lock records (`dvc checkout` restores it)")
         assert reading(side(tracked, "commit"), "m.json:acc") == Measurement(value=0.9, source="m.json:acc")
+
+
+class TestATable:
+    """Where the file of a table is on disk."""
+
+    def test_that_git_tracks(self, repository: Repository, kind: str, tmp_path: Path) -> None:
+        repository.commit({"p.csv": "old"})
+        repository.write("p.csv", "new")
+        place = side(repository, kind).place("p.csv", tmp_path)
+        assert isinstance(place, Path)
+        assert place.read_text() == ("old" if kind == "commit" else "new")
+
+    @pytest.mark.parametrize("away", [None, without_the_files])
+    @pytest.mark.parametrize(("path", "value"), [("m.json", 0.9), ("eval/b.json", 0.8)])
+    def test_that_dvc_keeps(
+        self,
+        tracked: Repository,
+        kind: str,
+        tmp_path: Path,
+        away: Callable[[Repository], None] | None,
+        path: str,
+        value: float,
+    ) -> None:
+        if away:
+            away(tracked)
+        (folder := tmp_path / "copies").mkdir()
+        place = side(tracked, kind).place(path, folder)
+        assert isinstance(place, Path)
+        assert place.read_text() == f'{{"acc": {value}}}'
+        assert not list(folder.iterdir())
+
+    def test_that_dvc_keeps_nowhere_is_missing_and_not_absent(
+        self, tracked: Repository, kind: str, tmp_path: Path
+    ) -> None:
+        without_the_cache(tracked)
+        gap = side(tracked, kind).place("m.json", tmp_path)
+        assert isinstance(gap, Gap)
+        assert not gap.absent
+
+    def test_that_dvc_lock_does_not_record_is_not_believed(self, tracked: Repository, tmp_path: Path) -> None:
+        (tracked.root / "m.json").unlink()
+        tracked.write("m.json", '{"acc": 0.1}')
+        reason = "m.json is not the version that dvc.lock records (`dvc checkout` restores it)"
+        assert side(tracked, "work tree").place("m.json", tmp_path) == Gap(reason=reason)
+
+    def test_that_is_a_pointer_of_git_lfs_is_not_the_file(
+        self, repository: Repository, kind: str, tmp_path: Path
+    ) -> None:
+        repository.commit({"p.csv": "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"})
+        reason = "p.csv is a pointer of Git LFS, not the file (`git lfs pull` fetches it)"
+        assert side(repository, kind).place("p.csv", tmp_path) == Gap(reason=reason)
+
+    def test_that_was_never_there_is_absent(self, repository: Repository, kind: str, tmp_path: Path) -> None:
+        repository.commit({"other": "x"})
+        assert side(repository, kind).place("p.csv", tmp_path) == Gap(reason="no file p.csv", absent=True)
+
+    def test_where_dvcs_files_cannot_be_read_may_be_anything(self, repository: Repository, tmp_path: Path) -> None:
+        repository.commit({".dvc/config": "", "dvc.yaml": "stages: [\n"})
+        gap = side(repository, "commit").place("p.csv", tmp_path)
+        assert isinstance(gap, Gap)
+        assert not gap.absent
+        assert gap.reason.startswith("no file p.csv in git, and dvc.yaml")
+
+    def test_of_a_project_in_a_subfolder(self, repository: Repository, kind: str, tmp_path: Path) -> None:
+        repository.commit({"sub/p.csv": "x", "q.csv": "y", "sub/ci-ml.yaml": "version: 1\n"})
+        for path, content in (("p.csv", "x"), ("../q.csv", "y")):
+            place = side(repository, kind, "sub").place(path, tmp_path)
+            assert isinstance(place, Path)
+            assert place.read_text() == content
