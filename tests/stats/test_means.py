@@ -73,6 +73,29 @@ def test_sums_and_columns_agree() -> None:
     assert one.head_variance == pytest.approx(head.var(ddof=1))
 
 
+def test_centers_keep_the_digits_of_numbers_that_are_large_next_to_their_spread() -> None:
+    generator = np.random.default_rng(6)
+    base = 1e9 + generator.normal(size=2_000)
+    head = base + 1e6 + 0.1 * generator.normal(size=2_000)
+    centers = float(base.mean()) + 0.3, float((head - base).mean()) - 0.2
+    one, change = base - centers[0], (head - base) - centers[1]
+    found = Pairs.of_sums(
+        n=2_000,
+        base=float(one.sum()),
+        delta=float(change.sum()),
+        base_squares=float(one @ one),
+        delta_squares=float(change @ change),
+        products=float(one @ change),
+        base_center=centers[0],
+        delta_center=centers[1],
+    )
+    expected = Pairs.of(base, head)
+    for name in ("base", "delta", "base_variance", "delta_variance", "covariance"):
+        assert getattr(found, name) == pytest.approx(getattr(expected, name), rel=1e-9), name
+    assert sums(base, head).delta_variance != pytest.approx(expected.delta_variance, rel=0.5)
+    assert paired_t(found).high == pytest.approx(paired_t(expected).high, rel=1e-12)
+
+
 def test_identical_columns_differ_by_exactly_0() -> None:
     column = np.random.default_rng(0).normal(size=20)
     for pairs in (Pairs.of(column, column), sums(column, column)):

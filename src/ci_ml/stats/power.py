@@ -45,8 +45,10 @@ def smallest_margin_of(found: Difference, power: float = POWER) -> float | None:
     discordant = _discordant(found)
     if discordant is not None:
         return _tango(discordant, found.n, found.confidence, power)
-    error = implied_error(found)
-    return smallest_margin(error, confidence=found.confidence, power=power, df=found.df) if error > 0 else None
+    usual, error = _usual(found)
+    if error <= 0:
+        return None
+    return usual + smallest_margin(error, confidence=found.confidence, power=power, df=found.df)
 
 
 def examples_needed(
@@ -84,18 +86,24 @@ def examples_needed(
 def needed(found: Difference, margin: float, *, better: float = 0.0, power: float = POWER) -> int | None:
     """How many examples (or clusters) decide about `margin` with probability `power`; see `examples_needed`.
 
-    `better` is the true change that is assumed. None where no number would do, where the sides are identical, and
-    where both seeds and examples make the noise: then it depends on how many more there are of either.
+    `better` is the true change that is assumed; at 0, the head is taken to be as good as the base. None where no number
+    would do, where the sides are identical, and where both seeds and examples make the noise: then it depends on how
+    many more there are of either.
     """
     finite("the margin, or the difference", margin, better)
-    error = implied_error(found)
+    usual, error = _usual(found)
     if error <= 0 or found.method == "repeats (seeds and examples)":
         return None
     discordant = _discordant(found)
     if discordant is not None and better == 0 < margin:
         return _tango_needs(discordant / found.n, margin, found.confidence, power)
+    usual = 0.0 if better else usual
+    if usual and usual >= margin:
+        return None
     units = found.n if found.clusters is None else found.clusters
-    return examples_needed(units, error, margin, better=better, confidence=found.confidence, power=power, df=found.df)
+    return examples_needed(
+        units, error, margin, better=better - usual, confidence=found.confidence, power=power, df=found.df
+    )
 
 
 def deciding(found: Difference, margin: float, *, higher_is_better: bool, power: float = POWER) -> int | None:
@@ -111,6 +119,16 @@ def deciding(found: Difference, margin: float, *, higher_is_better: bool, power:
     units = found.n if found.clusters is None else found.clusters
     beyond = units * (_quantile(power, None) * implied_error(found) / (better + margin)) ** 2
     return None if worse is None or beyond > _MOST else max(worse, math.ceil(beyond))
+
+
+def _usual(found: Difference) -> tuple[float, float]:
+    """The change that a model like this head shows though it is no worse, and the standard error of its bad end.
+
+    The change is 0 but for flips, of which the base can have none; their interval has a longer end towards more.
+    """
+    if found.base == found.base_error == 0 <= found.delta and not found.identical:
+        return found.delta, (found.high - found.delta) / critical(found.confidence, found.df)
+    return 0.0, implied_error(found)
 
 
 # --- Tango's interval ---
