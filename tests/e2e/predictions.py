@@ -87,3 +87,46 @@ def write(project: Project, path: str, table: Table) -> None:
         parquet(table, project.root / path)
     else:
         project.write(path, text(table, path))
+
+
+def animals(n: int = 1500, seed: int = 3) -> Table:
+    """Pictures of three kinds of animals, and a model that tells most of them apart."""
+    draw = random.Random(seed)
+    names = ("cat", "dog", "fish/bird")
+    truth = draw.choices(names, weights=[5, 4, 2], k=n)
+    scores = []
+    for label in truth:
+        sizes = [math.exp(draw.gauss(1.5 if name == label else 0, 1)) for name in names]
+        scores.append([round(size / sum(sizes), 6) for size in sizes])
+    return {
+        "picture": [f"#{index}" for index in range(n)],
+        "animal": truth,
+        **{f"p_{name}": [row[index] for row in scores] for index, name in enumerate(names)},
+        "said": [names[row.index(max(row))] for row in scores],
+        "light": draw.choices(["day", "night"], k=n),
+    }
+
+
+def blind(table: Table, name: str, every: int) -> Table:
+    """A model that takes every so many of one kind of animal for another."""
+    other = "dog" if name == "cat" else "cat"
+    copy = {column: list(values) for column, values in table.items()}
+    mine = [index for index, label in enumerate(table["animal"]) if label == name][::every]
+    for index in mine:
+        copy["said"][index] = other
+        one, two = copy[f"p_{name}"][index], copy[f"p_{other}"][index]
+        copy[f"p_{name}"][index], copy[f"p_{other}"][index] = min(one, two), max(one, two)
+    return copy
+
+
+def houses(n: int = 1500, seed: int = 4) -> Table:
+    """Prices, and a model that knows them to within a few per cent."""
+    draw = random.Random(seed)
+    prices = [round(draw.gauss(300, 60), 3) for _ in range(n)]
+    said = [round(price + draw.gauss(0, 12), 3) for price in prices]
+    return {"house": list(range(n)), "price": prices, "said": said, "town": draw.choices(["A", "B"], k=n)}
+
+
+def noisier(table: Table, size: float, seed: int = 5) -> Table:
+    draw = random.Random(seed)
+    return {**table, "said": [round(value + draw.gauss(0, size), 3) for value in table["said"]]}
