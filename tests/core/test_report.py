@@ -75,6 +75,7 @@ class TestReportJson:
                     "method": "point",
                     "margin": 0.005,
                     "margin_absolute": 0.005,
+                    "allowed": None,
                     "allows": "a loss of 0.005",
                     "floor": None,
                     "ceiling": None,

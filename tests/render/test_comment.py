@@ -97,7 +97,7 @@ class TestTheFirstSentence:
     def test_of_what_cannot_be_decided_says_what_is_possible(self) -> None:
         assert (
             "\n**`test.accuracy` cannot be decided with 285 examples**: a loss of up to 2.6 pp is possible, "
-            "and the gate allows a loss of 0.5 pp; about 8,500 examples would settle it.\n"
+            "and the gate allows a loss of 0.5 pp; about 8,600 examples would settle it.\n"
         ) in comment(undecided())
 
     def test_of_a_point_estimate_is_bold_as_a_whole(self) -> None:
@@ -214,7 +214,7 @@ class TestTheNextStep:
         ("content", "step"),
         [
             (churn(), "restore `test.recall` on `plan = free`, or raise its margin on the base branch;"),
-            (undecided(), "measure `test.accuracy` on more examples (about 8,500 examples would settle it), or raise its margin"),
+            (undecided(), "measure `test.accuracy` on more examples (about 8,600 examples would settle it), or raise its margin"),
             (
                 report(measured(gate("test.f1", 0, require=Require.NON_INFERIOR), contrast(0.9, 0.9, 0.02))),
                 "give `test.f1` a margin on the base branch: no test set can show that, and the smallest margin that "

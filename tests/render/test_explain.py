@@ -36,7 +36,7 @@ class TestAGateWithAnInterval:
             "\n"
             "? test.accuracy\n"
             "  test.accuracy cannot be decided with 285 examples: a loss of up to 2.6 pp is\n"
-            "  possible, and the gate allows a loss of 0.5 pp; about 8,500 examples would\n"
+            "  possible, and the gate allows a loss of 0.5 pp; about 8,600 examples would\n"
             "  settle it.\n"
             "  compared   base 0.916, head 0.909, on the same 285 examples\n"
             "  method     Tango: the metric is a share of examples that both sides were asked\n"
@@ -50,10 +50,10 @@ class TestAGateWithAnInterval:
             "             decided\n"
             "  status     inconclusive, which leaves the verdict undecided (exit code 11): a\n"
             "             loss of more than the margin is neither shown nor ruled out\n"
-            "  test set   the smallest margin it can hold is 2.7 pp: an unchanged model\n"
+            "  test set   the smallest margin it can hold is 3.2 pp: an unchanged model\n"
             "             passes that in 80 % of cases\n"
-            "  to decide  about 8,500 examples would settle it\n"
-            "  ! the margin of 0.5 pp is smaller than what 285 examples can show, 2.7 pp\n"
+            "  to decide  about 8,600 examples would settle it\n"
+            "  ! the margin of 0.5 pp is smaller than what 285 examples can show, 3.2 pp\n"
         )
 
     @pytest.mark.parametrize(
@@ -218,7 +218,7 @@ class TestTheWarningAboutAMargin:
         text = explained(churn(), "test.recall")
         assert (
             "! in 4 of 26 slices the margin is smaller than what their examples can show; "
-            "worst: country = MT can show 5.9 pp with 296 examples"
+            "worst: country = MT can show 6.1 pp with 296 examples"
         ) in text
 
 

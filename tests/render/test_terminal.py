@@ -161,7 +161,7 @@ class TestGatesWithIntervals:
     def test_say_what_to_do_and_how_to_learn_more(self) -> None:
         lines = terminal.report(undecided(), width=200).replace(NBSP, " ").splitlines()
         assert lines[-2:] == [
-            "Next: measure test.accuracy on more examples (about 8,500 examples would settle it), "
+            "Next: measure test.accuracy on more examples (about 8,600 examples would settle it), "
             "or raise its margin on the base branch.",
             "Why: `ci-ml check --explain test.accuracy`",
         ]

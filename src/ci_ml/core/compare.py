@@ -2,12 +2,12 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ci_ml.core import sentences
 from ci_ml.core.gates import Gate
 from ci_ml.core.types import Contrast, Direction, Gap, Measurement, Reading, Status
-from ci_ml.stats import holm
+from ci_ml.stats import holm, relative
 from ci_ml.stats.points import exceeds
 
 
@@ -89,6 +89,7 @@ def _compared(
             reason=sentences.small(gate, measured.n) if small else sentences.unmeasured(gate, measured),
             family=family,
         )
+    measured = _with_allowance(gate, measured)
     source = str(gate.metric)
     absent = Gap(reason=f"the base has no {source}", absent=True)
     if too_small(gate.min_n, measured.n):
@@ -106,6 +107,14 @@ def _compared(
         corrected=corrected,
         family=family,
     )
+
+
+def _with_allowance(gate: Gate, measured: Contrast) -> Contrast:
+    """The contrast with what a margin that is a share of the base allows, given how noisy the base is."""
+    if not gate.margin.relative or measured.found is None or measured.base is None:
+        return measured
+    higher = gate.direction is Direction.HIGHER
+    return replace(measured, allowed=relative.allowed(measured.found, gate.margin.value, higher_is_better=higher))
 
 
 def _contrast(base: Reading, head: Reading) -> Contrast | None:
@@ -134,7 +143,7 @@ def judge(gate: Gate, found: Contrast, corrected: float | None = None) -> Status
         return Status.UNCHANGED
     if clears(gate, found) and low > 0:
         return Status.IMPROVED
-    if clears(gate, found) and not exceeds(-low, margin, scale=scale):
+    if clears(gate, found) and not exceeds(-low, margin if found.allowed is None else found.allowed, scale=scale):
         return Status.HELD
     return Status.INCONCLUSIVE
 

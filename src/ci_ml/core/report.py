@@ -125,7 +125,8 @@ class ComparisonPart(_Part):
     `interval` belongs to `delta`, `head_interval` to `head`. `rate`: the metric is a share of examples. `between` are
     the groups of a gap. `corrected` is `p_value` after Holm's correction over the `family` slices of the gate that are
     judged; a slice with fewer examples than `min_n` is shown and not judged. `smallest_margin` is what an unchanged
-    model passes in 80 % of test sets like this one, and `settles` says what would decide.
+    model passes in 80 % of test sets like this one, and `settles` says what would decide. `allowed` is how far the bad
+    end of the interval may lie from 0, where it is not `margin_absolute`: a share of the base is as noisy as that.
     """
 
     metric: str = Field(min_length=1)
@@ -151,6 +152,7 @@ class ComparisonPart(_Part):
     method: str = "point"
     margin: Annotated[float, Field(ge=0)] | Annotated[str, Field(pattern=r"^[0-9.e+-]{1,40}%?$")]
     margin_absolute: float | None = None
+    allowed: float | None = None
     allows: str = ""
     floor: float | None = None
     ceiling: float | None = None
@@ -412,6 +414,7 @@ def _status(item: ComparisonPart) -> Status:
         head_interval=item.head_interval,
         confidence=item.confidence,
         identical=item.identical,
+        allowed=item.allowed,
     )
     return judging.judge(gate, found, item.corrected)
 
@@ -443,6 +446,7 @@ def _comparison(item: Comparison) -> ComparisonPart:
         method=contrast.method if contrast else "point",
         margin=str(gate.margin) if gate.margin.relative else gate.margin.value,
         margin_absolute=_margin_absolute(gate.margin, base),
+        allowed=contrast.allowed if contrast else None,
         allows=allowance(gate, base) if base is not None else "",
         floor=gate.floor,
         ceiling=gate.ceiling,

@@ -240,7 +240,8 @@ class Contrast:
     `interval` belongs to `delta` and is None for a point estimate, where nothing is known about noise; `head_interval`
     is that of the head's own value, for floors and ceilings. Both are at `confidence`. `n` and `n_clusters` count what
     was measured. `between` are the two groups of a gap. `identical`: every example counts alike on both sides.
-    `found` is the difference as `stats` answered it, from which power and relative margins follow.
+    `found` is the difference as `stats` answered it, from which power and relative margins follow. `allowed` is how far
+    the bad end of the interval may lie from 0, where it is not the margin: a share of the base is as noisy as that.
     """
 
     base: float | None
@@ -255,6 +256,7 @@ class Contrast:
     identical: bool = False
     between: tuple[str, str] | None = None
     found: Difference | None = None
+    allowed: float | None = None
 
     @property
     def delta(self) -> float | None:

@@ -1,5 +1,6 @@
 """Expected calibration error: sums over pairs of bins. Layer: metrics."""
 
+import dataclasses
 import functools
 from collections.abc import Sequence
 
@@ -40,8 +41,9 @@ def _measure(engine: Engine, paired: Paired, asked: Asked, cuts: Sequence[Cut]) 
         "hh": away * away,
         "bh": off * away,
     }
-    narrow = table.select(*set(paired.cuts.values()), "base_bin", "head_bin", **sums)
-    mine = Paired(table=narrow, task=paired.task, n=paired.n, cuts=paired.cuts, combinations=paired.combinations)
+    keys = sorted({key for cut in cuts for key in paired.keys(cut)})
+    narrow = table.select(*keys, "base_bin", "head_bin", **sums)
+    mine = dataclasses.replace(paired, table=narrow)
     rows = by_cut(engine, mine, cuts, ("base_bin", "head_bin"), {name: narrow[name] for name in sums})
     return {(asked, where): _statistic(found) for where, found in rows}
 

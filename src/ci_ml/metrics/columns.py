@@ -3,23 +3,23 @@
 Whatever is wrong with a table is found in one pass over it, and told with the number of rows and the first of them.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import ibis
 
 from ci_ml.core.catalogue import Task
 from ci_ml.core.config import PredictionsConfig
 from ci_ml.core.types import Gap
-from ci_ml.metrics.engine import Engine
-from ci_ml.metrics.paired import PRESENT
+from ci_ml.metrics.engine import Engine, Row
 
 # A user's own metric: from a table with one row per example, a number for each.
 Custom = Callable[[ibis.Table], ibis.Value]
 
 _SHOWN = 3
-_TRUE, _FALSE = ("1", "1.0", "true", "True"), ("0", "0.0", "false", "False")
+_MOST_NAMES = 20
+_LONGEST = 60
+_TRUE, _FALSE = ("1", "1.0", "true", "True", "TRUE"), ("0", "0.0", "false", "False", "FALSE")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,12 +36,13 @@ class Wanted:
     """What gates ask of a table beyond its id, labels and predictions.
 
     `slices` are columns, `means` further columns of numbers by the metric that reads them (`mean(seconds)`), and
-    `customs` a user's own functions likewise. `score` says that a metric reads the scores.
+    `customs` a user's own functions likewise. `ids`: examples keep theirs once they are paired.
     """
 
     slices: Sequence[str] = ()
     means: Mapping[str, str] = field(default_factory=dict)
     customs: Mapping[str, Custom] = field(default_factory=dict)
+    ids: bool = False
 
 
 class Unusable(Exception):
@@ -50,11 +51,11 @@ class Unusable(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class _Problem:
-    """Rows that are wrong: which, in how many words, and the column to show of them."""
+    """Rows that are wrong: which, in how many words, and what to show of them."""
 
     rows: ibis.Value
     words: str
-    shown: str
+    shown: ibis.Value
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,82 +71,89 @@ class Side:
 
 def side(engine: Engine, source: Source, about: PredictionsConfig, wanted: Wanted) -> Side:
     """Check a table and choose its columns. Raises Unusable."""
-    there = _Reader(source, about, wanted)
-    table = there.table()
-    problems = list(there.problems())
+    reader = _Reader(source, about, wanted)
+    table = reader.table()
+    problems = reader.problems
     counts = {f"p{index}": problem.rows.cast("int64").sum() for index, problem in enumerate(problems)}
-    raw = there.raw
-    (row,) = engine.rows(raw.aggregate(n=raw.count(), **counts))
+    (row,) = engine.rows(source.table.aggregate(n=source.table.count(), **counts))
     n = int(row["n"])
     if n == 0:
         raise Unusable(f"{source.name} has no rows")
     for index, problem in enumerate(problems):
         if count := int(row[f"p{index}"] or 0):
-            examples = _examples(engine, raw, about.id, problem)
+            examples = _examples(engine, source, about, problem)
             raise Unusable(f"{source.name}: {problem.words.format(count=f'{count:,}')} ({examples})")
-    return Side(table=table, n=n, name=source.name, classes=there.classes, slices=there.slices)
+    return Side(table=table, n=n, name=source.name, classes=reader.classes, slices=reader.slices)
 
 
-def _examples(engine: Engine, raw: ibis.Table, key: str, problem: _Problem) -> str:
-    chosen = raw.filter(problem.rows).select(key=raw[key].cast("string"), shown=raw[problem.shown].cast("string"))
+def _examples(engine: Engine, source: Source, about: PredictionsConfig, problem: _Problem) -> str:
+    raw = source.table
+    chosen = raw.filter(problem.rows).select(key=raw[about.id].cast("string"), shown=problem.shown.cast("string"))
     rows = engine.rows(chosen.order_by(["key", "shown"]).limit(_SHOWN))
-    return ", ".join(f"{key} {_quoted(row['key'])}: {_quoted(row['shown'])}" for row in rows)
+    return ", ".join(f"{shown(about.id)} {shown(row['key'])}: {shown(row['shown'])}" for row in rows)
 
 
-def _quoted(value: Any) -> str:
+def shown(value: object) -> str:
+    """A name or a value of a stranger's table in a sentence: on one line, not long, nothing a terminal would obey."""
     if value is None:
         return "nothing"
     text = str(value)
-    return ascii(text if len(text) <= 40 else f"{text[:37]}...").strip("'\"") or "''"
+    plain = text.isprintable() and text == text.strip() != ""
+    text = text if plain else text.encode("unicode_escape").decode()
+    text = text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+    return text if plain else f"'{text}'"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Some of many names."""
+    return ", ".join(map(shown, names[:_MOST_NAMES])) + (", …" if len(names) > _MOST_NAMES else "")
 
 
 class _Reader:
-    """The columns of one table, and what may be wrong with each."""
+    """The columns of one table, and in `problems` what may be wrong with each."""
 
     def __init__(self, source: Source, about: PredictionsConfig, wanted: Wanted) -> None:
         self.source, self.about, self.wanted = source, about, wanted
         self.raw = source.table
-        self.found: list[_Problem] = []
+        self.problems: list[_Problem] = []
         self.slices = frozenset(wanted.slices) & frozenset(self.raw.columns)
         self.classes = self._classes()
-
-    def problems(self) -> Iterator[_Problem]:
-        """What may be wrong, after `table` has looked at every column."""
-        yield from self.found
 
     def table(self) -> ibis.Table:
         """The columns that families read."""
         about = self.about
         chosen: dict[str, ibis.Value] = {"id": self._given(about.id)}
-        chosen["label"] = self._number(about.label) if about.task is Task.REGRESSION else self._label(about.label)
-        chosen |= self._scores()
         if about.task is Task.REGRESSION:
             assert about.prediction is not None
+            chosen["label"] = self._number(about.label)
             chosen["value"] = self._number(about.prediction)
         else:
+            chosen["label"] = self._label(about.label)
+            chosen |= self._scores()
             chosen["class"] = self._class(chosen)
         if about.cluster:
             chosen["cluster"] = self._given(about.cluster)
-        for name in sorted(self.slices):
-            chosen[f"slice {name}"] = ibis.coalesce(ibis.literal(PRESENT) + self._column(name).cast("string"), "")
+        chosen |= {f"slice {name}": self._column(name) for name in sorted(self.slices)}
         chosen |= {metric: self._number(column) for metric, column in self.wanted.means.items()}
         chosen |= {metric: self._custom(metric, custom) for metric, custom in self.wanted.customs.items()}
         return self.raw.select(**chosen)
 
     def _column(self, name: str) -> ibis.Value:
         if name not in self.raw.columns:
-            has = ", ".join(self.raw.columns[:20]) + (", …" if len(self.raw.columns) > 20 else "")
-            raise Unusable(f"{self.source.name} has no column {name}; it has: {has}")
+            raise Unusable(f"{self.source.name} has no column {shown(name)}; it has: {listed(self.raw.columns)}")
         return self.raw[name]
 
     def _given(self, name: str) -> ibis.Value:
         """A column that may not be empty anywhere."""
         column = self._column(name)
-        self._add(column.isnull(), f"{{count}} rows have no {name}", name)
+        absent = column.isnull()
+        if column.type().is_floating() and name in (self.about.id, self.about.cluster):
+            absent = absent | column.isnan()  # how pandas writes that there is none
+        self._add(absent, f"{{count}} rows have no {shown(name)}", column)
         return column
 
-    def _add(self, rows: ibis.Value, words: str, shown: str) -> None:
-        self.found.append(_Problem(rows=rows, words=words, shown=shown))
+    def _add(self, rows: ibis.Value, words: str, what: ibis.Value) -> None:
+        self.problems.append(_Problem(rows=rows, words=words, shown=what))
 
     def _number(self, name: str) -> ibis.Value:
         """A column of finite numbers."""
@@ -155,32 +163,38 @@ class _Reader:
             number = column.cast("float64")
         elif kind.is_string() and not self.source.typed:
             number = column.try_cast("float64")
-            self._add(column.notnull() & number.isnull(), f"{{count}} values of {name} are not numbers", name)
+            self._add(column.notnull() & number.isnull(), f"{{count}} values of {shown(name)} are not numbers", column)
         else:
-            raise Unusable(f"{self.source.name}: the column {name} holds {kind}, not numbers")
-        self._add(number.isnan(), f"{{count}} values of {name} are NaN", name)
-        self._add(number.isinf(), f"{{count}} values of {name} are infinite", name)
+            raise Unusable(f"{self.source.name}: the column {shown(name)} holds {kind}, not numbers")
+        if not (kind.is_integer() or kind.is_boolean()):
+            self._finite(number, name, column)
         return number
+
+    def _finite(self, number: ibis.Value, name: str, what: ibis.Value) -> None:
+        self._add(number.isnan(), f"{{count}} values of {shown(name)} are NaN", what)
+        self._add(number.isinf(), f"{{count}} values of {shown(name)} are infinite", what)
 
     def _score(self, name: str) -> ibis.Value:
         score = self._number(name)
-        self._add((score < 0) | (score > 1), f"{{count}} scores in {name} are outside 0..1", name)
+        self._add((score < 0) | (score > 1), f"{{count}} scores in {shown(name)} are outside 0..1", self.raw[name])
         return score
 
     def _classes(self) -> tuple[str, ...]:
         """The classes that have a column of scores, sorted."""
-        if self.about.task is not Task.MULTICLASS or self.about.score is None:
+        about = self.about
+        if about.task is not Task.MULTICLASS or about.score is None:
             return ()
-        start, _, end = self.about.score.partition("*")
-        names = (name for name in self.raw.columns if name.startswith(start) and name.endswith(end))
-        known = {self.about.id, self.about.label, self.about.prediction, self.about.cluster}
+        start, _, end = about.score.partition("*")
+        taken = {about.id, about.label, about.prediction, about.cluster, *self.wanted.slices}
+        taken |= set(self.wanted.means.values())
         found = sorted(
             name[len(start) : len(name) - len(end)]
-            for name in names
-            if len(name) > len(start) + len(end) and name not in known
+            for name in self.raw.columns
+            if name.startswith(start) and name.endswith(end) and len(name) > len(start) + len(end) and name not in taken
         )
         if len(found) < 2:
-            raise Unusable(f"{self.source.name} has no columns of scores {self.about.score}; name them with `score`")
+            has = listed(self.raw.columns)
+            raise Unusable(f"{self.source.name} has no two columns of scores {about.score}; it has: {has}")
         return tuple(found)
 
     def _scores(self) -> dict[str, ibis.Value]:
@@ -195,24 +209,40 @@ class _Reader:
         """A class: 1 or 0 of two, the name of several."""
         column = self._given(name)
         if self.about.task is Task.MULTICLASS:
-            text = column.cast("string")
+            text = _name(column, typed=self.source.typed)
             if self.classes:
-                self._add(~text.isin(self.classes), f"{{count}} classes in {name} have no column of scores", name)
+                words = f"{{count}} classes in {shown(name)} have no column of scores {self.about.score}"
+                self._add(~text.isin(self.classes), words, column)
             return text
         if self.about.positive is not None:
-            return (column.cast("string") == str(self.about.positive)).cast("int64")
-        if column.type().is_boolean():
-            return column.cast("int64")
-        text = column.cast("string")
-        words = f"{{count}} values of {name} are neither 1 nor 0 (say which class is looked for with `positive`)"
-        self._add(~text.isin((*_TRUE, *_FALSE)), words, name)
-        return text.isin(_TRUE).cast("int64")
+            return self._is_positive(column, name, str(self.about.positive)).cast("int8")
+        kind = column.type()
+        if kind.is_boolean():
+            return column.cast("int8")
+        numeric = kind.is_numeric()
+        found, neither = (column == 1, column == 0) if numeric else (column.isin(_TRUE), column.isin(_FALSE))
+        if not numeric and not kind.is_string():
+            raise Unusable(f"{self.source.name}: the column {shown(name)} holds {kind}, not classes")
+        words = f"{{count}} values of {shown(name)} are neither 1 nor 0 (say which class is looked for with `positive`)"
+        self._add(~(found | neither), words, column)
+        return found.cast("int8")
+
+    def _is_positive(self, column: ibis.Value, name: str, positive: str) -> ibis.Value:
+        """Whether a value is the class that is looked for, also where one is written 1 and the other 1.0 or true."""
+        kind, number = column.type(), _as_number(positive)
+        if kind.is_boolean() and positive in (*_TRUE, *_FALSE):
+            return column if positive in _TRUE else ~column
+        if kind.is_numeric() and number is not None:
+            return column == number
+        if kind.is_boolean() or kind.is_numeric():
+            raise Unusable(f"{self.source.name}: the column {shown(name)} holds {kind}, so {positive} is not in it")
+        return _name(column, typed=self.source.typed) == (positive if number is None else _whole(positive))
 
     def _class(self, chosen: Mapping[str, ibis.Value]) -> ibis.Value:
         if self.about.prediction is not None:
             return self._label(self.about.prediction)
         if self.about.task is Task.BINARY:
-            return (chosen["score"] >= self.about.threshold).cast("int64")
+            return (chosen["score"] >= self.about.threshold).cast("int8")
         scores = [chosen[f"score_{index}"] for index in range(len(self.classes))]
         largest = ibis.greatest(*scores)
         return ibis.cases(
@@ -221,9 +251,47 @@ class _Reader:
 
     def _custom(self, metric: str, custom: Custom) -> ibis.Value:
         try:
-            return custom(self.raw).cast("float64")
+            number = custom(self.raw).cast("float64")
+            self.raw.select(number=number)  # not of another table, and one for each row
         except Exception as error:  # noqa: BLE001  somebody else's function
-            raise Unusable(f"{metric} failed on {self.source.name}: {type(error).__name__}: {error}") from None
+            what = str(error).partition("\n")[0]
+            raise Unusable(f"{metric} failed on {self.source.name}: {type(error).__name__}: {what}") from None
+        self._add(number.isnull(), f"{{count}} rows have no {metric}", number)
+        self._finite(number, metric, number)
+        return number
+
+
+def _as_number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def _whole(text: str) -> str:
+    """A whole number as an integer is written."""
+    head, _, tail = text.partition(".")
+    return head if head.lstrip("-").isdigit() and not tail.strip("0") else text
+
+
+def _name(column: ibis.Value, *, typed: bool) -> ibis.Value:
+    """The name of a class. A whole number is the same class whether it is written 2 or, by another program, 2.0."""
+    kind, text = column.type(), column.cast("string")
+    if kind.is_floating() or kind.is_decimal():
+        return (column == column.cast("int64")).ifelse(column.cast("int64").cast("string"), text)
+    if kind.is_string() and not typed:
+        return text.re_replace(r"^(-?[0-9]+)\.0*$", r"\1")
+    return text
+
+
+def key(column: ibis.Value) -> ibis.Value:
+    """An id or a cluster as text, to be compared with one of another type."""
+    return _name(column, typed=True)
+
+
+def examples(rows: Sequence[Row], column: str) -> str:
+    """Some ids."""
+    return ", ".join(shown(row[column]) for row in rows)
 
 
 def gap(error: Unusable) -> Gap:

@@ -145,6 +145,9 @@ def _wilson(table: PairedTable, confidence: float, *, head: bool) -> Estimate:
 
 
 # --- Clusters -------------------------------------------------------------------------------------------------------
+#
+# A metric of a part of the examples (recall is of those that have the class) has as many units as there are clusters
+# with such examples: the others cannot say anything about it.
 
 
 def _clustered(
@@ -156,15 +159,13 @@ def _clustered(
 ) -> Statistics:
     found: Statistics = {}
     rules = [_rule(paired, item) for item in asked]
-    weights = {
-        (where, index): _weights(known, rule) for where, known in tables.items() for index, rule in enumerate(rules)
-    }
+    weights = {where: [_weights(known, rule) for rule in rules] for where, known in tables.items()}
     for cut in cuts:
         mine = {where: known for where, known in tables.items() if _cut_of(where) == cut}
-        squares = _squares(engine, paired, cut, mine, weights, len(asked))
+        squares = _squares(engine, paired, cut, mine, weights)
         for where, known in mine.items():
             for index, item in enumerate(asked):
-                found[item, where] = _statistic(known, weights[where, index], squares.get(where, {}), index)
+                found[item, where] = _statistic(known, weights[where][index], squares.get(where, {}), index)
     return found
 
 
@@ -174,12 +175,19 @@ def _cut_of(where: Slice | None) -> Cut:
 
 @dataclass(frozen=True, kw_only=True)
 class _Weights:
-    """Both sides' values, and what one example of each cell adds to the base, and to head - base (shape: cells)."""
+    """Both sides' values, and what one example of each cell adds to the base, and to head - base (shape: cells).
+
+    `part` is 1 for the cells that the metric is of, and `fixed` says that which those are is known beforehand.
+    """
 
     base: float
     delta: float
     on_base: Array
     on_delta: Array
+    part: Array
+    fixed: bool
+    lowest: float
+    proportion: bool
 
 
 def _weights(found: Cells, rule: Rule) -> _Weights | ValueError:
@@ -188,7 +196,17 @@ def _weights(found: Cells, rule: Rule) -> _Weights | ValueError:
         two, on_two = _of_side(found.counts, rule, "head")
     except ValueError as error:
         return error
-    return _Weights(base=one, delta=two - one, on_base=on_one, on_delta=on_two - on_one)
+    part, fixed = _part(found.counts, rule)
+    return _Weights(
+        base=one,
+        delta=two - one,
+        on_base=on_one,
+        on_delta=on_two - on_one,
+        part=part,
+        fixed=fixed,
+        lowest=0.0 if isinstance(rule, _Share) else confusion.lowest(rule),
+        proportion=isinstance(rule, _Share) or rule.which is not None or rule.name in ("accuracy", "error_rate"),
+    )
 
 
 def _of_side(counts: Counts, rule: Rule, side: str) -> tuple[float, Array]:
@@ -197,30 +215,40 @@ def _of_side(counts: Counts, rule: Rule, side: str) -> tuple[float, Array]:
     return confusion.point(counts, rule, side), confusion.influence(counts, rule, side)
 
 
+def _part(counts: Counts, rule: Rule) -> tuple[Array, bool]:
+    """The cells that a metric is of, and whether their examples are so whatever is predicted."""
+    every = np.ones(len(counts.count))
+    if isinstance(rule, _Share):
+        return rule.part(counts), True
+    if rule.which is None:
+        return every, True
+    own = counts.label == rule.which
+    predicted = (counts.base == rule.which) | (counts.head == rule.which)
+    parts = {"recall": own, "specificity": ~own, "precision": predicted, "f1": own | predicted}
+    return parts[rule.name].astype(float), rule.name in ("recall", "specificity")
+
+
 def _squares(
     engine: Engine,
     paired: Paired,
     cut: Cut,
     tables: Mapping[Slice | None, Cells],
-    weights: Mapping[tuple[Slice | None, int], _Weights | ValueError],
-    size: int,
+    weights: Mapping[Slice | None, Sequence[_Weights | ValueError]],
 ) -> dict[Slice | None, Row]:
-    """Per slice: how many clusters, and sums over them of squares and products of their influence."""
+    """Per slice and metric: how many clusters it is of, and over them sums of products of their influence."""
     keys = [*paired.keys(cut), *CELL]
-    columns, types = _columns(paired, cut, tables, weights, size)
+    columns, types = _columns(paired, cut, tables, weights)
     if not columns["label"]:
         return {}
-    mine = paired.table.group_by([*paired.keys(cut), "cluster", *CELL]).aggregate(n=paired.table.one.sum())
+    mine = total(paired.table, [*paired.keys(cut), "cluster", *CELL], {"n": paired.table.one})
     joined = mine.join(engine.put(columns, types), keys)
-    per_cluster = total(
-        joined,
-        [*paired.keys(cut), "cluster"],
-        {name: joined[name] * joined.n for name in columns if name not in keys},
-    )
-    sums: dict[str, ibis.Value] = {"units": ibis.literal(1) + per_cluster["b0"] * 0}
-    for index in range(size):
-        one, two = per_cluster[f"b{index}"], per_cluster[f"d{index}"]
+    added = [name for name in columns if name not in keys]
+    per_cluster = total(joined, [*paired.keys(cut), "cluster"], {name: joined[name] * joined["n"] for name in added})
+    sums: dict[str, ibis.Value] = {}
+    for index in range(len(added) // 3):
+        one, two, part = (per_cluster[f"{name}{index}"] for name in "bdu")
         sums |= {f"bb{index}": one * one, f"dd{index}": two * two, f"bd{index}": one * two}
+        sums[f"u{index}"] = (part > 0).cast("int64")
     rows = engine.rows(total(per_cluster, paired.keys(cut), sums))
     return {where: found[0] for where, found in sliced(paired, cut, rows)}
 
@@ -229,14 +257,13 @@ def _columns(
     paired: Paired,
     cut: Cut,
     tables: Mapping[Slice | None, Cells],
-    weights: Mapping[tuple[Slice | None, int], _Weights | ValueError],
-    size: int,
+    weights: Mapping[Slice | None, Sequence[_Weights | ValueError]],
 ) -> tuple[dict[str, list[object]], dict[str, str]]:
     """The weights of every cell of every slice as columns, to be joined with the examples."""
     schema = paired.table.schema()
-    label = str(schema["label"].copy(nullable=True))
-    types = {**dict.fromkeys(paired.keys(cut), "string"), **dict.fromkeys(CELL, label)}
-    types |= {f"{side}{index}": "float64" for index in range(size) for side in "bd"}
+    types = {name: str(schema[name].copy(nullable=True)) for name in [*paired.keys(cut), *CELL]}
+    size = len(next(iter(weights.values()), ()))
+    types |= {f"{name}{index}": "float64" for index in range(size) for name in "bdu"}
     columns: dict[str, list[object]] = {name: [] for name in types}
     of_class: Callable[[int], object] = int if paired.task is Task.BINARY else names(paired).__getitem__
     for where, known in tables.items():
@@ -244,28 +271,30 @@ def _columns(
             continue
         counts = known.found
         many = len(counts.count)
-        for name, (_, value) in zip(paired.keys(cut), where.parts if where else (), strict=True):
-            columns[name] += ["" if value is None else f"={value}"] * many
-        for name, part in zip(CELL, (counts.label, counts.base, counts.head), strict=True):
-            columns[name] += [of_class(index) for index in part.tolist()]
-        for index in range(size):
-            found = weights[where, index]
-            nothing = np.zeros(many)
-            parts = (found.on_base, found.on_delta) if isinstance(found, _Weights) else (nothing, nothing)
-            columns[f"b{index}"] += parts[0].tolist()
-            columns[f"d{index}"] += parts[1].tolist()
+        for name, code in zip(paired.keys(cut), paired.codes(cut, where), strict=True):
+            columns[name] += [code] * many
+        for name, axis in zip(CELL, (counts.label, counts.base, counts.head), strict=True):
+            columns[name] += [of_class(index) for index in axis.tolist()]
+        for index, found in enumerate(weights[where]):
+            parts = (found.on_base, found.on_delta, found.part) if isinstance(found, _Weights) else [np.zeros(many)] * 3
+            for name, part in zip("bdu", parts, strict=True):
+                columns[f"{name}{index}"] += part.tolist()
     return columns, types
 
 
 def _statistic(known: Cells, weights: _Weights | ValueError, squares: Row, index: int) -> Statistic:
-    def moved() -> Influence:
+    def usable() -> _Weights:
         if isinstance(weights, ValueError):
             raise weights
+        return weights
+
+    def moved() -> Influence:
+        found = usable()
         return Influence(
-            n=known.counts.n,
-            units=int(number(squares["units"])),
-            base=weights.base,
-            delta=weights.delta,
+            n=int(known.counts.count @ found.part) if found.fixed else known.counts.n,
+            units=int(number(squares[f"u{index}"])),
+            base=found.base,
+            delta=found.delta,
             base_squares=number(squares[f"bb{index}"]),
             delta_squares=number(squares[f"dd{index}"]),
             products=number(squares[f"bd{index}"]),
@@ -278,7 +307,11 @@ def _statistic(known: Cells, weights: _Weights | ValueError, squares: Row, index
         return _unmoved(answer, found.units) if answer.identical and not known.same else answer
 
     def value(confidence: float, head: bool) -> Estimate:
-        return influence.value(moved(), head=head, method=CLUSTERED, confidence=confidence, within=(-1, 1))
+        found, about = moved(), usable()
+        point = found.base + found.delta * head
+        if about.proportion and point in (0, 1):
+            return agreed(point, n=found.n, units=found.units, confidence=confidence)
+        return influence.value(found, head=head, method=CLUSTERED, confidence=confidence, within=(about.lowest, 1))
 
     return Statistic(difference=difference, value=value)
 
@@ -287,3 +320,9 @@ def _unmoved(found: Difference, clusters: int) -> Difference:
     """No cluster moves the metric, though scores changed: as wide as for a proportion of that many that all agree."""
     bound = tango(PairedTable(both_right=clusters, only_base=0, only_head=0, both_wrong=0), found.confidence)
     return dataclasses.replace(found, low=bound.low, high=bound.high, standard_error=None, df=None, identical=False)
+
+
+def agreed(value: float, *, n: int, units: int, confidence: float) -> Estimate:
+    """A proportion that is 0, or 1, in every cluster: Wilson's interval of that many clusters that all agree."""
+    bound = wilson(round(value * units), units, confidence)
+    return dataclasses.replace(bound, n=n, clusters=units, standard_error=None)

@@ -8,15 +8,13 @@ import numpy as np
 
 from ci_ml.core.catalogue import Task
 from ci_ml.core.types import Slice
+from ci_ml.metrics.columns import Unusable
 from ci_ml.metrics.engine import Engine, Row
 from ci_ml.stats.influence import Totals
 
 Cut = tuple[str, ...]
 
-# A value of a slice column in the joined table: text after this sign, or the empty text where it is missing.
-PRESENT = "="
-
-# Up to this many combinations of slice columns, one pass over the examples makes the cells that all slices are sums of.
+# Up to this many slices, one pass over the examples makes the cells that all of them are sums of.
 _CELLS = 20_000
 
 
@@ -28,13 +26,16 @@ class Paired:
     (binary) or `base_score_0` … in the order of `classes` (multiclass), `base_value` and `head_value` (regression),
     `cluster`, `one` (1), `changed` (1 where the sides predict differently), and what `columns` and `cuts` name: both
     sides' of another column, and a slice column's own.
+
+    A slice column holds numbers, which `values` spells out: grouping by text costs several times as much. A column of
+    more values than can be slices has none there, and holds what the file holds.
     """
 
     table: ibis.Table
     task: Task
     n: int
     cuts: Mapping[str, str] = field(default_factory=dict)
-    combinations: int = 1
+    values: Mapping[str, Sequence[str | None]] = field(default_factory=dict)
     classes: tuple[str, ...] = ()
     columns: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     clustered: bool = False
@@ -47,8 +48,24 @@ class Paired:
         """Which slice a row of a grouped result belongs to; None for all examples."""
         if not cut:
             return None
-        values = [str(row[self.cuts[name]]) for name in cut]
-        return Slice(parts=tuple((name, value[1:] if value else None) for name, value in zip(cut, values, strict=True)))
+        return Slice(parts=tuple((name, self._spelt(name)[int(row[self.cuts[name]])]) for name in cut))
+
+    def _spelt(self, name: str) -> Sequence[str | None]:
+        if name not in self.values:
+            raise Unusable(f"{name} has too many values to make slices of")
+        return self.values[name]
+
+    def codes(self, cut: Cut, where: Slice | None) -> list[int]:
+        """What the key columns of a slice hold."""
+        parts = where.parts if where else ()
+        return [self._spelt(name).index(value) for name, (_, value) in zip(cut, parts, strict=True)]
+
+    def slices(self, cuts: Sequence[Cut]) -> int:
+        """How many slices there may be when everything that these cuts name is crossed."""
+        most = 1
+        for name in dict.fromkeys(name for cut in cuts for name in cut):
+            most *= len(self._spelt(name))
+        return most
 
 
 def total(table: ibis.Table, keys: Sequence[str], sums: Mapping[str, ibis.Value]) -> ibis.Table:
@@ -62,7 +79,7 @@ def by_cut(
 ) -> Iterator[tuple[Slice | None, list[Row]]]:
     """Sums over the examples of every slice, by `keys`, in as few passes over the examples as can be."""
     table = paired.table
-    if len(cuts) > 1 and paired.combinations <= _CELLS:
+    if len(cuts) > 1 and paired.slices(cuts) <= _CELLS:
         every = list(dict.fromkeys(column for cut in cuts for column in paired.keys(cut)))
         table = engine.hold(total(table, [*every, *keys], sums))
         sums = {name: table[name] for name in sums}
@@ -79,6 +96,26 @@ def sliced(paired: Paired, cut: Cut, rows: Sequence[Row]) -> Iterator[tuple[Slic
     for row in rows:
         found.setdefault(paired.slice(cut, row), []).append(row)
     yield from found.items()
+
+
+def beside(
+    engine: Engine, paired: Paired, cut: Cut, table: ibis.Table, numbers: Mapping[Slice | None, Mapping[str, float]]
+) -> ibis.Table:
+    """A table with numbers of our own as further columns: those of the slice that each row belongs to.
+
+    They are joined and not written into the expression, because an engine may read a decimal numeral a little off.
+    """
+    keys = paired.keys(cut)
+    names = list(next(iter(numbers.values())))
+    columns: dict[str, list[object]] = {name: [] for name in [*keys, *names]}
+    for where, own in numbers.items():
+        for name, code in zip(keys, paired.codes(cut, where), strict=True):
+            columns[name].append(code)
+        for name in names:
+            columns[name].append(own[name])
+    types = {name: str(table[name].type().copy(nullable=True)) for name in keys}
+    known = engine.put(columns, {**types, **dict.fromkeys(names, "float64")})
+    return table.join(known, keys) if keys else table.cross_join(known)
 
 
 def totals(

@@ -2,7 +2,7 @@
 
 import functools
 import operator
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import ibis
@@ -10,12 +10,14 @@ import ibis
 from ci_ml.core.catalogue import Task
 from ci_ml.core.config import PredictionsConfig
 from ci_ml.metrics import columns
-from ci_ml.metrics.columns import Side, Source, Unusable, Wanted
+from ci_ml.metrics.columns import Side, Source, Unusable, Wanted, shown
 from ci_ml.metrics.engine import Engine
 from ci_ml.metrics.paired import Paired
 
 _SHOWN = 3
 MOST_CLASSES = 1_000
+# More values than this are no slices, and are not spelt out.
+MOST_VALUES = 100_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,151 +34,191 @@ def pair(engine: Engine, about: PredictionsConfig, base: Source | None, head: So
     two = columns.side(engine, head, about, wanted)
     one = columns.side(engine, base, about, wanted) if base else two
     if one.classes != two.classes:
-        raise Unusable(f"{one.name} has scores for {', '.join(one.classes)}, {two.name} for {', '.join(two.classes)}")
-    for name in wanted.slices:
-        if name not in one.slices | two.slices:
-            raise Unusable(f"{two.name} has no column {name} to make slices of")
-    # Never more rows than this, unless ids repeat: then the join could be as large as their product.
-    most = one.n + two.n + 1
-    joined = engine.hold(_joined(one, two, wanted, about), most)
-    notices = _check(engine, joined, one, two, wanted, about)
-    classes = _classes(engine, joined, about, one)
-    sizes = _sizes(engine, joined, wanted)
-    combinations = 1
-    for size in sizes.values():
-        combinations *= size + 1
+        classes = " and ".join(f"{part.name} has scores for {columns.listed(part.classes)}" for part in (one, two))
+        raise Unusable(f"{classes}: both sides need the same")
+    sides = _Sides(engine, about, one, two, wanted)
+    joined = sides.held()
+    notices = sides.check(joined)
+    extra = [*wanted.means, *wanted.customs]
     paired = Paired(
-        table=joined,
+        table=joined.mutate(one=ibis.literal(1, "int64"), changed=joined.changed.cast("int64")),
         task=about.task,
         n=two.n,
         cuts={name: f"s{index}" for index, name in enumerate(wanted.slices)},
-        combinations=combinations,
-        classes=classes,
-        columns={metric: (f"base_x{index}", f"head_x{index}") for index, metric in enumerate(_extra(wanted))},
+        values=sides.values,
+        classes=_classes(engine, joined, about, one),
+        columns={metric: (f"base_x{index}", f"head_x{index}") for index, metric in enumerate(extra)},
         clustered=about.cluster is not None,
     )
-    return Pairing(paired=paired, sizes=sizes, notices=notices)
+    return Pairing(paired=paired, sizes=sides.sizes, notices=notices)
 
 
-def _extra(wanted: Wanted) -> list[str]:
-    return [*wanted.means, *wanted.customs]
+class _Sides:
+    """Both sides, and how they are joined."""
+
+    def __init__(self, engine: Engine, about: PredictionsConfig, one: Side, two: Side, wanted: Wanted) -> None:
+        self.engine, self.about, self.one, self.two, self.wanted = engine, about, one, two, wanted
+        self.sizes: dict[str, int] = {}
+        self.values: dict[str, list[str | None]] = {}
+        left, right = (_prefixed(part, name) for part, name in ((one, "base"), (two, "head")))
+        left, right = _alike(left, right, "id")
+        if about.cluster:
+            left, right = _alike(left, right, "cluster")
+        for index, name in enumerate(wanted.slices):
+            left, right = self._coded(left, right, name, f"s{index}")
+        if one is two:
+            own = {f"base_{name.removeprefix('head_')}": right[name] for name in right.columns}
+            self.every = right.mutate(**own)
+        else:
+            self.every = left.join(right, left.base_id == right.head_id, how="outer")
+
+    def _coded(self, left: ibis.Table, right: ibis.Table, name: str, key: str) -> tuple[ibis.Table, ibis.Table]:
+        """Both sides with a slice column as numbers; the base's values, or the head's where the base has none."""
+        slices = [name in part.slices for part in (self.one, self.two)]
+        if not any(slices):
+            raise Unusable(f"{self.two.name} has no column {shown(name)} to make slices of")
+        if all(slices):
+            left, right = _alike(left, right, f"slice {name}")
+        own, column = (left, f"base_slice {name}") if slices[0] else (right, f"head_slice {name}")
+        listed = own.select(value=own[column]).distinct()
+        numbered = listed.mutate(
+            code=ibis.row_number().over(order_by=listed.value).cast("int32"), text=listed.value.cast("string")
+        )
+        known = self.engine.hold(numbered)
+        (row,) = self.engine.rows(known.aggregate(n=known.count()))
+        self.sizes[name] = int(row["n"])
+        if self.sizes[name] <= MOST_VALUES:
+            ordered = self.engine.rows(known.select("code", "text").order_by("code"))
+            self.values[name] = [row["text"] for row in ordered]
+            left = _numbered(left, f"base_slice {name}", known, f"base_{key}") if slices[0] else left
+            right = _numbered(right, f"head_slice {name}", known, f"head_{key}") if slices[1] else right
+        else:
+            left = left.rename({f"base_{key}": f"base_slice {name}"}) if slices[0] else left
+            right = right.rename({f"head_{key}": f"head_slice {name}"}) if slices[1] else right
+        return left, right
+
+    def held(self) -> ibis.Table:
+        """Both sides beside each other, also where one of them is missing, computed once."""
+        # Never more rows than this, unless ids repeat: then the join could be as large as their product.
+        return self.engine.hold(self.every.select(**self._chosen()), self.one.n + self.two.n + 1)
+
+    def _chosen(self) -> dict[str, ibis.Value]:
+        table, about = self.every, self.about
+        chosen: dict[str, ibis.Value] = {
+            "label": table.head_label if about.labels == "head" else table.base_label,
+            "with_base": table.base_id.notnull(),
+            "with_head": table.head_id.notnull(),
+            "relabelled": self._differs("label"),
+        }
+        predicted = [name for name in self.two.table.columns if name.startswith(("class", "score", "value"))]
+        for name in predicted:
+            chosen |= {f"{side}_{name}": table[f"{side}_{name}"] for side in ("base", "head")}
+        chosen["changed"] = functools.reduce(operator.or_, map(self._differs, predicted))
+        for index, metric in enumerate([*self.wanted.means, *self.wanted.customs]):
+            chosen |= {f"{side}_x{index}": table[f"{side}_{metric}"] for side in ("base", "head")}
+        if self.wanted.ids:
+            chosen["id"] = table.head_id.cast("string")
+        if about.cluster:
+            chosen |= {"cluster": table.base_cluster, "moved": self._differs("cluster")}
+        for index, name in enumerate(self.wanted.slices):
+            own = "base" if name in self.one.slices else "head"
+            chosen[f"s{index}"] = table[f"{own}_s{index}"]
+            if name in self.one.slices & self.two.slices:
+                same = table[f"base_s{index}"].identical_to(table[f"head_s{index}"])
+                chosen[f"moved_{index}"] = ~same
+        return chosen
+
+    def _differs(self, name: str) -> ibis.Value:
+        return self.every[f"base_{name}"] != self.every[f"head_{name}"]
+
+    def check(self, joined: ibis.Table) -> tuple[str, ...]:
+        """Raises Unusable for whatever does not pair; answers what a reader should know all the same."""
+        flags = ("with_base", "with_head", "relabelled", "moved")
+        counted = {name: joined[name].cast("int64").sum() for name in joined.columns if name.startswith(flags)}
+        (row,) = self.engine.rows(joined.aggregate(rows=joined.count(), **counted))
+        found = {name: int(value or 0) for name, value in row.items()}
+        if found["with_base"] != self.one.n or found["with_head"] != self.two.n or self._repeated():
+            raise Unusable(self._twice())
+        for own, other, where in ((self.one, self.two, "with_head"), (self.two, self.one, "with_base")):
+            if count := found["rows"] - found[where]:
+                side = "base" if own is self.one else "head"
+                raise Unusable(
+                    f"{_many(count)} of {own.name} are not in {other.name} ({self._ids(~self._chosen()[where], side)}):"
+                    " both sides have to be of the same test examples"
+                )
+        if count := found.get("moved", 0):
+            what = f"the {shown(self.about.cluster)} of {count:,} examples differs between the sides"
+            raise Unusable(f"{what} ({self._ids(self._differs('cluster'), 'head')})")
+        return (*self._relabelled(found["relabelled"]), *self._moved(found))
+
+    def _repeated(self) -> bool:
+        """Whether ids repeat on the one side that stands for both: no join would show it."""
+        if self.one is not self.two:
+            return False
+        (row,) = self.engine.rows(self.two.table.aggregate(n=self.two.table.id.nunique()))
+        return int(row["n"]) != self.two.n
+
+    def _relabelled(self, count: int) -> list[str]:
+        if not count:
+            return []
+        if self.about.labels != "head":
+            raise Unusable(
+                f"{count:,} labels differ between {self.one.name} and {self.two.name} "
+                f"({self._ids(self._differs('label'), 'head')}): "
+                "if they were corrected, say `labels: head`, and both sides are judged by the new ones"
+            )
+        return [f"{count:,} labels of {self.two.name} changed: both sides are judged by the head's (labels: head)"]
+
+    def _moved(self, found: Mapping[str, int]) -> list[str]:
+        return [
+            f"{count:,} examples of {self.two.name} have another {shown(name)} than before: slices are the base's"
+            for index, name in enumerate(self.wanted.slices)
+            if (count := found.get(f"moved_{index}", 0))
+        ]
+
+    def _ids(self, rows: ibis.Value, side: str) -> str:
+        """The first ids of some rows, looked up again: nobody else needs ids once the sides are joined."""
+        found = self.every.filter(rows).select(key=self.every[f"{side}_id"]).order_by("key").limit(_SHOWN)
+        return f"{shown(self.about.id)} {', '.join(shown(row['key']) for row in self.engine.rows(found))}"
+
+    def _twice(self) -> str:
+        """Which ids are there more than once, on the first side that has such."""
+        for part in (self.one, self.two):
+            grouped = part.table.group_by("id").aggregate(times=part.table.count())
+            often = grouped.filter(grouped.times > 1)
+            if rows := self.engine.rows(often.order_by([ibis.desc("times"), "id"]).limit(_SHOWN)):
+                (count,) = self.engine.rows(often.aggregate(n=often.count()))
+                named = ", ".join(f"{shown(row['id'])} {row['times']:,} times" for row in rows)
+                ids = "id is" if count["n"] == 1 else "ids are"
+                key = shown(self.about.id)
+                return f"{count['n']:,} {ids} in {part.name} more than once ({key} {named}): one row for each example"
+        raise AssertionError("a join has other rows than its sides, and no id repeats")
 
 
-def _joined(one: Side, two: Side, wanted: Wanted, about: PredictionsConfig) -> ibis.Table:
-    """Both sides beside each other, also where one of them is missing."""
-    left, right = (_prefixed(part, name) for part, name in ((one, "base"), (two, "head")))
-    if left.base_id.type() != right.head_id.type():
-        left = left.mutate(base_id=left.base_id.cast("string"))
-        right = right.mutate(head_id=right.head_id.cast("string"))
-    if one is two:
-        table = right.mutate(**{f"base_{name}": right[f"head_{name}"] for name in two.table.columns})
-    else:
-        table = left.join(right, left.base_id == right.head_id, how="outer")
-    label = table.head_label if about.labels == "head" else table.base_label
-    chosen: dict[str, ibis.Value] = {
-        "one": ibis.literal(1, "int64"),
-        "label": label,
-        "base_id": table.base_id,
-        "head_id": table.head_id,
-        "relabelled": (table.base_label != table.head_label).cast("int64"),
-    }
-    predicted = [name for name in two.table.columns if name.startswith(("class", "score", "value"))]
-    for name in predicted:
-        chosen |= {f"base_{name}": table[f"base_{name}"], f"head_{name}": table[f"head_{name}"]}
-    differs = [table[f"base_{name}"] != table[f"head_{name}"] for name in predicted]
-    chosen["changed"] = functools.reduce(operator.or_, differs).cast("int64")
-    for index, metric in enumerate(_extra(wanted)):
-        chosen |= {f"base_x{index}": table[f"base_{metric}"], f"head_x{index}": table[f"head_{metric}"]}
-    if about.cluster:
-        chosen["cluster"] = table.base_cluster.cast("string")
-        chosen["moved"] = (table.base_cluster.cast("string") != table.head_cluster.cast("string")).cast("int64")
-    for index, name in enumerate(wanted.slices):
-        own = "base" if name in one.slices else "head"
-        chosen[f"s{index}"] = table[f"{own}_slice {name}"]
-        if name in one.slices & two.slices:
-            chosen[f"moved_{index}"] = (table[f"base_slice {name}"] != table[f"head_slice {name}"]).cast("int64")
-    return table.select(**chosen)
+def _many(count: int) -> str:
+    return f"{count:,} {'row' if count == 1 else 'rows'}"
 
 
 def _prefixed(part: Side, name: str) -> ibis.Table:
     return part.table.rename({f"{name}_{column}": column for column in part.table.columns})
 
 
-def _check(
-    engine: Engine, joined: ibis.Table, one: Side, two: Side, wanted: Wanted, about: PredictionsConfig
-) -> tuple[str, ...]:
-    counted = {
-        "with_base": joined.base_id.count(),
-        "with_head": joined.head_id.count(),
-        "only_base": joined.head_id.isnull().cast("int64").sum(),
-        "only_head": joined.base_id.isnull().cast("int64").sum(),
-        **{name: joined[name].sum() for name in joined.columns if name.startswith(("relabelled", "moved"))},
-    }
-    if one is two:
-        counted["different"] = joined.head_id.nunique()
-    (row,) = engine.rows(joined.aggregate(**counted))
-    found = {name: int(value or 0) for name, value in row.items()}
-    if found["with_base"] != one.n or found["with_head"] != two.n or found.get("different", two.n) != two.n:
-        raise Unusable(_twice(engine, one, two, about))
-    for own, other, count, where in ((one, two, found["only_base"], "head"), (two, one, found["only_head"], "base")):
-        if count:
-            ids = _ids(engine, joined, joined[f"{where}_id"].isnull(), "base" if where == "head" else "head")
-            raise Unusable(
-                f"{count:,} {'row' if count == 1 else 'rows'} of {own.name} are not in {other.name} "
-                f"({about.id} {ids}): both sides have to be of the same test examples"
-            )
-    if found.get("moved"):
-        ids = _ids(engine, joined, joined.moved > 0, "head")
-        raise Unusable(
-            f"the {about.cluster} of {found['moved']:,} examples differs between the sides ({about.id} {ids})"
-        )
-    return _relabelled(engine, joined, found, about, one, two, wanted)
+def _alike(left: ibis.Table, right: ibis.Table, name: str) -> tuple[ibis.Table, ibis.Table]:
+    """Both sides with a column that can be compared: as it is where the types agree, else as text."""
+    one, two = left[f"base_{name}"], right[f"head_{name}"]
+    if one.type().copy(nullable=True) == two.type().copy(nullable=True):
+        return left, right
+    if one.type().is_signed_integer() and two.type().is_signed_integer():
+        one, two = one.cast("int64"), two.cast("int64")
+    else:
+        one, two = columns.key(one), columns.key(two)
+    return left.mutate(**{f"base_{name}": one}), right.mutate(**{f"head_{name}": two})
 
 
-def _relabelled(
-    engine: Engine,
-    joined: ibis.Table,
-    found: Mapping[str, int],
-    about: PredictionsConfig,
-    one: Side,
-    two: Side,
-    wanted: Wanted,
-) -> tuple[str, ...]:
-    notices = []
-    if count := found["relabelled"]:
-        if about.labels != "head":
-            ids = _ids(engine, joined, joined.relabelled > 0, "head")
-            raise Unusable(
-                f"{count:,} labels differ between {one.name} and {two.name} ({about.id} {ids}): "
-                "if they were corrected, say `labels: head`, and both sides are judged by the new ones"
-            )
-        notices.append(f"{count:,} labels of {two.name} changed: both sides are judged by the head's (labels: head)")
-    for index, name in enumerate(wanted.slices):
-        if count := found.get(f"moved_{index}", 0):
-            notices.append(f"{count:,} examples of {two.name} have another {name} than before: slices are the base's")
-    return tuple(notices)
-
-
-def _ids(engine: Engine, joined: ibis.Table, rows: ibis.Value, which: str) -> str:
-    chosen = joined.filter(rows).select(key=joined[f"{which}_id"])
-    return _listed([row["key"] for row in engine.rows(chosen.order_by("key").limit(_SHOWN))])
-
-
-def _listed(values: Sequence[object]) -> str:
-    return ", ".join(ascii(str(value)[:40]).strip("'\"") for value in values)
-
-
-def _twice(engine: Engine, one: Side, two: Side, about: PredictionsConfig) -> str:
-    """Which ids are there more than once, on the first side that has such."""
-    for part in (one, two):
-        grouped = part.table.group_by("id").aggregate(times=part.table.count())
-        often = grouped.filter(grouped.times > 1)
-        if rows := engine.rows(often.order_by([ibis.desc("times"), "id"]).limit(_SHOWN)):
-            (count,) = engine.rows(often.aggregate(n=often.count()))
-            listed = ", ".join(f"{_listed([row['id']])} {row['times']:,} times" for row in rows)
-            ids = "id is" if count["n"] == 1 else "ids are"
-            return f"{count['n']:,} {ids} in {part.name} more than once ({about.id} {listed}): one row for each example"
-    raise AssertionError("a join has other rows than its sides, and no id repeats")
+def _numbered(side: ibis.Table, column: str, known: ibis.Table, key: str) -> ibis.Table:
+    """A side with the numbers of a slice column's values."""
+    codes = known.select(value=known.value, **{key: known.code})
+    return side.left_join(codes, side[column].identical_to(codes.value)).drop("value", column)
 
 
 def _classes(engine: Engine, joined: ibis.Table, about: PredictionsConfig, one: Side) -> tuple[str, ...]:
@@ -188,17 +230,7 @@ def _classes(engine: Engine, joined: ibis.Table, about: PredictionsConfig, one: 
     every = ibis.union(*parts, distinct=True)
     found = sorted(str(row["name"]) for row in engine.rows(every.limit(MOST_CLASSES + 1)))
     if len(found) > MOST_CLASSES:
-        raise Unusable(f"{one.name} has more than {MOST_CLASSES:,} classes: is {about.label} a class?")
+        raise Unusable(f"{one.name} has more than {MOST_CLASSES:,} classes: is {shown(about.label)} a class?")
     if len(found) < 2:
-        raise Unusable(f"{one.name} has one class only, {', '.join(found)}")
+        raise Unusable(f"{one.name} has one class only, {columns.listed(found)}")
     return tuple(found)
-
-
-def _sizes(engine: Engine, joined: ibis.Table, wanted: Wanted) -> dict[str, int]:
-    """How many values each slice column has."""
-    if not wanted.slices:
-        return {}
-    (row,) = engine.rows(
-        joined.aggregate(**{f"s{index}": joined[f"s{index}"].nunique() for index in range(len(wanted.slices))})
-    )
-    return {name: int(row[f"s{index}"]) for index, name in enumerate(wanted.slices)}

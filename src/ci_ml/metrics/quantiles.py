@@ -9,7 +9,7 @@ import ibis
 from ci_ml.core.catalogue import Asked
 from ci_ml.core.types import Slice
 from ci_ml.metrics.engine import Engine, Row
-from ci_ml.metrics.paired import Cut, Paired, number, sliced, total
+from ci_ml.metrics.paired import Cut, Paired, beside, number, sliced, total
 from ci_ml.metrics.statistic import Statistic, Statistics
 from ci_ml.stats import quantiles
 from ci_ml.stats.estimate import Difference, Estimate
@@ -100,19 +100,10 @@ def _below(
     engine: Engine, paired: Paired, cut: Cut, ranked: ibis.Table, sides: dict[Slice | None, _Sides]
 ) -> dict[Slice | None, int]:
     """How many examples lie at or below the quantile on both sides."""
-    keys = paired.keys(cut)
-    columns: dict[str, list[object]] = {name: [] for name in [*keys, "base_q", "head_q", "match"]}
-    for where, found in sides.items():
-        for name, (_, value) in zip(keys, where.parts if where else (), strict=True):
-            columns[name].append("" if value is None else f"={value}")
-        columns["base_q"].append(found.median("base"))
-        columns["head_q"].append(found.median("head"))
-        columns["match"].append(1)
-    types = {**dict.fromkeys(keys, "string"), "base_q": "float64", "head_q": "float64", "match": "int64"}
-    mine = ranked.select(*keys, "base", "head", match=ranked.one.cast("int64"))
-    joined = mine.join(engine.put(columns, types), [*keys, "match"])
+    medians = {where: {f"{side}_q": found.median(side) for side in ("base", "head")} for where, found in sides.items()}
+    joined = beside(engine, paired, cut, ranked, medians)
     both = (joined["base"] <= joined.base_q) & (joined["head"] <= joined.head_q)
-    rows = engine.rows(total(joined, keys, {"both": both.cast("int64")}))
+    rows = engine.rows(total(joined, paired.keys(cut), {"both": both.cast("int64")}))
     return {where: int(number(found[0]["both"])) for where, found in sliced(paired, cut, rows)}
 
 

@@ -93,7 +93,8 @@ def _per_class(group: Integers, count: Array, classes: int) -> Array:
     """Sums of `count` (shape: (..., cells)) by group; group -1 is left out. Shape: (..., classes)."""
     if len(group) * classes <= _SMALL:
         belongs = (group[:, None] == np.arange(classes)).astype(float)
-        return np.asarray(count @ belongs)
+        # The class is the slow axis in memory: sums over the few classes are then sums of long columns.
+        return np.asarray((belongs.T @ count.T).T)
     order = np.argsort(group, kind="stable")
     order = order[np.searchsorted(group[order], 0) :]
     totals = np.zeros((*count.shape[:-1], classes))

@@ -68,6 +68,7 @@ def _untried(gate: str, problem: str) -> Trial:
 
 
 def _table(measuring: tables.Measuring, draws: int, progress: Callable[[int], None]) -> list[Trial]:
+    measuring.ids = True
     pairings = measuring.pairings()
     if isinstance(pairings, tables.Judged):
         return [_untried(item.gate.name, item.reason) for item in pairings.comparisons]
@@ -90,9 +91,9 @@ def _same(measuring: tables.Measuring, paired: Paired) -> bool:
 def _exchanged(measuring: tables.Measuring, pairing: Pairing, draw: int) -> Pairing:
     """The same examples, with base and head exchanged on about half of them."""
     table = pairing.paired.table
-    unit = table.cluster if pairing.paired.clustered else table.head_id.cast("string")
+    unit = table.cluster.cast("string") if pairing.paired.clustered else table.id
     swap = (unit + f"#{draw}").hash() % 2 == 0
-    pairs = [name.removeprefix("base_") for name in table.columns if name.startswith("base_") and name != "base_id"]
+    pairs = [name.removeprefix("base_") for name in table.columns if name.startswith("base_")]
     mixed: dict[str, ibis.Value] = {}
     for name in pairs:
         one, two = table[f"base_{name}"], table[f"head_{name}"]

@@ -133,6 +133,7 @@ class Measuring:
     ) -> None:
         self.about, self.gates, self.confidence, self.tables = about, asked, confidence, tables
         self.base, self.head = base, head
+        self.ids = False  # whether examples keep their ids once they are paired
         self.notices: list[str] = []
 
     def pairings(self) -> "list[Pairing] | Judged":
@@ -184,7 +185,7 @@ class Measuring:
             str(asked): self.tables.custom(asked.argument or "") for asked in self._asked() if asked.name == "custom"
         }
         slices = dict.fromkeys(name for gate in self.gates for cut in _cuts_of(gate) for name in cut)
-        return Wanted(slices=tuple(slices), means=columns, customs=customs)
+        return Wanted(slices=tuple(slices), means=columns, customs=customs, ids=self.ids)
 
     def _asked(self) -> Iterator[Asked]:
         for gate in self.gates:
