@@ -20,6 +20,7 @@ RELABELLED = {
     "churned": [1 - label if index in (3, 5) else label for index, label in enumerate(PEOPLE["churned"])],
 }
 ANIMALS, HOUSES = animals(), houses()
+YES_NO = {**PEOPLE, "churned": ["yes" if label else "no" for label in PEOPLE["churned"]]}
 
 # By name: what the table is about, and what it is in the base and in the change.
 TABLES: dict[str, tuple[str, Table, Table]] = {
@@ -27,6 +28,8 @@ TABLES: dict[str, tuple[str, Table, Table]] = {
     "free": (ABOUT, PEOPLE, missing(PEOPLE, 2, "plan", "free")),
     "clusters": (f"{ABOUT}, cluster: customer", PEOPLE, wobbling(PEOPLE, 0.03)),
     "labels": (f"{ABOUT}, labels: head", PEOPLE, {**RELABELLED, "p": wobbling(PEOPLE, 0.01)["p"]}),
+    "yes": (f"{ABOUT}, positive: yes", YES_NO, missing(PEOPLE, 5) | {"churned": YES_NO["churned"]}),
+    "typo": (f"{ABOUT}, positive: Yes", YES_NO, missing(PEOPLE, 5) | {"churned": YES_NO["churned"]}),
     "slow": (ABOUT, PEOPLE, {**PEOPLE, "seconds": [value * 1.3 for value in PEOPLE["seconds"]]}),
     "called": (
         "task: multiclass, id: picture, label: animal, prediction: said", ANIMALS, blind(ANIMALS, "fish/bird", 4),
@@ -51,11 +54,14 @@ GATES = """
   - {metric: clusters.accuracy, margin: 0.02}
   - {metric: clusters.roc_auc, margin: 0.02}
   - {metric: labels.accuracy, margin: 0.02}
+  - {metric: yes.recall, margin: 0.02}
+  - {metric: typo.accuracy, margin: 0.02}
   - {metric: slow.mean(seconds), direction: lower, margin: 10%}
   - {metric: slow.custom(late), direction: lower, margin: 0.02}
   - {metric: "called.recall[fish/bird]", margin: 0.05}
   - {metric: "called.recall[cat]", margin: 0.05}
   - {metric: "called.recall[horse]", margin: 0.05}
+  - {metric: "called.recall[horse]", gap: {by: light}}
   - {metric: called.f1_macro, margin: 0.01}
   - {metric: called.accuracy, margin: 0.2, slices: {by: light}}
   - {metric: "scored.roc_auc[cat]", margin: 0.02}
@@ -159,7 +165,7 @@ def share(flags: list[bool]) -> float:
 
 def test_every_gate_has_its_comparisons_and_no_other(report: Any) -> None:
     found = status(report)
-    assert len(found) == len(report["comparisons"]) == 63
+    assert len(found) == len(report["comparisons"]) == 66
     assert {item["confidence"] for item in report["comparisons"] if item["head"] is not None} == {0.95}
     assert all(item["base"] is None or item["interval"] for item in report["comparisons"])
 
@@ -173,6 +179,7 @@ def test_every_gate_has_its_comparisons_and_no_other(report: Any) -> None:
         ("all.precision", "regressed"),
         ("clusters.accuracy", "held"),
         ("labels.accuracy", "held"),
+        ("yes.recall", "regressed"),
         ("slow.mean(seconds)", "regressed"),
         ("slow.custom(late)", "regressed"),
         ("called.recall[fish/bird]", "regressed"),
@@ -244,9 +251,18 @@ def test_corrected_labels_judge_both_sides_and_are_counted(report: Any) -> None:
 
 
 def test_a_class_that_nobody_knows_is_missing(report: Any) -> None:
-    item = of(report, "called.recall[horse]")
+    for name in ("called.recall[horse]", "called.recall[horse] gap by light"):
+        item = of(report, name)
+        assert (item["status"], item["impact"]) == ("missing", "undecided")
+        assert item["reason"].endswith("there is no class horse; there are: cat, dog, fish/bird.")
+
+
+def test_a_class_that_no_label_has_does_not_make_a_worse_model_pass(report: Any) -> None:
+    """Else every label would be the other class, and who finds nothing would be right."""
+    item = of(report, "typo.accuracy")
     assert (item["status"], item["impact"]) == ("missing", "undecided")
-    assert item["reason"].endswith("there is no class horse; there are: cat, dog, fish/bird.")
+    assert "typo.csv" in item["reason"]
+    assert "Yes" in item["reason"]
 
 
 # --- Slices ------------------------------------------------------------------------------------------------------------
