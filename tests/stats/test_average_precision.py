@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score
 
@@ -14,6 +14,7 @@ tables = st.integers(4, 60).flatmap(
 
 
 @given(tables)
+@settings(max_examples=50)
 def test_the_value_is_scikit_learns_and_influences_sum_to_0(table: tuple[list[bool], list[float]]) -> None:
     label, base = np.array(table[0]), np.array(table[1])
     assume(label.sum() >= 2)

@@ -31,6 +31,7 @@ def definition(confidence: np.ndarray, outcome: np.ndarray, bins: int) -> float:
 
 
 @given(st.integers(0, 2**32 - 1), st.sampled_from([1, 4, 8]))
+@settings(max_examples=40)
 def test_the_value_is_the_definitions(seed: int, bins: int) -> None:
     base, label, head, _ = data(seed, 200)
     found = difference(of_rows(base, label, head, label, bins))

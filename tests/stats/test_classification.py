@@ -60,7 +60,7 @@ def sklearns(metric: Metric, label: np.ndarray, guess: np.ndarray) -> float:
 @pytest.mark.filterwarnings("ignore:y_pred contains classes not in y_true")
 @pytest.mark.parametrize("metric", [metric for metric in OVERALL + AVERAGES if metric.name != "specificity"], ids=str)
 @given(seed=st.integers(0, 2**32 - 1), classes=st.integers(2, 6), n=st.integers(5, 200))
-@settings(max_examples=30)
+@settings(max_examples=20)
 def test_values_are_scikit_learns(metric: Metric, seed: int, classes: int, n: int) -> None:
     label, base, head = rows(seed, classes, n)
     assume(len(set(label)) > 1)
@@ -77,7 +77,7 @@ def test_values_are_scikit_learns(metric: Metric, seed: int, classes: int, n: in
 
 @pytest.mark.parametrize("name", ["precision", "recall", "f1", "specificity"])
 @given(seed=st.integers(0, 2**32 - 1), classes=st.integers(2, 5))
-@settings(max_examples=30)
+@settings(max_examples=20)
 def test_values_of_a_class_are_scikit_learns(name: str, seed: int, classes: int) -> None:
     label, base, head = rows(seed, classes, 400)
     counts = Counts.of_rows(label, base, head, classes)
@@ -95,7 +95,7 @@ def test_values_of_a_class_are_scikit_learns(name: str, seed: int, classes: int)
 
 @pytest.mark.parametrize("metric", [*OVERALL, *AVERAGES, *BINARY], ids=str)
 @given(seed=st.integers(0, 2**32 - 1), classes=st.integers(2, 5))
-@settings(max_examples=30)
+@settings(max_examples=15)
 def test_influences_are_slopes_of_the_value(metric: Metric, seed: int, classes: int) -> None:
     counts = table(seed, classes, 300)
     for side in ("base", "head"):
@@ -212,7 +212,7 @@ def check_mirrored(counts: Counts, metric: Metric) -> None:
 
 @pytest.mark.parametrize("metric", [*OVERALL, *AVERAGES, *BINARY], ids=str)
 @given(seed=st.integers(0, 2**32 - 1), n=st.sampled_from([30, 200, 1_000]))
-@settings(max_examples=30)
+@settings(max_examples=15)
 def test_exchanging_the_sides_mirrors_it(metric: Metric, seed: int, n: int) -> None:
     check_mirrored(table(seed, 2 if metric in BINARY else 3, n), metric)
 
@@ -221,7 +221,7 @@ def test_exchanging_the_sides_mirrors_it(metric: Metric, seed: int, n: int) -> N
     cells=st.lists(st.tuples(*[st.integers(0, 3)] * 3, st.sampled_from([1, 2, 5, 60, 500_000])), max_size=7),
     metric=st.sampled_from([*OVERALL, *AVERAGES]),
 )
-@settings(max_examples=150)
+@settings(max_examples=100)
 def test_so_it_does_for_odd_tables(cells: list[tuple[int, int, int, int]], metric: Metric) -> None:
     assume(sum(count for *_, count in cells) >= 2)
     check_mirrored(Counts.of_cells(cells, 4), metric)
@@ -278,7 +278,7 @@ def test_rare_classes_keep_their_digits() -> None:
 
 
 @given(seed=st.integers(0, 2**32 - 1), classes=st.integers(2, 4))
-@settings(max_examples=20)
+@settings(max_examples=8)
 def test_the_order_of_rows_does_not_matter(seed: int, classes: int) -> None:
     label, base, head = rows(seed, classes, 800)
     order = np.random.default_rng(seed).permutation(800)

@@ -173,14 +173,14 @@ def check(one: Difference | type[NotEstimable], two: Difference | type[NotEstima
 
 @pytest.mark.parametrize("name", EVERY)
 @given(rows=tables())
-@settings(max_examples=40)
+@settings(max_examples=30)
 def test_exchanging_the_sides_mirrors_the_interval(name: str, rows: Rows) -> None:
     check(outcome(EVERY[name], rows), outcome(EVERY[name], rows.exchanged()), mirrored=True)
 
 
 @pytest.mark.parametrize("name", EVERY)
 @given(rows=tables(), seed=st.integers(0, 2**32 - 1))
-@settings(max_examples=25)
+@settings(max_examples=20)
 def test_the_order_of_rows_does_not_matter(name: str, rows: Rows, seed: int) -> None:
     order = np.random.default_rng(seed).permutation(len(rows.label))
     check(outcome(EVERY[name], rows), outcome(EVERY[name], rows.at(order)), mirrored=False)
@@ -188,7 +188,7 @@ def test_the_order_of_rows_does_not_matter(name: str, rows: Rows, seed: int) -> 
 
 @pytest.mark.parametrize("name", CLUSTERED)
 @given(rows=tables(), times=st.integers(2, 4))
-@settings(max_examples=40)
+@settings(max_examples=30)
 def test_repeating_all_rows_within_their_clusters_changes_nothing(name: str, rows: Rows, times: int) -> None:
     repeated = rows.at(np.tile(np.arange(len(rows.label)), times))
     check(outcome(CLUSTERED[name], rows), outcome(CLUSTERED[name], repeated), mirrored=False)
