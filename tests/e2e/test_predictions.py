@@ -32,9 +32,10 @@ TABLES: dict[str, tuple[str, Table | None, Table | None]] = {
     "new": ("new.csv", None, customers(1200, 32)),
     "gone": ("gone.csv", customers(1200, 33), None),
     "broken": ("broken.csv", None, customers(1200, 34)),  # broken in the base
+    "lost": ("lost.parquet", customers(1200, 36), missing(customers(1200, 36), 5)),  # the base's is nowhere
     "stale": ("stale.parquet", customers(1200, 35), customers(1200, 35)),  # not what DVC records, in the change
 }
-STORED = ("cached.parquet", "remote.parquet", "same.parquet", "stale.parquet", "folder")
+STORED = ("cached.parquet", "remote.parquet", "same.parquet", "stale.parquet", "lost.parquet", "folder")
 WORSE = ("git", "tabs", "packed", "cached", "remote", "folder")
 
 _INIT = """
@@ -87,7 +88,20 @@ def template(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, st
     assert project.run(sys.executable, "-c", _ADD, *STORED).code == 0
     project.commit("change")
     write(project, "stale.parquet", missing(customers(1200, 35), 5))
+    for store in stores(project):
+        (store / recorded(project, "lost.parquet")).unlink()
     return project
+
+
+def stores(project: Project) -> list[Path]:
+    """The cache of DVC, and its remote."""
+    return [place / "files" / "md5" for place in (project.root / ".dvc" / "cache", project.root.parent / "remote")]
+
+
+def recorded(project: Project, path: str) -> str:
+    """Where a store of DVC has the base's version of a file."""
+    digest = project.git("show", f"main:{path}.dvc").partition("md5: ")[2][:32]
+    return f"{digest[:2]}/{digest[2:]}"
 
 
 @pytest.fixture
@@ -142,6 +156,11 @@ def test_the_same_predictions_are_unchanged_whatever_their_line_ends(report: Any
         ("few", "inconclusive", "few.accuracy cannot be decided with 150 examples: a loss of up to "),
         ("new", "new", "new.accuracy is new: "),
         ("gone", "missing", "gone.accuracy cannot be judged: in the work tree, no file gone.csv."),
+        (
+            "lost",
+            "missing",
+            "in the base {base}, lost.parquet is tracked by DVC, and neither in its cache nor to be had from",
+        ),
         ("broken", "missing", "broken.accuracy cannot be judged: broken.csv of {base} cannot be read: "),
         ("stale", "missing", "is not the version that dvc.lock records (`dvc checkout` restores it)"),
     ],
@@ -174,11 +193,10 @@ def test_the_exit_code_is_that_of_the_contract(
 
 def test_of_a_remote_that_one_file_is_fetched_and_nothing_is_left_behind(project: Project, tmp_path: Path) -> None:
     """The base's table is nowhere but on the remote, and the remote has nothing else."""
-    wanted = project.git("show", "main:remote.parquet.dvc").partition("md5: ")[2][:32]
-    for store in (project.root / ".dvc" / "cache", project.root.parent / "remote"):
-        for place in (store / "files" / "md5").glob("??/*"):
-            if store.name == "cache" or f"{place.parent.name}{place.name}" != wanted:
-                place.unlink()
+    cache, remote = stores(project)
+    for place in (*cache.glob("??/*"), *remote.glob("??/*")):
+        if place != remote / recorded(project, "remote.parquet"):
+            place.unlink()
     temporary = tmp_path / "tmp"
     temporary.mkdir()
     checked = project.ci_ml("check", "--config", "remote.yaml", "--format", "json", env={"TMPDIR": str(temporary)})
