@@ -109,6 +109,12 @@ def listed(names: Sequence[str]) -> str:
     return ", ".join(map(shown, names[:_MOST_NAMES])) + (", …" if len(names) > _MOST_NAMES else "")
 
 
+def _listed(names: Sequence[str]) -> str:
+    """The columns of a table, with what is probably wrong if that is one whose name looks like several."""
+    one = len(names) == 1 and any(sign in names[0] for sign in ";\t|,")
+    return listed(names) + (" (are its values separated by something else than its name says?)" if one else "")
+
+
 class _Reader:
     """The columns of one table, and in `problems` what may be wrong with each."""
 
@@ -134,13 +140,13 @@ class _Reader:
         if about.cluster:
             chosen["cluster"] = self._given(about.cluster)
         chosen |= {f"slice {name}": self._column(name) for name in sorted(self.slices)}
-        chosen |= {metric: self._number(column) for metric, column in self.wanted.means.items()}
+        chosen |= {metric: self._number(column, flags=True) for metric, column in self.wanted.means.items()}
         chosen |= {metric: self._custom(metric, custom) for metric, custom in self.wanted.customs.items()}
         return self.raw.select(**chosen)
 
     def _column(self, name: str) -> ibis.Value:
         if name not in self.raw.columns:
-            raise Unusable(f"{self.source.name} has no column {shown(name)}; it has: {listed(self.raw.columns)}")
+            raise Unusable(f"{self.source.name} has no column {shown(name)}; it has: {_listed(self.raw.columns)}")
         return self.raw[name]
 
     def _given(self, name: str) -> ibis.Value:
@@ -155,14 +161,16 @@ class _Reader:
     def _add(self, rows: ibis.Value, words: str, what: ibis.Value) -> None:
         self.problems.append(_Problem(rows=rows, words=words, shown=what))
 
-    def _number(self, name: str) -> ibis.Value:
-        """A column of finite numbers."""
+    def _number(self, name: str, *, flags: bool = False) -> ibis.Value:
+        """A column of finite numbers; with `flags`, of yes and no as well, however a text spells them."""
         column = self._given(name)
         kind = column.type()
         if kind.is_numeric() or kind.is_boolean():
             number = column.cast("float64")
         elif kind.is_string() and not self.source.typed:
             number = column.try_cast("float64")
+            if flags:
+                number = ibis.cases((column.isin(_TRUE), 1.0), (column.isin(_FALSE), 0.0), else_=number)
             self._add(column.notnull() & number.isnull(), f"{{count}} values of {shown(name)} are not numbers", column)
         else:
             raise Unusable(f"{self.source.name}: the column {shown(name)} holds {kind}, not numbers")
@@ -278,7 +286,8 @@ def _name(column: ibis.Value, *, typed: bool) -> ibis.Value:
     """The name of a class. A whole number is the same class whether it is written 2 or, by another program, 2.0."""
     kind, text = column.type(), column.cast("string")
     if kind.is_floating() or kind.is_decimal():
-        return (column == column.cast("int64")).ifelse(column.cast("int64").cast("string"), text)
+        whole = column.try_cast("int64")
+        return (column == whole).ifelse(whole.cast("string"), text)
     if kind.is_string() and not typed:
         return text.re_replace(r"^(-?[0-9]+)\.0*$", r"\1")
     return text
