@@ -27,9 +27,10 @@ def cells(
 
 
 def several(shares: list[float], right: float, changed: float, worse: float) -> np.ndarray:
-    """Several classes: a base that is right so often, and a head that changes answers at random, or for the worse."""
+    """Several classes, each taken for itself or for the next: a base that is right so often, and a head that changes
+    answers at random, or for the worse."""
     size = len(shares)
-    guess = np.full((size, size), (1 - right) / (size - 1)) + np.eye(size) * (right - (1 - right) / (size - 1))
+    guess = right * np.eye(size) + (1 - right) * np.roll(np.eye(size), 1, axis=1)
     joint = np.array(shares)[:, None] * guess
     table = np.zeros((size, size, size))
     for label in range(size):

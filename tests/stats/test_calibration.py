@@ -59,7 +59,7 @@ def test_where_every_bin_is_far_off_it_is_the_bootstrap() -> None:
     other = np.clip(score + 0.05 * generator.normal(size=n), 0, 1)
     found = difference(of_rows(score, label, other, label, 5))
     drawn = []
-    for _ in range(1_000):
+    for _ in range(600):
         rows = generator.integers(0, n, n)
         again = difference(of_rows(score[rows], label[rows], other[rows], label[rows], 5))
         drawn.append((again.delta, again.head))
