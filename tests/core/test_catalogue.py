@@ -106,12 +106,13 @@ class TestMistakes:
             ("sensitivity", "unknown metric sensitivity; did you mean recall?"),
             ("accuracy_scor", "unknown metric accuracy_scor; did you mean accuracy_score?"),
             ("xyz", "unknown metric xyz"),
-            ("Recall", "unknown metric Recall"),
+            ("Recall", "unknown metric Recall; did you mean recall?"),
+            ("ROC AUC", "unknown metric ROC AUC; did you mean roc_auc?"),
             ("", "unknown metric "),
-            ("recall[", "unknown metric recall["),
-            ("recall[]", "unknown metric recall[]"),
-            ("mean()", "unknown metric mean()"),
-            ("recall[a](b)", "unknown metric recall[a](b)"),
+            ("recall[", "unknown metric recall[; did you mean recall?"),
+            ("recall[]", "unknown metric recall[]; did you mean recall?"),
+            ("mean()", "unknown metric mean(); did you mean mean?"),
+            ("recall[a](b)", "unknown metric recall[a](b); did you mean recall?"),
         ],
     )
     def test_a_name_that_is_none(self, text: str, expected: str) -> None:

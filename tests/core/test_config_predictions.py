@@ -252,8 +252,7 @@ class TestMistakesInAGate:
             ("metric: test.roc_acu", "metric: unknown metric roc_acu; did you mean roc_auc?"),
             ("metric: test.acc", "metric: unknown metric acc; did you mean accuracy?"),
             ("metric: test.something", "metric: unknown metric something"),
-            ("metric: 'test.Recall'", "direction: missing: say whether higher or lower is better; "
-             "it is never guessed from a name"),
+            ("metric: 'test.Recall'", "metric: unknown metric Recall; did you mean recall?"),
             ("metric: tset.recall", "metric: no table tset under predictions; did you mean test?"),
             ("metric: other.recall", "metric: no table other under predictions; there are: test"),
             ("metric: test.mae", "metric: mae is not a metric of binary predictions; these are: accuracy, "),
@@ -294,10 +293,10 @@ class TestMistakesInAGate:
             ("metric: test.recall, slices: {by: a, minn: 5}", "slices.minn: unknown key; did you mean min_n?"),
             ("metric: test.recall, slices: {by: a, floor: 0.9, ceiling: 0.1}",
              "slices: floor 0.9 is above ceiling 0.1: no value could pass"),
-            ("metric: test.recall, margin: 5", ": recall is at most 1, so margin cannot be 5: 5 points are 0.05"),
-            ("metric: test.roc_auc, floor: 90", ": roc_auc is at most 1, so floor cannot be 90: 5 points are 0.05"),
+            ("metric: test.recall, margin: 5", "margin: 5 is too much: recall is at most 1, and 5 points are 0.05"),
+            ("metric: test.roc_auc, floor: 90", "floor: 90 is too much: roc_auc is at most 1, and 5 points are 0.05"),
             ("metric: test.recall, slices: {by: a, margin: 3}",
-             ": recall is at most 1, so slices.margin cannot be 3: 5 points are 0.05"),
+             "slices.margin: 3 is too much: recall is at most 1, and 5 points are 0.05"),
             ("metric: test.recall, repeats: true",
              ": repeats of predictions are named under predictions: `repeats: GLOB` instead of `path`"),
             ("metric: 'm.json:a', direction: higher, repeats: true",
@@ -314,12 +313,22 @@ class TestMistakesInAGate:
         assert found == f"{place}{expected}" or (expected.endswith(", ") and found.startswith(f"{place}{expected}"))
 
     def test_all_gates_at_once_each_in_its_line(self) -> None:
-        found = problems(gates("metric: test.recall", "metric: test.mae", "metric: test.recall_score", "metric: a.mcc"))
-        assert [problem.partition(": mae is")[0] for problem in found] == [
+        wrong = ("metric: test.recall, margin: 5", "metric: test.mae", "metric: 'm.json:a'", "metric: a.mcc")
+        assert [problem.partition(": mae is")[0] for problem in problems(gates(*wrong))] == [
+            "5: gates.0.margin: 5 is too much: recall is at most 1, and 5 points are 0.05",
             "6: gates.1.metric",
-            "7: gates.2.metric: gates.0 judges test.recall already",
+            "7: gates.2.direction: missing: say whether higher or lower is better; it is never guessed from a name",
             "8: gates.3.metric: no table a under predictions; there are: test",
         ]
+
+    def test_twice_is_told_by_whatever_name(self) -> None:
+        assert problems(gates("metric: test.recall", "metric: test.mcc", "metric: test.recall_score")) == [
+            "7: gates.2.metric: gates.0 judges test.recall already"
+        ]
+
+    def test_of_a_table_that_is_wrong_itself_waits_for_the_table(self) -> None:
+        found = problems(gates("metric: test.mae", about=BINARY.replace("binary", "binry")))
+        assert found == ["3: predictions.test.task: must be binary, multiclass or regression, not binry"]
 
     @pytest.mark.parametrize(
         ("about", "metric", "expected"),
@@ -345,7 +354,10 @@ class TestMistakesInAGate:
 
     def test_a_table_where_none_is_named(self) -> None:
         text = "version: 1\ngates:\n  - metric: test.recall\n  - metric: test.recal\n"
-        assert problems(text) == ["4: gates.1.metric: unknown metric recal; did you mean recall?"]
+        assert problems(text) == [
+            "3: gates.0.metric: no table test under predictions; none is named",
+            "4: gates.1.metric: unknown metric recal; did you mean recall?",
+        ]
         assert problems(text.replace("recal\n", "mcc\n")) == [
             "3: gates.0.metric: no table test under predictions; none is named",
             "4: gates.1.metric: no table test under predictions; none is named",

@@ -231,6 +231,28 @@ class TestNaN:
         assert judge(gate(), around(-0.005, 0.02, identical=True)) is Status.INCONCLUSIVE
 
 
+class TestAShareOfANoisyBase:
+    """What such a margin allows is less than it says, and never more."""
+
+    def test_takes_away_from_what_is_held(self) -> None:
+        found = around(-0.004, 0.004)
+        asked = gate(0.01, relative=True)
+        assert judge(asked, dataclasses.replace(found, allowed=0.0085)) is Status.HELD
+        assert judge(asked, dataclasses.replace(found, allowed=0.0075)) is Status.INCONCLUSIVE
+        assert judge(asked, dataclasses.replace(found, allowed=-1.0)) is Status.INCONCLUSIVE
+
+    @given(asked=gates(), found=contrasts(), allowed=st.floats(-2, 2))
+    def test_never_makes_it_better(self, asked: Gate, found: Contrast, allowed: float) -> None:
+        plain = judge(asked, found)
+        assert judge(asked, dataclasses.replace(found, allowed=allowed)) in (
+            {plain, Status.INCONCLUSIVE} if plain is Status.HELD else {plain}
+        )
+
+    def test_that_is_nan_never_passes(self) -> None:
+        found = dataclasses.replace(around(0.0, 0.001), allowed=math.nan)
+        assert judge(gate(0.01, relative=True), found) is Status.MISSING
+
+
 class TestSymmetry:
     @given(asked=gates(), found=contrasts())
     def test_exchanging_the_sides_and_the_direction_changes_nothing(self, asked: Gate, found: Contrast) -> None:

@@ -194,6 +194,10 @@ class TestTampering:
     def test_of_a_floor_or_a_change_is_found(self, fields: dict[str, Any]) -> None:
         assert tampered(churn(), "test.recall", **fields)
 
+    @pytest.mark.parametrize("fields", [{"allowed": None}, {"allowed": -1.0}])
+    def test_of_what_a_share_of_the_base_allows_is_found(self, fields: dict[str, Any]) -> None:
+        assert tampered(undecided(), "test.log_loss", **fields)
+
     def test_of_the_verdict_is_found(self) -> None:
         document = written(churn())
         document["verdict"]["outcome"] = "pass"
@@ -230,6 +234,7 @@ def found(draw: st.DrawFn) -> Contrast | Gap:
     shared: dict[str, Any] = {"head": head, "head_interval": own, "confidence": 0.95, "n": n}
     if kind == 1:
         return Contrast(base=None, **shared)
+    shared["allowed"] = draw(finite)
     if kind == 2:
         return Contrast(base=head, interval=(0.0, 0.0), p_value=1.0, identical=True, **shared)
     base = draw(finite)

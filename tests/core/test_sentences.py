@@ -1,6 +1,7 @@
 """One sentence per comparison: what moved, how sure that is, what is allowed, and what would settle it."""
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -106,9 +107,17 @@ class TestEveryStatus:
         assert said(asked, found).endswith("; about 58 trainings would settle it.")
         assert "all 7 trainings count alike" in said(asked, contrast(0.9, 0.9, 0.0, 7, method="repeats (seeds)"))
 
+    @pytest.mark.parametrize(("left", "words"), [(0.0021, "0.0021"), (-0.001, "nothing")])
+    def test_of_a_share_of_a_noisy_base(self, left: float, words: str) -> None:
+        found = replace(contrast(0.2314, 0.2334, 0.002), allowed=left)
+        asked = gate("test.log_loss", "2%", "lower")
+        assert plain(sentences.interval(asked, found, Status.INCONCLUSIVE, None, None)).startswith(
+            "test.log_loss cannot be decided with 4,812 examples: a rise of up to 0.0040 is possible, and the gate "
+            f"allows a rise of 2% (0.004628), of which noise in the base leaves {words}"
+        )
+
     def test_at_another_confidence(self) -> None:
-        found = contrast(0.812, 0.781, 0.011)
-        object.__setattr__(found, "confidence", 0.999)
+        found = replace(contrast(0.812, 0.781, 0.011), confidence=0.999)
         assert "(99.9 % interval" in said(RECALL, found)
 
 
@@ -197,7 +206,7 @@ class TestMarginsThatATestSetCannotHold:
         assert text is not None
         assert plain(text) == (
             "margins that an unchanged model would not hold in 80 % of test sets like this one: "
-            "test.recall asks for 1 pp, 1,000 examples hold 2.9 pp, about 8,200 hold it"
+            "test.recall asks for 1 pp where 1,000 examples can hold 2.9 pp (about 8,200 would do)"
         )
 
     @pytest.mark.parametrize(

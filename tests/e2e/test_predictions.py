@@ -36,7 +36,7 @@ TABLES: dict[str, tuple[str, Table | None, Table | None]] = {
     "stale": ("stale.parquet", customers(1200, 35), customers(1200, 35)),  # not what DVC records, in the change
 }
 STORED = ("cached.parquet", "remote.parquet", "same.parquet", "stale.parquet", "lost.parquet", "folder")
-WORSE = ("git", "tabs", "packed", "cached", "remote", "folder")
+WORSE = ("git", "tabs", "packed", "lines", "cached", "remote", "folder")
 
 _INIT = """
 import sys
@@ -131,7 +131,7 @@ def accuracy(table: Table) -> float:
 # --- Where a table is ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", [*WORSE, pytest.param("lines", marks=pytest.mark.xfail(strict=False))])
+@pytest.mark.parametrize("name", WORSE)
 def test_a_change_that_made_the_model_worse_is_found_wherever_the_table_is(report: Any, name: str) -> None:
     _, base, head = TABLES[name]
     assert base

@@ -74,7 +74,7 @@ def report(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str]
     lines = ["version: 1", "predictions:"]
     lines += [f"  {name}: {{path: {file}, {ABOUT}}}" for name, (file, *_) in BAD.items()]
     lines += ["gates:", *(f"  - {{metric: {name}.accuracy, margin: 0.01}}" for name in BAD if name != "slice")]
-    lines += ["  - {metric: slice.accuracy, margin: 0.01, slices: {by: plan}}", ""]
+    lines += ["  - {metric: slice.accuracy, margin: 0.01, slices: {by: plan}}", "  - {metric: twice.recall}", ""]
     project.write("ci-ml.yaml", "\n".join(lines))
     for file, *_ in BAD.values():
         write(project, file, GOOD)
@@ -107,6 +107,12 @@ def test_is_one_sentence_and_no_pass(report: Any, name: str) -> None:
     file, _, words = BAD[name]
     for word in words:
         assert word.format(file=file, base=report["base"]["sha"][:7]) in reason, reason
+
+
+def test_is_told_once_for_all_gates_on_a_table(report: Any) -> None:
+    (again,) = (item for item in report["comparisons"] if item["metric"] == "twice.recall")
+    assert (again["status"], again["impact"]) == ("missing", "undecided")
+    assert again["reason"] == "twice.recall cannot be judged: for the same reason as twice.accuracy."
 
 
 def test_a_slice_column_that_one_side_lost_is_the_other_sides(report: Any) -> None:

@@ -254,7 +254,7 @@ def test_a_class_that_nobody_knows_is_missing(report: Any) -> None:
     for name in ("called.recall[horse]", "called.recall[horse] gap by light"):
         item = of(report, name)
         assert (item["status"], item["impact"]) == ("missing", "undecided")
-        assert item["reason"].endswith("there is no class horse; there are: cat, dog, fish/bird.")
+        assert item["reason"].endswith("there is no class horse; there are: cat; dog; fish/bird.")
 
 
 def test_a_class_that_no_label_has_does_not_make_a_worse_model_pass(report: Any) -> None:

@@ -205,7 +205,7 @@ def parse(text: str) -> Asked:
     """
     match = _FORM.fullmatch(text.strip())
     if match is None:
-        raise UnknownMetric(text)
+        raise UnknownMetric(text, _close(text.strip().lower()))
     name = ALIASES.get(match["name"], match["name"])
     average = None
     for suffix in _AVERAGES:

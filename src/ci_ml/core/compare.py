@@ -143,14 +143,21 @@ def judge(gate: Gate, found: Contrast, corrected: float | None = None) -> Status
         return Status.UNCHANGED
     if clears(gate, found) and low > 0:
         return Status.IMPROVED
-    if clears(gate, found) and not exceeds(-low, margin if found.allowed is None else found.allowed, scale=scale):
+    if clears(gate, found) and not exceeds(-low, safe(gate, found), scale=scale):
         return Status.HELD
     return Status.INCONCLUSIVE
 
 
 def _is_numbers(found: Contrast) -> bool:
     ends = (*(found.interval or ()), *(found.head_interval or ()))
-    return not any(math.isnan(value) for value in (found.base or 0.0, found.head, *ends))
+    return not any(math.isnan(value) for value in (found.base or 0.0, found.head, found.allowed or 0.0, *ends))
+
+
+def safe(gate: Gate, found: Contrast) -> float:
+    """How far the bad end of the interval may lie from 0: the margin, less what a noisy base takes away from it."""
+    assert found.base is not None
+    margin = gate.margin.at(found.base)
+    return margin if found.allowed is None else min(margin, found.allowed)
 
 
 def turned(gate: Gate, found: Contrast) -> tuple[float, float, float]:

@@ -7,7 +7,7 @@ import difflib
 import hashlib
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -22,7 +22,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
+from pydantic_core import ErrorDetails, PydanticCustomError
 
 from ci_ml.core import catalogue, documents
 from ci_ml.core.catalogue import Asked, Family, Task
@@ -37,7 +37,7 @@ NAME_LENGTH = 80
 
 _BASELINE = re.compile(r"auto|merge-base|(branch|rev):[^-+\s:]\S*")
 _TABLE = re.compile(
-    r"(?P<table>[A-Za-z][A-Za-z0-9_-]*)\.(?P<metric>[a-z][^:/]*|[a-z][a-z0-9_]*(?:\[.+\]|\(.+\)))", re.DOTALL
+    r"(?P<table>[A-Za-z][A-Za-z0-9_-]*)\.(?P<metric>[A-Za-z][^:/]*|[a-z][a-z0-9_]*(?:\[.+\]|\(.+\)))", re.DOTALL
 )
 _TEXTS = (".csv", ".tsv", ".jsonl", ".ndjson")
 _PERCENT = re.compile(r"\s*([0-9]+(?:\.[0-9]*)?|\.[0-9]+)\s*%\s*")
@@ -70,17 +70,51 @@ def _asked(text: str) -> tuple[str, Asked] | None:
         return None
 
 
+# What is known of each table before it is checked: its task, whether it has scores, and whether it has clusters.
+_Kinds = Mapping[str, tuple[Task, bool, bool] | None]
+
+
+def _kinds(document: Any) -> _Kinds:
+    tables = document.get("predictions")
+    return {str(name): _kind(about) for name, about in tables.items()} if isinstance(tables, dict) else {}
+
+
+def _kind(about: Any) -> tuple[Task, bool, bool] | None:
+    try:
+        return Task(about["task"]), about.get("score") is not None, about.get("cluster") is not None
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return None
+
+
+def _unfit(table: str, asked: Asked, kinds: _Kinds) -> str | None:
+    """Why a table cannot have a metric; None when it can, or when the table itself is wrong."""
+    if table not in kinds:
+        close = difflib.get_close_matches(table, kinds, n=1)
+        known = f"there are: {', '.join(kinds)}" if kinds else "none is named"
+        return f"no table {table} under predictions; {f'did you mean {close[0]}?' if close else known}"
+    kind = kinds[table]
+    return catalogue.unfit(asked, kind[0], scored=kind[1], clustered=kind[2]) if kind else None
+
+
+def _located(problem: str, *place: str | int) -> ValidationError:
+    """A problem at a place inside what is validated."""
+    kind = PydanticCustomError("value_error", "{error}", {"error": problem})
+    return ValidationError.from_exception_data("ci-ml.yaml", [{"type": kind, "loc": place, "input": problem}])
+
+
 def _metric(value: Any, info: ValidationInfo) -> str:
     if not isinstance(value, str) or not value.strip():
         raise ValueError("must be text: TABLE.METRIC of predictions, or FILE:KEY, for example metrics.json:accuracy")
     if match := _TABLE.fullmatch(value):
         try:
-            catalogue.parse(match["metric"])
+            asked = catalogue.parse(match["metric"])
         except ValueError as error:
             stranger = isinstance(error, catalogue.UnknownMetric) and error.close is None
             if not stranger or match["table"] in (info.context or ()):
                 raise  # else it may well be a file, such as score.txt
         else:
+            if info.context is not None and (problem := _unfit(match["table"], asked, info.context)):
+                raise ValueError(problem)
             return value
     path = value.partition(":")[0]
     if not path or (":" not in value and "/" not in path and "." not in path):
@@ -294,13 +328,12 @@ class GateConfig(_Model):
 
     def _within_one(self, name: str) -> None:
         """A margin of 5 where 5 percentage points are meant would let everything pass."""
-        limits = {"margin": self.margin, "floor": self.floor, "ceiling": self.ceiling}
-        if cut := self.slices:
-            limits |= {"slices.margin": cut.margin, "slices.floor": cut.floor, "slices.ceiling": cut.ceiling}
-        for key, limit in limits.items():
-            value = limit if not isinstance(limit, Margin) else 0.0 if limit.relative else limit.value
-            if value is not None and abs(value) > 1:
-                raise ValueError(f"{name} is at most 1, so {key} cannot be {value:g}: 5 points are 0.05")
+        for place, part in (((), self), (("slices",), self.slices)):
+            for key in ("margin", "floor", "ceiling") if part else ():
+                limit = getattr(part, key)
+                value = limit if not isinstance(limit, Margin) else 0.0 if limit.relative else limit.value
+                if value is not None and abs(value) > 1:
+                    raise _located(f"{value:g} is too much: {name} is at most 1, and 5 points are 0.05", *place, key)
 
     @property
     def asked(self) -> tuple[str, Asked] | None:
@@ -453,29 +486,17 @@ class Config(_Model):
 
     @model_validator(mode="after")
     def _judgeable(self) -> "Config":
-        """Every gate that no table can answer, or that is there twice, each at its place."""
-        found: list[InitErrorDetails] = []
+        """No gate that its table cannot answer, and none twice."""
+        kinds = {name: (about.task, bool(about.score), bool(about.cluster)) for name, about in self.predictions.items()}
         seen: dict[str, int] = {}
         for index, gate in enumerate(self.gates):
             first = seen.setdefault(str(gate.key), index)
-            problem = self._unfit(gate) if first == index else f"gates.{first} judges {gate.key} already"
+            problem = _unfit(*gate.asked, kinds) if gate.asked else None
+            if first != index:
+                problem = f"gates.{first} judges {gate.key} already"
             if problem:
-                kind = PydanticCustomError("value_error", "{error}", {"error": problem})
-                found.append({"type": kind, "loc": ("gates", index, "metric"), "input": gate.metric})
-        if found:
-            raise ValidationError.from_exception_data("Config", found)
+                raise _located(problem, "gates", index, "metric")
         return self
-
-    def _unfit(self, gate: GateConfig) -> str | None:
-        if gate.asked is None:
-            return None
-        table, asked = gate.asked
-        if table not in self.predictions:
-            close = difflib.get_close_matches(table, self.predictions, n=1)
-            known = f"there are: {', '.join(self.predictions)}" if self.predictions else "none is named"
-            return f"no table {table} under predictions; {f'did you mean {close[0]}?' if close else known}"
-        about = self.predictions[table]
-        return catalogue.unfit(asked, about.task, scored=about.score is not None, clustered=about.cluster is not None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -504,9 +525,8 @@ def load(data: bytes, name: str) -> LoadedConfig:
             [_line(name, 1, "", "it must hold keys such as version and gates")],
             hint=f"a minimal file is in the README; every key is in {DOCS}",
         )
-    tables = document.value.get("predictions")
     try:
-        config = Config.model_validate(document.value, strict=False, context=tables if isinstance(tables, dict) else {})
+        config = Config.model_validate(document.value, strict=False, context=_kinds(document.value))
     except ValidationError as error:
         details = error.errors()
         problems = [_problem(name, item, document) for item in details if not _follows(item, details)]

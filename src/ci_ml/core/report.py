@@ -348,6 +348,8 @@ def contradictions(report: Report) -> list[str]:
         status = _status(item)
         if status is not item.status:
             found.append(f"{item.name} is {status.value} by its numbers, not {item.status.value}")
+        if item.interval and str(item.margin).endswith("%") and item.allowed is None:
+            found.append(f"{item.name} has a margin that is a share of the base, and does not say what that allows")
         if item.delta is not None and not _is_difference(item):
             found.append(f"the change of {item.name} is not {item.delta:g} by its numbers")
     least = _least(report.comparisons)

@@ -185,6 +185,9 @@ def _undecided(gate: Gate, found: Contrast, corrected: float | None, family: int
     digits = numbers.interval_digits(found.interval, rate=gate.rate)
     possible = f"a {noun} of up to {numbers.amount(worst, digits, rate=gate.rate)} is possible"
     allows = f"the gate allows {allowance(gate, found.base)}"
+    if found.allowed is not None and worst <= gate.margin.at(found.base):
+        left = numbers.amount(found.allowed, -2, rate=gate.rate) if found.allowed > 0 else "nothing"
+        allows = f"{allows}, of which noise in the base leaves {left}"
     if corrected is not None and corrected > 1 - (found.confidence or 0.0) and _whole(gate, found):
         return (
             f"{_change(gate, found)}, which may be chance among {family} slices "
@@ -284,5 +287,5 @@ def _infeasible(gate: Gate, contrast: Contrast) -> str | None:
     except (NotEstimable, OverflowError):
         return None
     asked, holds = (numbers.amount(value, digits, rate=gate.rate) for value, digits in ((margin, -3), (least, -2)))
-    enough = f", about {numbers.rough(needed)} hold it" if needed else ""
-    return f"{gate.name} asks for {asked}, {_counted(contrast)} hold {holds}{enough}"
+    enough = f" (about {numbers.rough(needed)} would do)" if needed and needed <= _MOST else ""
+    return f"{gate.name} asks for {asked} where {_counted(contrast)} can hold {holds}{enough}"

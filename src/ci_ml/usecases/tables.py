@@ -4,6 +4,7 @@ Importing this costs half a second (Ibis): only a configuration with such gates 
 """
 
 import dataclasses
+import difflib
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -114,9 +115,11 @@ def _places(about: PredictionsConfig, side: Side, folder: Path) -> dict[str, Pat
 
 
 def _all(asked: Sequence[GateConfig], gap: Gap) -> Judged:
-    return Judged(
-        comparisons=tuple(compare.compare_measured(gates.of(gate, gate.key), gap) for gate in asked), notices=()
-    )
+    """Every gate on a table, missing for the same reason, which is told once."""
+    again = dataclasses.replace(gap, reason=f"for the same reason as {asked[0].key}")
+    reasons = (gap, *(again for _ in asked[1:]))
+    found = (compare.compare_measured(gates.of(gate, gate.key), why) for gate, why in zip(asked, reasons, strict=True))
+    return Judged(comparisons=tuple(found), notices=())
 
 
 class Measuring:
@@ -239,7 +242,9 @@ def unknown_class(asked: Asked, paired: Paired) -> str | None:
     """Why a class cannot be measured; None when it can, or none is asked for."""
     if asked.which is None or paired.task is not Task.MULTICLASS or asked.which in paired.classes:
         return None
-    return f"there is no class {asked.which}; there are: {', '.join(paired.classes[:20])}"
+    close = difflib.get_close_matches(asked.which, paired.classes, n=1)
+    known = f"did you mean {close[0]}?" if close else f"there are: {'; '.join(paired.classes[:20])}"
+    return f"there is no class {asked.which}; {known}"
 
 
 _MOST_COUNTED = 100
