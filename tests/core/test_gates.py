@@ -1,10 +1,23 @@
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ci_ml.core.config import GateConfig
-from ci_ml.core.gates import expand, is_glob, match_path, matches
-from ci_ml.core.types import Direction, Evidence, Gap, Margin, Measurement, MetricKey, Reading, Revision
+from ci_ml.core.config import GateConfig, SlicesConfig
+from ci_ml.core.gates import expand, is_glob, match_path, matches, of, on_slice
+from ci_ml.core.types import (
+    Direction,
+    Evidence,
+    Gap,
+    Margin,
+    Measurement,
+    MetricKey,
+    Reading,
+    Require,
+    Revision,
+    Slice,
+)
 
 
 def key(text: str) -> MetricKey:
@@ -131,6 +144,32 @@ class TestExpansion:
         found = names([gate("**:**")], side(*metrics), side())
         assert found == sorted(found)
         assert {str(key(name)) for name in metrics} == set(found)
+
+
+class TestOnASlice:
+    """The gate on a slice is the gate, with what the slices say of their own."""
+
+    DE = Slice(parts=(("country", "DE"),))
+
+    def _gate(self, **slices: Any) -> GateConfig:
+        cut = SlicesConfig(by=("country",), **slices)
+        return GateConfig(
+            metric="test.recall", margin=Margin(value=0.01), floor=0.8, require=Require.NON_INFERIOR, slices=cut
+        )
+
+    def test_keeps_the_margin_and_not_the_bounds(self) -> None:
+        found = on_slice(self._gate(), self.DE)
+        assert (found.margin, found.floor, found.ceiling) == (Margin(value=0.01), None, None)
+        assert (found.min_n, found.require, found.rate, found.slice) == (100, Require.NON_INFERIOR, True, self.DE)
+        assert found.name == "test.recall on country = DE"
+
+    def test_has_a_margin_and_bounds_of_its_own(self) -> None:
+        found = on_slice(self._gate(margin=Margin(value=0.0), floor=0.7, ceiling=0.9, min_n=20), self.DE)
+        assert (found.margin, found.floor, found.ceiling, found.min_n) == (Margin(value=0.0), 0.7, 0.9, 20)
+
+    def test_of_all_examples_has_no_least_number(self) -> None:
+        whole = of(self._gate(min_n=20), self._gate().key)
+        assert (whole.min_n, whole.slice, whole.floor, whole.name) == (None, None, 0.8, "test.recall")
 
 
 class TestAReading:

@@ -61,6 +61,7 @@ GATES = """
   - {metric: "called.recall[fish/bird]", margin: 0.05}
   - {metric: "called.recall[cat]", margin: 0.05}
   - {metric: "called.recall[horse]", margin: 0.05}
+  - {metric: "called.recall[fish bird]", margin: 0.05}
   - {metric: "called.recall[horse]", gap: {by: light}}
   - {metric: called.f1_macro, margin: 0.01}
   - {metric: called.accuracy, margin: 0.2, slices: {by: light}}
@@ -165,7 +166,7 @@ def share(flags: list[bool]) -> float:
 
 def test_every_gate_has_its_comparisons_and_no_other(report: Any) -> None:
     found = status(report)
-    assert len(found) == len(report["comparisons"]) == 66
+    assert len(found) == len(report["comparisons"]) == 67
     assert {item["confidence"] for item in report["comparisons"] if item["head"] is not None} == {0.95}
     assert all(item["base"] is None or item["interval"] for item in report["comparisons"])
 
@@ -255,6 +256,9 @@ def test_a_class_that_nobody_knows_is_missing(report: Any) -> None:
         item = of(report, name)
         assert (item["status"], item["impact"]) == ("missing", "undecided")
         assert item["reason"].endswith("there is no class horse; there are: cat; dog; fish/bird.")
+    assert of(report, "called.recall[fish bird]")["reason"].endswith(
+        "there is no class fish bird; perhaps fish/bird is meant."
+    )
 
 
 def test_a_class_that_no_label_has_does_not_make_a_worse_model_pass(report: Any) -> None:

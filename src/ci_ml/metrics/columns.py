@@ -87,10 +87,13 @@ def side(engine: Engine, source: Source, about: PredictionsConfig, wanted: Wante
 
 
 def _examples(engine: Engine, source: Source, about: PredictionsConfig, problem: _Problem) -> str:
+    """The first of them; held before they are looked for, because engines look for NaN where they think it can be."""
     raw = source.table
-    chosen = raw.filter(problem.rows).select(key=raw[about.id].cast("string"), shown=problem.shown.cast("string"))
-    rows = engine.rows(chosen.order_by(["key", "shown"]).limit(_SHOWN))
-    return ", ".join(f"{shown(about.id)} {shown(row['key'])}: {shown(row['shown'])}" for row in rows)
+    held = engine.hold(
+        raw.select(key=raw[about.id].cast("string"), shown=problem.shown.cast("string"), wrong=problem.rows)
+    )
+    found = engine.rows(held.filter(held.wrong).select("key", "shown").order_by(["key", "shown"]).limit(_SHOWN))
+    return ", ".join(f"{shown(about.id)} {shown(row['key'])}: {shown(row['shown'])}" for row in found)
 
 
 def shown(value: object) -> str:
@@ -173,10 +176,15 @@ class _Reader:
                 number = ibis.cases((column.isin(_TRUE), 1.0), (column.isin(_FALSE), 0.0), else_=number)
             self._add(column.notnull() & number.isnull(), f"{{count}} values of {shown(name)} are not numbers", column)
         else:
-            raise Unusable(f"{self.source.name}: the column {shown(name)} holds {kind}, not numbers")
+            raise self._other(name, "numbers")
         if not (kind.is_integer() or kind.is_boolean()):
             self._finite(number, name, column)
         return number
+
+    def _other(self, name: str, wanted: str) -> Unusable:
+        kind = self.raw[name].type()
+        holds = "nothing" if kind.is_null() else f"values of the type {kind}"
+        return Unusable(f"{self.source.name}: the column {shown(name)} holds {holds}, not {wanted}")
 
     def _finite(self, number: ibis.Value, name: str, what: ibis.Value) -> None:
         self._add(number.isnan(), f"{{count}} values of {shown(name)} are NaN", what)
@@ -230,7 +238,7 @@ class _Reader:
         numeric = kind.is_numeric()
         found, neither = (column == 1, column == 0) if numeric else (column.isin(_TRUE), column.isin(_FALSE))
         if not numeric and not kind.is_string():
-            raise Unusable(f"{self.source.name}: the column {shown(name)} holds {kind}, not classes")
+            raise self._other(name, "classes")
         words = f"{{count}} values of {shown(name)} are neither 1 nor 0 (say which class is looked for with `positive`)"
         self._add(~(found | neither), words, column)
         return found.cast("int8")
@@ -238,12 +246,15 @@ class _Reader:
     def _is_positive(self, column: ibis.Value, name: str, positive: str) -> ibis.Value:
         """Whether a value is the class that is looked for, also where one is written 1 and the other 1.0 or true."""
         kind, number = column.type(), _as_number(positive)
-        if kind.is_boolean() and positive in (*_TRUE, *_FALSE):
-            return column if positive in _TRUE else ~column
+        truth = positive in _TRUE if positive in (*_TRUE, *_FALSE) else None
+        if kind.is_boolean() and truth is not None:
+            return column if truth else ~column
         if kind.is_numeric() and number is not None:
             return column == number
-        if kind.is_boolean() or kind.is_numeric():
-            raise Unusable(f"{self.source.name}: the column {shown(name)} holds {kind}, so {positive} is not in it")
+        if not kind.is_string():
+            raise Unusable(f"{self.source.name}: the column {shown(name)} is {kind}, so {shown(positive)} is not in it")
+        if truth is not None and not self.source.typed:
+            return column.isin(_TRUE if truth else _FALSE)
         return _name(column, typed=self.source.typed) == (positive if number is None else _whole(positive))
 
     def _class(self, chosen: Mapping[str, ibis.Value]) -> ibis.Value:

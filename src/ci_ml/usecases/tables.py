@@ -243,7 +243,7 @@ def unknown_class(asked: Asked, paired: Paired) -> str | None:
     if asked.which is None or paired.task is not Task.MULTICLASS or asked.which in paired.classes:
         return None
     close = difflib.get_close_matches(asked.which, paired.classes, n=1)
-    known = f"did you mean {close[0]}?" if close else f"there are: {'; '.join(paired.classes[:20])}"
+    known = f"perhaps {close[0]} is meant" if close else f"there are: {'; '.join(paired.classes[:20])}"
     return f"there is no class {asked.which}; {known}"
 
 

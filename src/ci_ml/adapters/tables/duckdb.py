@@ -70,7 +70,8 @@ class DuckDB:
 
     def _table(self, name: str) -> ibis.Table:
         described = self._connection.execute(f"DESCRIBE {name}").fetchall()
-        schema = {column: DuckDBType.from_string(kind) for column, kind, *_ in described}
+        known = {"NULL": ibis.dtype("null"), '"NULL"': ibis.dtype("null")}
+        schema = {column: known.get(kind) or DuckDBType.from_string(kind) for column, kind, *_ in described}
         return ibis.table(ibis.schema(schema), name=name)
 
     def _sql(self, table: ibis.Table) -> str:
@@ -203,6 +204,8 @@ def _connected(
             "python_enable_replacements": "false",  # a name is never a variable of this program
             "allowed_paths": allowed,
             "enable_external_access": "false",
+            # What a Parquet file says of its values need not be so, and says nothing of NaN: `isnan` was false then.
+            "disabled_optimizers": _text("statistics_propagation"),
             "lock_configuration": "true",
         }
         for name, value in settings.items():
