@@ -65,7 +65,7 @@ class TestTexts:
             ("quoted.csv", GOOD.replace("id", '"id"').replace("0.75", '"0.75"')),
             ("blanks.csv", GOOD.replace("label", " label ")),
             ("tabs.tsv", GOOD.replace(",", "\t")),
-            ("packed.csv.gz", gzip.compress(GOOD.encode())),
+            ("packed.csv.gz", gzip.compress(GOOD.encode(), mtime=0)),
         ],
     )
     def test_are_read_alike_however_they_are_written(self, tmp_path: Path, name: str, data: str | bytes) -> None:
@@ -94,7 +94,7 @@ class TestTexts:
             (GOOD.encode() + b"4,\xe9,0.5\n", "UTF-8"),
             (GOOD.encode() + b"0" * 2_000_000 + b"4,\xe9,0.5\n", "line 5"),
             (bytes(range(256)) * 9, "UTF-8"),
-            (gzip.compress(GOOD.encode()), "UTF-8"),
+            (gzip.compress(GOOD.encode(), mtime=0), "UTF-8"),
             ("version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n", "`git lfs pull`"),
         ],
         ids=shortened,
@@ -119,7 +119,7 @@ class TestTexts:
     def test_whose_columns_differ_by_case_only_keep_both(self, tmp_path: Path) -> None:
         assert read(write(tmp_path, "p.csv", "id,ID,score\n1,2,3\n")) == (["id", "ID_1", "score"], [("1", "2", "3")])
 
-    @pytest.mark.parametrize("name", ['a"b', "a.b", "a b", "a'b", "a;--", "é", "select", "a\\nb", "{path}", "$1", "%s"])
+    @pytest.mark.parametrize("name", ['a"b', "a.b", "a b", "a'b", "a;--", "é", "select", "a\nb", "{path}", "$1", "%s"])
     def test_may_call_a_column_anything(self, tmp_path: Path, name: str) -> None:
         written = name.replace('"', '""')
         place = write(tmp_path, "p.csv", f'id,"{written}"\n1,2\n')
@@ -127,11 +127,6 @@ class TestTexts:
         table = pa.table({"id": ["1"], name: ["2"]})
         parquet.write_table(table, tmp_path / "p.parquet")
         assert read(tmp_path / "p.parquet") == (["id", name], [("1", "2")])
-
-    def test_may_not_call_a_column_by_two_lines(self, tmp_path: Path) -> None:
-        assert "line break" in broken(write(tmp_path, "p.csv", 'id,"two\nlines"\n1,2\n'))
-        parquet.write_table(pa.table({"id": ["1"], "two\nlines": ["2"]}), tmp_path / "p.parquet")
-        assert read(tmp_path / "p.parquet") == (["id", "two\nlines"], [("1", "2")])
 
 
 class TestJsonLines:
