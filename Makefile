@@ -23,7 +23,7 @@ help: ## show this
 demo: $(VENV)/.installed-demo ## the main job, on a small real project
 	@$(BIN)/ci-ml demo $(ARGS)
 
-test: $(VENV)/.installed-test ## every test; make test ARGS="-k name -x"
+test: $(VENV)/.installed-test ## the tests; ARGS="-k name -x" for some, ARGS="-m thorough" for the slow ones
 	@$(BIN)/python -m pytest $(ARGS)
 
 lint: $(VENV)/.installed-dev ## style, types, and which way imports may go

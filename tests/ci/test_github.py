@@ -12,7 +12,7 @@ from tests.ci.runners import REPOSITORY, ROOT, Change, Forge, GitHub, Run
 from tests.e2e.project import Project, Result
 from tests.fakes import github as fake
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.thorough
 
 ACTION = YAML(typ="safe", pure=True).load((ROOT / "action.yml").read_text())
 STATUS = "ci-ml/breast-cancer"

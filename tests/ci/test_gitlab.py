@@ -9,7 +9,7 @@ import pytest
 from tests.ci.runners import REPOSITORY, GitLab
 from tests.fakes import gitlab as fake
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.thorough
 
 STATUS = "ci-ml/breast-cancer"
 

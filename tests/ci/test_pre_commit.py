@@ -9,7 +9,7 @@ from ci_ml import __version__
 from tests.ci.conftest import tool
 from tests.e2e.project import GATES, Project
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.thorough
 
 # As a user writes it, but for `language`: with `python`, pre-commit would install ci-ml and its packages from a registry.
 CONFIG = """\

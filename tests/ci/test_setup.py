@@ -17,7 +17,7 @@ from tests.ci import runners
 from tests.ci.runners import ROOT
 from tests.e2e.project import DEADLINE, Project, Result, ended, until
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.thorough
 
 # What a job may have set for its own Python, pip and uv, and what each would do to ours.
 FOREIGN = {

@@ -213,6 +213,7 @@ def test_it_says_how_to_activate_an_environment_that_is_not_active(built: Built)
     assert ("/bin/activate" in built.done.out) == (sys.prefix != sys.base_prefix)
 
 
+@pytest.mark.thorough
 def test_it_starts_again_where_an_earlier_demo_was_interrupted(mine: Built) -> None:
     (mine.root / "left.txt").write_text("from before")
     process = subprocess.Popen([*CI_ML, "demo"], cwd=mine.place, env=mine.env, stdout=subprocess.PIPE)

@@ -26,10 +26,12 @@ def cases() -> Iterator[object]:
     for task in Task:
         for name, table in tables.adversarial(task).items():
             cuts = CUTS if name == "plain" else CUTS[:2]
-            # The slowest are several classes, whose oddities are those of two: .ci/run has them with the simulations.
-            marks = [pytest.mark.simulation] if task is Task.MULTICLASS and name != "plain" else []
+            # The slowest are several classes, whose oddities are those of two.
+            slow = [pytest.mark.thorough]
+            marks = slow if task is Task.MULTICLASS and name != "plain" else []
             yield pytest.param(table, cuts, id=f"{task}-{name}", marks=marks)
             if name in CLUSTERED:
+                marks = slow if task is Task.MULTICLASS else []
                 yield pytest.param(tables.clustered(table), cuts, id=f"{task}-{name}-clustered", marks=marks)
 
 

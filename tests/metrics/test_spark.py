@@ -20,7 +20,7 @@ from ci_ml.metrics.columns import Source, Wanted
 from ci_ml.metrics.pairing import pair
 
 # What Spark and Ibis' backend warn of among themselves (pandas 3, sockets of py4j) is not ours to mend.
-pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
+pytestmark = [pytest.mark.thorough, pytest.mark.filterwarnings("ignore")]
 
 CONFIDENCE = 0.95
 TWO = "accuracy f1 mcc selection_rate flips_to_wrong log_loss roc_auc average_precision ece mean(cost)".split()

@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
@@ -317,6 +317,7 @@ class TestTextFromStrangers:
     half=st.floats(0, allow_nan=False, allow_infinity=False, exclude_min=True),
     rate=st.booleans(),
 )
+@settings(max_examples=25)  # a whole comment each
 def test_any_number_can_be_shown(number: float, half: float, rate: bool) -> None:
     part = churn().comparisons[0]
     update = {"base": number, "delta": -number, "head": 0.0, "interval": (-number - half, half - number), "rate": rate}

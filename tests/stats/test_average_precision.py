@@ -40,7 +40,7 @@ def data(seed: int, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return label, base, base + 0.5 * generator.normal(size=n)
 
 
-@pytest.mark.simulation
+@pytest.mark.thorough
 def test_the_interval_is_that_of_a_bootstrap_over_rows() -> None:
     label, base, head = data(1, 3_000)
     sums = of_scores(label, base, head)

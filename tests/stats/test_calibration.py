@@ -50,7 +50,7 @@ def test_exchanging_sides_mirrors_it_and_order_does_not_matter(seed: int) -> Non
     assert (one.p_value < 0.05) == (one.low > 0 or one.high < 0)
 
 
-@pytest.mark.simulation
+@pytest.mark.thorough
 def test_where_every_bin_is_far_off_it_is_the_bootstrap() -> None:
     generator = np.random.default_rng(0)
     n = 3_000

@@ -131,7 +131,7 @@ def bootstrapped(request: pytest.FixtureRequest) -> tuple[Counts, np.ndarray]:
     return Counts.of_rows(label, base, head, request.param), np.array(drawn).transpose(1, 0, 2)
 
 
-@pytest.mark.simulation
+@pytest.mark.thorough
 @pytest.mark.parametrize("metric", BOOTSTRAPPED, ids=str)
 def test_intervals_are_those_of_a_bootstrap_over_rows(metric: Metric, bootstrapped: tuple[Counts, np.ndarray]) -> None:
     counts, drawn = bootstrapped

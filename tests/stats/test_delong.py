@@ -183,7 +183,7 @@ def test_two_classes_make_the_binary_interval() -> None:
     assert (one.low, one.high, one.head_error) == pytest.approx((two.low, two.high, two.head_error))
 
 
-@pytest.mark.simulation
+@pytest.mark.thorough
 def test_the_macro_interval_is_that_of_a_stratified_bootstrap() -> None:
     label, base, head = multiclass(3, 3, 400)
     generator = np.random.default_rng(4)
@@ -238,7 +238,7 @@ def test_one_example_per_cluster_has_delongs_error(seed: int) -> None:
     assert clustered_difference(again).standard_error == pytest.approx(one.standard_error)
 
 
-@pytest.mark.simulation
+@pytest.mark.thorough
 def test_the_clustered_interval_is_that_of_a_bootstrap_over_clusters() -> None:
     generator = np.random.default_rng(6)
     cluster = np.repeat(np.arange(120), 5)

@@ -72,7 +72,7 @@ def test_the_smallest_margin_leaves_room_for_as_many_flips_again() -> None:
     assert np.mean([flips.difference(int(one), 1_000).high <= margin for one in drawn]) > 0.75
 
 
-@pytest.mark.simulation
+@pytest.mark.thorough
 @pytest.mark.parametrize(("n", "rate"), [(2_000, 0.02), (500, 0.1)])
 def test_a_rate_at_the_margin_is_rarely_held(n: int, rate: float) -> None:
     def draw(generator: Generator) -> Difference:
@@ -81,7 +81,7 @@ def test_a_rate_at_the_margin_is_rarely_held(n: int, rate: float) -> None:
     check(World(draw, rate, higher_is_better=False))
 
 
-@pytest.mark.simulation
+@pytest.mark.thorough
 def test_a_rate_at_the_margin_is_rarely_held_by_clusters() -> None:
     def draw(generator: Generator) -> Difference:
         cluster = np.repeat(np.arange(150), generator.integers(1, 10, 150))

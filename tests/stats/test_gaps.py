@@ -82,7 +82,7 @@ def test_equal_groups_have_a_gap_whose_interval_begins_at_0() -> None:
     assert found.high > 0.1
 
 
-@pytest.mark.simulation
+@pytest.mark.thorough
 @pytest.mark.parametrize(("rates", "n"), [([0.8, 0.8], 300), ([0.8] * 4, 300), ([0.7, 0.8, 0.8, 0.8], 300)])
 def test_the_widest_gap_is_covered(rates: list[float], n: int) -> None:
     generator = np.random.default_rng(5)
@@ -182,7 +182,7 @@ def test_exchanging_the_sides_mirrors_the_change(
     assert (one.p_value < 0.05) == (one.low > 0 or one.high < 0)
 
 
-@pytest.mark.simulation
+@pytest.mark.thorough
 @pytest.mark.parametrize("ratio", [False, True])
 @pytest.mark.parametrize(
     ("rates", "lost", "n"),

@@ -31,7 +31,7 @@ def test_the_value_is_numpys_and_scikit_learns() -> None:
     assert found.high in errors
 
 
-@pytest.mark.simulation
+@pytest.mark.thorough
 @pytest.mark.parametrize("quantile", [0.5, 0.9])
 def test_the_standard_error_is_that_of_fresh_samples(quantile: float) -> None:
     generator = np.random.default_rng(1)

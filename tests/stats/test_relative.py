@@ -104,7 +104,7 @@ def how_often(found: list[Difference], share: float, *, higher: bool, known: boo
     return float(np.mean([end >= -margin for end, margin in zip(bad, most, strict=True)]))
 
 
-@pytest.mark.simulation
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("draw", "share", "higher"),
     [
@@ -123,7 +123,7 @@ def test_a_loss_of_exactly_the_share_is_rarely_held(draw: object, share: float, 
     assert how_often(found, share, higher=higher, known=False) <= LIMIT
 
 
-@pytest.mark.simulation
+@pytest.mark.thorough
 def test_with_the_base_taken_as_known_it_is_held_too_often() -> None:
     """Why this module is there."""
     generator = np.random.default_rng(2024)

@@ -56,7 +56,7 @@ def test_too_little_says_so() -> None:
     assert difference([0.8, 0.8 + 1e-16], [0.8, 0.8], n=10).identical
 
 
-@pytest.mark.simulation
+@pytest.mark.thorough
 @pytest.mark.parametrize(("seeds", "n", "spread"), [(2, 300, 0.02), (3, 500, 0.02), (5, 2_000, 0.05), (5, 500, 0.0)])
 def test_it_covers_new_seeds_and_new_examples(seeds: int, n: int, spread: float) -> None:
     generator = np.random.default_rng(4)

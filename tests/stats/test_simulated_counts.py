@@ -5,7 +5,7 @@ import pytest
 
 from tests.stats.simulated_counts import AVERAGES, METRICS, cells, check, several
 
-pytestmark = pytest.mark.simulation
+pytestmark = pytest.mark.thorough
 
 TABLES = {
     "unchanged, 2 % of 1,000 differ": (1_000, cells(0.3, 0.8, 0.1, 0.01, 0.04, 0.005, 0.045)),

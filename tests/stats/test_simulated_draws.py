@@ -5,7 +5,7 @@ import pytest
 
 from tests.stats.simulated_counts import AVERAGES, METRICS, cells, check, several
 
-pytestmark = pytest.mark.simulation
+pytestmark = pytest.mark.thorough
 
 
 def test_an_unchanged_model_of_two_classes() -> None:

@@ -17,7 +17,7 @@ from ci_ml.stats.repeats import difference as repeated
 from ci_ml.stats.tango import PairedTable, tango
 from tests.stats.simulated import Generator, World, check, worlds
 
-pytestmark = pytest.mark.simulation
+pytestmark = pytest.mark.thorough
 
 
 def accuracy(n: int, lost: float, won: float) -> World:

@@ -11,7 +11,7 @@ from ci_ml.stats.estimate import Difference
 from ci_ml.stats.influence import Totals
 from tests.stats.simulated import Generator, World, check, worlds
 
-pytestmark = pytest.mark.simulation
+pytestmark = pytest.mark.thorough
 
 Sample = tuple[np.ndarray, np.ndarray, np.ndarray]
 
