@@ -52,6 +52,25 @@ def write_new(path: Path, text: str) -> None:
         raise DependencyError(f"{path} could not be written: {error.strerror}") from None
 
 
+def write_tracked(root: Path, path: str, text: str) -> None:
+    """Write a file that git tracks, whole or not at all; no folder on the way may be a link out of the repository.
+
+    Raises UsageError for such a link, DependencyError when it cannot be written.
+    """
+    place = root / path
+    if any(folder.is_symlink() for folder in (place, *place.parents) if folder.is_relative_to(root) and folder != root):
+        raise UsageError(f"{path} is, or is behind, a symbolic link", "take the link away")
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{place.name}.", dir=place.parent)
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as stream:
+            stream.write(text)
+        Path(name).chmod(0o644)
+        Path(name).replace(place)
+    except OSError as error:
+        raise DependencyError(f"{path} could not be written: {error.strerror}") from None
+
+
 def append(path: Path, text: str) -> None:
     """Add to a file that the CI system reads. Raises DependencyError when it cannot be written."""
     try:

@@ -108,13 +108,29 @@ def selftest(config: str | None, output: str | None, base: str | None, policy: A
 @_base
 @_policy
 @click.option("--publish/--no-publish", default=True, help="Comment, commit status and job summary on the forge.")
+@click.option(
+    "--needs",
+    envvar="CI_ML_NEEDS",
+    metavar="JSON",
+    help="Train nothing: put together what `ci-ml stage` left in other jobs. JSON says how they ended: GitHub's "
+    "toJSON(needs), elsewhere {}.",
+)
 @_format("terminal", "markdown", "json")
-def ci(config: str | None, output: str | None, base: str | None, policy: Any, publish: bool, format: str) -> None:
+def ci(
+    config: str | None,
+    output: str | None,
+    base: str | None,
+    policy: Any,
+    publish: bool,
+    needs: str | None,
+    format: str,
+) -> None:
     """Train what is stale, check, publish: what a CI job runs. Its exit code is the verdict, published or not."""
     with boundary.errors():
         from ci_ml.wiring import gate, reports, workspace
 
-        report = gate.ci(workspace.find(config, output), base, policy, sys.stderr, publish=publish)
+        space = workspace.find(config, output)
+        report = gate.ci(space, base, policy, sys.stderr, publish=publish, needs=needs)
         _show(report, format)
     sys.exit(reports.exit_code(report))
 
@@ -140,6 +156,32 @@ def init(config: str | None, output: str | None, dry_run: bool) -> None:
             click.echo("lines with TODO are for you to fill in: nothing is judged before")
 
 
+@cli.command()
+@_common
+@click.option("--check", "only_check", is_flag=True, help="Write nothing: show what would change, and exit 12.")
+@click.option("--graph", is_flag=True, help="Draw the jobs as a Mermaid flowchart instead.")
+@click.option("--force", is_flag=True, help="Overwrite what was edited by hand outside of the kept lines.")
+def generate(config: str | None, output: str | None, only_check: bool, graph: bool, force: bool) -> None:
+    """Write the CI files that `pipelines` in ci-ml.yaml declares."""
+    with boundary.errors():
+        from ci_ml.wiring import generate as generating
+        from ci_ml.wiring import workspace
+
+        space = workspace.find(config, output)
+        if graph:
+            from ci_ml.render import graph as drawing
+
+            click.echo(drawing.graph(generating.specs(space)), nl=False)
+            return
+        if not only_check:
+            changed = generating.run(space, force=force)
+            click.echo("".join(f"wrote {one.path}\n" for one in changed) or "every file is as it should be\n", nl=False)
+            return
+        changed = generating.checked(space)
+        click.echo("".join(one.diff() for one in changed), nl=False)
+    sys.exit(12 if changed else 0)
+
+
 def _ask(metric: str) -> Any:
     """Which way a number is better, or None for later."""
     from ci_ml.core.types import Direction
@@ -162,6 +204,50 @@ def train(config: str | None, output: str | None, targets: tuple[str, ...]) -> N
         done = training.run(space, sys.stderr, targets=targets)
         from ci_ml.render import terminal
 
+        text = terminal.training(done, space.output / training.FILE, width=boundary.width(), color=boundary.color())
+        click.echo(text, nl=False)
+
+
+@cli.command()
+@_common
+@_base
+@_policy
+@click.option("--jobs", envvar="CI_ML_JOBS", default="", metavar="IDS", help="The jobs that the workflow has.")
+def plan(config: str | None, output: str | None, base: str | None, policy: Any, jobs: str) -> None:
+    """Which stages have to run, as JSON by job: the first job of the layout `stages`. Needs no data."""
+    with boundary.errors():
+        from ci_ml.wiring import stages, workspace
+
+        space = workspace.find(config, output)
+        found = stages.as_json(stages.by_job(space, stages.planned(space, base, policy), jobs.split()))
+        stages.tell(space, stages=found)
+        click.echo(found)
+
+
+@cli.command()
+@_common
+@_base
+@_policy
+@click.argument("name", envvar="CI_ML_STAGE")
+@click.option(
+    "--transfer",
+    envvar="CI_ML_TRANSFER",
+    type=click.Choice(["remote", "artifacts"]),
+    default="artifacts",
+    show_default=True,
+    help="How the outputs get to other jobs: with `dvc push`, or in the folder beside what is handed on.",
+)
+def stage(config: str | None, output: str | None, base: str | None, policy: Any, name: str, transfer: str) -> None:
+    """Run one stage of dvc.yaml (NAME) on what earlier jobs handed on in .ci-ml/handover, and hand it on there."""
+    with boundary.errors():
+        from ci_ml.core.workflow import Transfer
+        from ci_ml.wiring import stages, training, workspace
+
+        space = workspace.find(config, output)
+        done, place = stages.run(space, name, Transfer(transfer), base, policy, sys.stderr)
+        from ci_ml.render import terminal
+
+        stages.tell(space, handover=str(place))
         text = terminal.training(done, space.output / training.FILE, width=boundary.width(), color=boundary.color())
         click.echo(text, nl=False)
 

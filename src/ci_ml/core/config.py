@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
@@ -26,6 +25,8 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 
 from ci_ml.core import catalogue, documents
 from ci_ml.core.catalogue import Asked, Family, Task
+from ci_ml.core.models import Model
+from ci_ml.core.pipelines import PipelineConfig
 from ci_ml.core.types import Direction, Margin, Metric, MetricKey, Require, Severity, TableKey
 from ci_ml.errors import ConfigError
 
@@ -148,10 +149,6 @@ MarginField = Annotated[Margin, BeforeValidator(_margin), WithJsonSchema(_MARGIN
 Finite = Annotated[float, BeforeValidator(_finite)]
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
-
-
 Column = Annotated[str, Field(min_length=1, max_length=200)]
 
 
@@ -173,7 +170,7 @@ _CUTS_SCHEMA = {
 }
 
 
-class SlicesConfig(_Model):
+class SlicesConfig(Model):
     """The same gate on parts of the test set."""
 
     by: Annotated[Cuts, WithJsonSchema(_CUTS_SCHEMA)] = Field(
@@ -205,7 +202,7 @@ class SlicesConfig(_Model):
         return self
 
 
-class GapConfig(_Model):
+class GapConfig(Model):
     """The gate is on how far the metric lies apart between groups."""
 
     by: Annotated[
@@ -242,7 +239,7 @@ def _is_glob(text: str) -> bool:
     return "*" in text or "?" in text
 
 
-class GateConfig(_Model):
+class GateConfig(Model):
     """One thing that must not get worse."""
 
     model_config = ConfigDict(json_schema_extra=_directed())
@@ -355,7 +352,7 @@ class GateConfig(_Model):
         return TableKey(table=table, metric=str(asked), gap=self.gap.by if self.gap else ())
 
 
-class PredictionsConfig(_Model):
+class PredictionsConfig(Model):
     """A table with one row per test example."""
 
     path: str | None = Field(
@@ -439,7 +436,7 @@ class PredictionsConfig(_Model):
         return self
 
 
-class TrainConfig(_Model):
+class TrainConfig(Model):
     """How `ci-ml train` and `ci-ml ci` reproduce the pipeline."""
 
     targets: tuple[str, ...] = Field(default=(), description="DVC targets to reproduce; the whole pipeline when empty.")
@@ -452,7 +449,7 @@ class TrainConfig(_Model):
     )
 
 
-class Config(_Model):
+class Config(Model):
     """The whole of `ci-ml.yaml`."""
 
     version: Literal[1] = Field(description="The format of this file.")
@@ -483,10 +480,16 @@ class Config(_Model):
         description="What aggregates tables: duckdb, inside this process; or a URL that Ibis connects to.",
         examples=["duckdb", "pyspark://local"],
     )
+    pipelines: tuple[PipelineConfig, ...] = Field(
+        default=(), description="CI files to be written by `ci-ml generate`, one entry for each forge."
+    )
 
     @model_validator(mode="after")
     def _judgeable(self) -> "Config":
-        """No gate that its table cannot answer, and none twice."""
+        """No gate that its table cannot answer, none twice, and no forge twice."""
+        forges = [one.forge for one in self.pipelines]
+        if twice := next((index for index, forge in enumerate(forges) if forge in forges[:index]), None):
+            raise _located(f"pipelines for {forges[twice].value} are declared already", "pipelines", twice, "forge")
         kinds = {name: (about.task, bool(about.score), bool(about.cluster)) for name, about in self.predictions.items()}
         seen: dict[str, int] = {}
         for index, gate in enumerate(self.gates):

@@ -14,17 +14,27 @@ from ci_ml.core.trials import Trial
 from ci_ml.core.types import Revision
 from ci_ml.errors import CiMlError, UsageError
 from ci_ml.usecases import baseline, check, difference, policy
-from ci_ml.wiring import publishing, reports, tables, training
+from ci_ml.wiring import publishing, reports, stages, tables, training
 from ci_ml.wiring.workspace import Workspace, require_dvc, settled
 
 
 def ci(
-    space: Workspace, base: str | None, prefer: Literal["base", "head"], stream: TextIO, *, publish: bool = True
+    space: Workspace,
+    base: str | None,
+    prefer: Literal["base", "head"],
+    stream: TextIO,
+    *,
+    publish: bool = True,
+    needs: str | None = None,
 ) -> Report:
-    """Train, judge, publish. The verdict is what the job's exit code says, whatever becomes of publishing it."""
+    """Train, judge, publish. The verdict is what the job's exit code says, whatever becomes of publishing it.
+
+    With `needs` other jobs have trained, a stage each: what they hand on is put together instead. It is what GitHub
+    says of those jobs, as JSON; `{}` elsewhere.
+    """
     out = publishing.outlet(space.change, space.env) if publish else publishing.SILENT
     try:
-        space, report = _reproduced(space, base, prefer, stream)
+        space, report = _reproduced(space, base, prefer, stream, needs)
     except CiMlError as error:
         with publishing.harmless(stream):
             out.tell_failure(_name(space), error, stream)
@@ -48,7 +58,7 @@ def _name(space: Workspace) -> str:
 
 
 def _reproduced(
-    space: Workspace, base: str | None, prefer: Literal["base", "head"], stream: TextIO
+    space: Workspace, base: str | None, prefer: Literal["base", "head"], stream: TextIO, needs: str | None
 ) -> tuple[Workspace, Report]:
     """Train, then judge. What would make the judgement impossible is found out before anything is trained."""
     baseline.require_change(space.history, space.head, space.change)
@@ -58,7 +68,10 @@ def _reproduced(
     if space.project.dvc is not None:  # what is trained is part of the policy: a change cannot leave stages out
         own = policy.load(space.head_tree, space.project.config, space.project.config)
         track = (own or chosen).config.train.track
-        training.run(space, stream, chosen.config.train.model_copy(update={"track": track}))
+        if needs is None:
+            training.run(space, stream, chosen.config.train.model_copy(update={"track": track}))
+        else:
+            stages.collect(space, needs, stages.planned(space, base, prefer))
     trained = dataclasses.replace(space)  # the files have changed: forget what was read of them
     return trained, judge(trained, against, prefer)
 

@@ -108,24 +108,26 @@ class Outlet:
             room = _SUMMARY - files.size(Path(summary))
             there = Place(longest=room, measure=utf8, run_url=self.change.run_url, troubles=troubles)
             if utf8(text := render(there)) <= room:
-                self._append(Path(summary), text, stream)
+                _append(Path(summary), text, stream)
         return replace(told, troubles=troubles)
 
     def _outputs(self, *, outcome: str, report: str, comment_url: str | None) -> None:
-        """https://docs.github.com/actions/reference/workflows-and-actions/workflow-commands#setting-an-output-parameter"""
-        if not (place := self.env.get("GITHUB_OUTPUT")):
-            return
-        mark = f"ci-ml-{random.token_hex(16)}"
-        values = {"outcome": outcome, "report": report, "comment-url": comment_url or ""}
-        self._append(
-            Path(place), "".join(f"{key}<<{mark}\n{value}\n{mark}\n" for key, value in values.items()), sys.stderr
-        )
+        outputs(self.env, {"outcome": outcome, "report": report, "comment-url": comment_url or ""})
 
-    def _append(self, place: Path, text: str, stream: TextIO) -> None:
-        try:
-            files.append(place, text)
-        except CiMlError as error:
-            print(f"note: {error.what}", file=stream)
+
+def outputs(env: Mapping[str, str], values: Mapping[str, str]) -> None:
+    """https://docs.github.com/actions/reference/workflows-and-actions/workflow-commands#setting-an-output-parameter"""
+    if not (place := env.get("GITHUB_OUTPUT")):
+        return
+    mark = f"ci-ml-{random.token_hex(16)}"
+    _append(Path(place), "".join(f"{key}<<{mark}\n{value}\n{mark}\n" for key, value in values.items()), sys.stderr)
+
+
+def _append(place: Path, text: str, stream: TextIO) -> None:
+    try:
+        files.append(place, text)
+    except CiMlError as error:
+        print(f"note: {error.what}", file=stream)
 
 
 SILENT = Outlet(change=Change(), forge=None, env={})

@@ -19,10 +19,15 @@ FILE = "training.json"
 
 
 def run(
-    space: Workspace, stream: TextIO, chosen: config.TrainConfig | None = None, targets: Sequence[str] = ()
+    space: Workspace,
+    stream: TextIO,
+    chosen: config.TrainConfig | None = None,
+    targets: Sequence[str] = (),
+    only: str | None = None,
 ) -> Training:
     """Reproduce what is stale, as `chosen` or else the work tree's ci-ml.yaml says, and write training.json.
 
+    With `only`, that stage alone is looked at, and its outputs are here afterwards whether it was stale or not.
     Raises StageFailed or DependencyError when it fails, OutOfDate when `train.when` is never and dvc.lock is stale.
     """
     require_dvc(space)
@@ -39,8 +44,9 @@ def run(
     folder = space.project.root / space.project.folder
     events: Iterator[Event] = iter(())
     if chosen.when != "never":
-        events = repro.reproduce(folder, targets or chosen.targets, force=chosen.when == "always", env=env)
-    with console.display(stream, len(stages)) as display, contextlib.closing(_generator(events)) as running:
+        asked = (only,) if only else tuple(targets or chosen.targets)
+        events = repro.reproduce(folder, asked, force=chosen.when == "always", alone=only is not None, env=env)
+    with console.display(stream, 1 if only else len(stages)) as display, contextlib.closing(_generator(events)) as running:
         return train.train(
             train.Job(
                 head=space.head,

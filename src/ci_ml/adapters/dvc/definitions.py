@@ -56,6 +56,26 @@ def read(tree: Tree, root: str = "") -> Pipeline:
     )
 
 
+def default_remote(tree: Tree, root: str) -> str | None:
+    """The address of DVC's default remote, as .dvc/config in a tree has it; None when there is none."""
+    parser = _config(tree, root)
+    name = parser.get("core", "remote", fallback=None)
+    # DVC writes ['remote "name"'].
+    sections = (f"'remote \"{name}\"'", f'remote "{name}"')
+    return next((url for section in sections if (url := parser.get(section, "url", fallback=None))), None)
+
+
+def _config(tree: Tree, root: str) -> configparser.ConfigParser:
+    path = posixpath.join(root, ".dvc/config")
+    data = tree.read([path])[path]
+    parser = configparser.ConfigParser(interpolation=None)
+    try:
+        parser.read_string(data.decode() if isinstance(data, bytes) else "")
+    except (configparser.Error, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} cannot be read: {str(error).splitlines()[0]}") from None
+    return parser
+
+
 def validate(tree: Tree, root: str) -> None:
     """Check dvc.yaml and dvc.lock files against DVC's own schemas. Raises UsageError where DVC would refuse them."""
     contents = tree.read(path for path in _dvc_files(tree, root) if not path.endswith(".dvc"))
@@ -130,13 +150,7 @@ class _Project:
         return {**value, "stages": stages}
 
     def _parsing_config(self) -> dict[str, str]:
-        path = posixpath.join(self.root, ".dvc/config")
-        data = self.tree.read([path])[path]
-        parser = configparser.ConfigParser(interpolation=None)
-        try:
-            parser.read_string(data.decode() if isinstance(data, bytes) else "")
-        except (configparser.Error, UnicodeDecodeError) as error:
-            raise UsageError(f"{path} cannot be read: {str(error).splitlines()[0]}") from None
+        parser = _config(self.tree, self.root)
         return dict(parser["parsing"]) if parser.has_section("parsing") else {}
 
     def stages(self, path: str, definition: Mapping[str, Any]) -> Iterator[Stage]:

@@ -19,15 +19,19 @@ _PATIENCE = 30.0
 _LINE_BYTES = 64 * 1024
 
 
-def reproduce(folder: Path, targets: Sequence[str], *, force: bool, env: Mapping[str, str]) -> Iterator[Event]:
+def reproduce(
+    folder: Path, targets: Sequence[str], *, force: bool, env: Mapping[str, str], alone: bool = False
+) -> Iterator[Event]:
     """Reproduce `targets` (every stage below `folder` when empty), pulling what that needs; yields what happens.
+
+    `alone`: none of the stages upstream of the targets is looked at, and the targets' outputs are here afterwards.
 
     Closing the generator, or an exception in its consumer such as KeyboardInterrupt, stops the training: when it
     returns, no process of it is left. The environment of the stages is `env` as it is.
     """
     nonce = f"\x1e{secrets.token_hex(16)} "
     control, ours = os.pipe()
-    options = json.dumps({"root": ".", "targets": list(targets), "force": force, "control": control})
+    options = json.dumps({"root": ".", "targets": list(targets), "force": force, "alone": alone, "control": control})
     command = [sys.executable, "-E", "-P", "-m", "ci_ml.adapters.dvc.runner", nonce, options]
     try:
         process = proc.start(command, cwd=folder, env=env, pass_fds=(control,))

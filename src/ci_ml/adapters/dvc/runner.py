@@ -40,7 +40,7 @@ def main() -> int:
     nonce, options = sys.argv[1], json.loads(sys.argv[2])
     signal.signal(signal.SIGTERM, lambda *_: None)  # a Python handler, so that stages do not inherit ignoring it
     stop = Stop(options["control"])
-    run = Run(nonce, stop, pull=False)
+    run = Run(nonce, stop, pull=False, alone=options["alone"])
     try:
         run.reproduce(options)
     except KeyboardInterrupt:
@@ -101,10 +101,11 @@ def _ended(processes: set[Any]) -> set[Any]:
 class Run:
     """One reproduction and its events."""
 
-    def __init__(self, nonce: str, stop: Stop, *, pull: bool) -> None:
+    def __init__(self, nonce: str, stop: Stop, *, pull: bool, alone: bool) -> None:
         self._nonce = nonce
         self._stop = stop
         self._pull = pull
+        self._alone = alone
         self._ran = False
         self._current: str | None = None
 
@@ -134,7 +135,12 @@ class Run:
         # `pull` goes to each stage instead of to the whole: given to the whole it fetches the entire run cache first,
         # which can take hours (https://github.com/treeverse/dvc/issues/10449).
         repo.reproduce(
-            targets, recursive=not options["targets"], force=options["force"], allow_missing=True, repro_fn=self.stage
+            targets,
+            recursive=not options["targets"],
+            force=options["force"],
+            single_item=self._alone,
+            allow_missing=True,
+            repro_fn=self.stage,
         )
 
     def stage(self, stage: Any, **keywords: Any) -> Any:
@@ -174,10 +180,19 @@ class Run:
         """
         self._fill_folders(stage)
         runs = bool(keywords.get("force")) or stage.changed(True, keywords.get("upstream"))
-        if not runs and any(not out.hash_info for out in stage.outs):
+        if not runs and (any(not out.hash_info for out in stage.outs) or (self._alone and not self._have(stage))):
             keywords["force"] = runs = True
         if runs:
             self._provide(stage, keywords)
+
+    def _have(self, stage: Any) -> bool:
+        """Whether a stage's outputs are in the cache, or can be pulled: somebody waits for them."""
+        if self._pull:
+            with contextlib.suppress(Exception):  # what cannot be pulled can be made
+                stage.repo.fetch([stage.addressing])
+        with contextlib.suppress(Exception):
+            stage.checkout(allow_missing=True)
+        return all(out.exists for out in stage.outs if out.protocol == "local")
 
     def _fill_folders(self, stage: Any) -> None:
         folders = [dep.fs_path for dep in stage.deps if dep.protocol == "local" and Path(dep.fs_path).is_dir()]

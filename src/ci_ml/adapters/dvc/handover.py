@@ -1,0 +1,232 @@
+"""Handing stages from job to job: their entries of dvc.lock, and what they made. Layer: adapters.
+
+Runs in a process of its own, as `python -E -P -m ci_ml.adapters.dvc.handover give|take OPTIONS`, because importing DVC costs
+a second and it logs on its own. What it says goes to stdout as one line of JSON.
+"""
+
+import json
+import os
+import shutil
+import stat
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ci_ml.adapters import proc
+from ci_ml.core.pipeline import content_digest
+from ci_ml.errors import DependencyError
+
+
+def give(folder: Path, stages: Sequence[str], target: Path, *, objects: bool, env: Mapping[str, str]) -> dict[str, Any]:
+    """Write the outputs of stages into `target`: uncached ones to files/, with `objects` cached ones to objects/.
+
+    Returns their entries of dvc.lock by stage (`entries`) and what was written (`files`, `objects`). Raises
+    DependencyError when an output is not here.
+    """
+    options = {"stages": list(stages), "target": str(target), "objects": objects}
+    return _run("give", options, folder, env)
+
+
+def take(folder: Path, received: Sequence[Mapping[str, Any]], *, env: Mapping[str, str]) -> None:
+    """Put handovers into place: objects into DVC's cache, uncached outputs into the work tree, entries into dvc.lock.
+
+    Each has `place`, `entries`, `files` and `objects`. The lock is written by DVC, in the order of `dvc repro`. Raises
+    DependencyError for an object that is not what its name says, and for anything that is no plain file.
+    """
+    _run("take", {"received": list(received)}, folder, env)
+
+
+def _run(what: str, options: Mapping[str, Any], folder: Path, env: Mapping[str, str]) -> dict[str, Any]:
+    command = [sys.executable, "-E", "-P", "-m", __name__, what]
+    done = proc.run(command, cwd=folder, env=env, stdin=json.dumps(options).encode())
+    lines = done.out.decode("utf-8", "replace").strip().splitlines()
+    if done.code != 0 or not lines:
+        words = " ".join((lines[-1] if lines and done.code == 4 else done.err).split()) or f"exit code {done.code}"
+        raise DependencyError(f"handing stages on failed: {words[-500:]}", "run the job again")
+    return dict(json.loads(lines[-1]))
+
+
+def main() -> int:
+    """Give or take; 0 when it worked, 4 with a sentence on stdout when what was received is wrong."""
+    import logging
+
+    from dvc.repo import Repo
+
+    logging.getLogger("dvc").setLevel(logging.ERROR)
+    options = json.load(sys.stdin)
+    repo = Repo(".")
+    try:
+        with repo.lock:
+            done = _give(repo, options) if sys.argv[1] == "give" else _take(repo, options)
+    except _Wrong as error:
+        print(error)
+        return 4
+    print(json.dumps(done, default=str))
+    return 0
+
+
+class _Wrong(Exception):
+    """What was received, or should be given, is not what it has to be."""
+
+
+# --- Giving -----------------------------------------------------------------------------------------------------------
+
+
+def _give(repo: Any, options: Mapping[str, Any]) -> dict[str, Any]:
+    target = Path(options["target"])
+    entries, files, objects = {}, [], []
+    for address in options["stages"]:
+        stage = _stage(repo, address)
+        entries[address] = _entry(stage)
+        for out in stage.outs:
+            if out.protocol != "local":
+                continue
+            if not out.use_cache:
+                files.extend(_give_files(repo, Path(out.fs_path), target / "files"))
+            elif options["objects"]:
+                objects.extend(_give_objects(out, target / "objects"))
+    return {"entries": entries, "files": files, "objects": objects}
+
+
+def _stage(repo: Any, address: str) -> Any:
+    found = next((stage for stage in repo.index.stages if stage.addressing == address), None)
+    if found is None:
+        raise _Wrong(f"there is no stage {address} here")
+    return found
+
+
+def _entry(stage: Any) -> Any:
+    from dvc.dvcfile import Lockfile
+
+    lock = Lockfile(stage.repo, str(Path(stage.path).with_suffix(".lock")))
+    listed = lock.load()["stages"]
+    if stage.name not in listed:
+        raise _Wrong(f"dvc.lock has no entry for the stage {stage.addressing}: it has not run here")
+    return listed[stage.name]
+
+
+def _give_files(repo: Any, place: Path, target: Path) -> Iterator[str]:
+    top = Path(repo.scm.root_dir)
+    for path in sorted(place.rglob("*")) if place.is_dir() else [place]:
+        if path.is_dir() and not path.is_symlink():
+            continue
+        if path.is_symlink() or not path.is_file():
+            raise _Wrong(f"{path.relative_to(top)} is no plain file, and cannot be handed on")
+        name = path.relative_to(top).as_posix()
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, target / name)
+        yield name
+
+
+def _give_objects(out: Any, target: Path) -> Iterator[str]:
+    for digest in _digests(out):
+        source = Path(out.cache.oid_to_path(digest))
+        if not source.is_file():
+            raise _Wrong(f"{out} is not in DVC's cache: it cannot be handed on")
+        name = f"{out.hash_info.name}/{digest[:2]}/{digest[2:]}"
+        place = target / name
+        if not place.exists():
+            place.parent.mkdir(parents=True, exist_ok=True)
+            _link(source, place)
+        yield name
+
+
+def _digests(out: Any) -> Iterator[str]:
+    """The digest of an output; of a folder also that of everything in it, which comes first."""
+    if out.hash_info.isdir:
+        tree = out.get_obj()
+        if tree is None:
+            raise _Wrong(f"the listing of {out} is not in DVC's cache: it cannot be handed on")
+        yield from dict.fromkeys(digest.value for _, _, digest in tree)
+    yield out.hash_info.value
+
+
+def _link(source: Path, place: Path) -> None:
+    try:
+        os.link(source, place)
+    except OSError:
+        shutil.copyfile(source, place)
+
+
+# --- Taking -----------------------------------------------------------------------------------------------------------
+
+
+def _take(repo: Any, options: Mapping[str, Any]) -> dict[str, Any]:
+    received = options["received"]
+    for one in received:
+        for name in one["objects"]:
+            _take_object(repo, Path(one["place"]) / "objects" / name, name)
+    for one in received:
+        for name in one["files"]:
+            _take_file(repo, Path(one["place"]) / "files" / name, name)
+    entries = {address: entry for one in received for address, entry in one["entries"].items()}
+    for address in _in_order(repo, entries):
+        _write_entry(_stage(repo, address), entries[address])
+    repo._reset()
+    for one in received:
+        if one["objects"]:  # what comes after looks for its inputs in the work tree
+            for address in one["entries"]:
+                _stage(repo, address).checkout(allow_missing=True, force=True)
+    return {}
+
+
+def _plain(place: Path) -> Path:
+    if any(path.is_symlink() for path in (place, *place.parents)) or not stat.S_ISREG(place.lstat().st_mode):
+        raise _Wrong(f"{place.name} is no plain file")
+    return place
+
+
+def _take_object(repo: Any, source: Path, name: str) -> None:
+    algorithm, _, rest = name.partition("/")
+    digest = rest.replace("/", "")
+    cache = repo.cache.local if algorithm == "md5" else repo.cache.legacy
+    place = Path(cache.oid_to_path(digest))
+    if place.exists():
+        return
+    with _plain(source).open("rb") as stream:
+        if content_digest(stream, algorithm) != digest.removesuffix(".dir"):
+            raise _Wrong(f"the object {digest} is not what its name says")
+    _move(source, place, 0o444)
+
+
+def _take_file(repo: Any, source: Path, name: str) -> None:
+    top = Path(repo.scm.root_dir)
+    place = top / name
+    if any(path.is_symlink() for path in (place, *place.parents) if path != top and path.is_relative_to(top)):
+        raise _Wrong(f"{name} is, or is behind, a symbolic link")
+    _move(_plain(source), place, 0o644)
+
+
+def _move(source: Path, place: Path, mode: int) -> None:
+    """A copy that is there whole or not at all."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=".ci-ml-", dir=place.parent)
+    os.close(handle)
+    shutil.copyfile(source, name)
+    Path(name).chmod(mode)
+    Path(name).replace(place)
+
+
+def _in_order(repo: Any, wanted: Iterable[str]) -> list[str]:
+    """Addresses as `dvc repro` would come to them: dvc.lock is written in that order."""
+    from dvc.repo.reproduce import plan_repro
+
+    left = set(wanted)
+    ordered = plan_repro(repo.index.graph, list(repo.index.stages))
+    return [stage.addressing for stage in ordered if stage.addressing in left]
+
+
+def _write_entry(stage: Any, entry: Any) -> None:
+    from dvc.utils.serialize import modify_yaml
+
+    path = str(Path(stage.path).with_suffix(".lock"))
+    with modify_yaml(path, fs=stage.repo.fs) as data:
+        if not data:
+            data["schema"] = "2.0"
+        data.setdefault("stages", {})[stage.name] = entry
+
+
+if __name__ == "__main__":
+    sys.exit(main())

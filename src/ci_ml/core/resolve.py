@@ -1,0 +1,218 @@
+"""From ci-ml.yaml, DVC's files and what else is in a repository to a `PipelineSpec`. Layer: core."""
+
+import posixpath
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from ci_ml.core import workflow
+from ci_ml.core.pipeline import Pipeline
+from ci_ml.core.pipelines import CredentialsConfig, PipelineConfig, PythonConfig
+from ci_ml.core.workflow import Choices, Credentials, ForgeKind, Layout, Manager, PipelineSpec, Python, Transfer
+from ci_ml.errors import UsageError
+
+NEWEST_PYTHON = "3.13"
+
+_RUNNERS = {ForgeKind.GITHUB: ("ubuntu-24.04",), ForgeKind.GITLAB: ()}
+_IMAGES = {ForgeKind.GITHUB: "", ForgeKind.GITLAB: "python:{version}"}
+
+# The kind of a remote by the scheme of its address, and the variables that DVC reads for it.
+_KINDS = {"s3": "s3", "gs": "gs", "gcs": "gs", "azure": "azure", "az": "azure", "ssh": "ssh", "sftp": "ssh"}
+_SECRETS = {
+    "s3": ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"),
+    "gs": ("GOOGLE_APPLICATION_CREDENTIALS_DATA",),
+    "azure": ("AZURE_STORAGE_CONNECTION_STRING",),
+    "ssh": ("SSH_PRIVATE_KEY", "SSH_KNOWN_HOSTS"),
+}
+_IDENTITY = {
+    "s3": frozenset({"role", "region"}),
+    "gs": frozenset({"provider", "service_account"}),
+    "azure": frozenset({"client_id", "tenant_id", "subscription_id"}),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Surroundings:
+    """What a repository holds besides ci-ml.yaml: its files (relative to the root of git), and who it belongs to.
+
+    `remote` is the address of DVC's default remote, `folder` that of ci-ml.yaml, `action` ci-ml itself.
+    """
+
+    files: frozenset[str]
+    read: Callable[[str], str]
+    folder: str
+    config: str
+    name: str
+    branch: str
+    remote: str | None
+    action: Mapping[ForgeKind, str]
+    version: str
+
+
+def resolve(
+    chosen: PipelineConfig, pipeline: Pipeline, around: Surroundings, *, only: Iterable[str] | None = None
+) -> PipelineSpec:
+    """Everything decided. `only` are the stages that get a job, where not all do.
+
+    Raises UsageError for a name under runners, images or timeouts that no stage has, and for credentials that do not
+    fit the remote.
+    """
+    forge = chosen.forge
+    where = f"pipelines: {forge.value}"
+    python = _python(chosen.python, around)
+    runner = chosen.runners.get("default", _RUNNERS[forge])
+    image = chosen.images.get("default", _IMAGES[forge].format(version=python.version))
+    timeout = chosen.timeouts.get("default", 60)
+    stages = tuple(stage.name for stage in pipeline.stages)
+    jobs: tuple[workflow.Job, ...] = ()
+    if chosen.layout is Layout.STAGES:
+        if not stages:
+            raise UsageError(f"{where}: the layout stages needs a dvc.yaml with stages", "or choose layout: single")
+        _known(chosen, stages, where)
+        matrices = chosen.graph == "dynamic" and forge is ForgeKind.GITHUB
+        choices = Choices(runners=chosen.runners, images=chosen.images, timeouts=chosen.timeouts)
+        jobs = workflow.jobs(
+            pipeline, choices, runner=runner, image=image, timeout=timeout, only=only, matrices=matrices
+        )
+        if matrices and (entangled := workflow.entangled(jobs)):
+            raise UsageError(
+                f"{where}: instances of {' and '.join(entangled)} depend on each other both ways: no job per group",
+                "choose graph: static",
+            )
+    return PipelineSpec(
+        forge=forge,
+        layout=chosen.layout,
+        dynamic=chosen.graph == "dynamic",
+        name=around.name,
+        folder=around.folder,
+        config=around.config,
+        branch=chosen.branch or around.branch,
+        action=chosen.action or around.action[forge],
+        version=around.version,
+        runner=runner,
+        image=image,
+        timeout=timeout,
+        python=python,
+        credentials=_credentials(chosen.credentials, around.remote, where),
+        transfer=_transfer(chosen, around.remote, where),
+        remote=around.remote is not None,
+        record=chosen.record,
+        forks=chosen.forks,
+        queue=chosen.queue,
+        schedule=chosen.schedule,
+        jobs=jobs,
+    )
+
+
+def _known(chosen: PipelineConfig, stages: tuple[str, ...], where: str) -> None:
+    for key in ("runners", "images", "timeouts"):
+        listed = [name for name in getattr(chosen, key) if name != "default"]
+        if strange := workflow.unknown(listed, stages):
+            raise UsageError(
+                f"{where}.{key}.{strange[0]}: no stage of dvc.yaml is called so", "`ci-ml verify` names every stage"
+            )
+
+
+def _transfer(chosen: PipelineConfig, remote: str | None, where: str) -> Transfer:
+    if chosen.transfer == "remote" and remote is None:
+        raise UsageError(f"{where}: transfer: remote needs a default remote of DVC", "`dvc remote add --default …`")
+    if chosen.transfer == "artifacts" or remote is None:
+        return Transfer.ARTIFACTS
+    return Transfer.REMOTE
+
+
+def _credentials(chosen: CredentialsConfig, remote: str | None, where: str) -> Credentials:
+    kind = _KINDS.get(remote.partition("://")[0], "none") if remote and "://" in remote else "none"
+    if chosen.identity:
+        wanted = _IDENTITY.get(kind)
+        if wanted is None:
+            raise UsageError(f"{where}: credentials.identity: there is none for this remote", "use `secrets`")
+        if wanted != chosen.identity.keys():
+            raise UsageError(f"{where}: credentials.identity of {kind} holds {', '.join(sorted(wanted))}, all of them")
+        return Credentials(kind=kind, identity=dict(chosen.identity))
+    secrets = chosen.secrets if chosen.secrets is not None else {name: name for name in _SECRETS.get(kind, ())}
+    return Credentials(kind=kind, secrets=dict(secrets))
+
+
+# --- The environment that trains --------------------------------------------------------------------------------------
+
+# By the file that gives it away, best first.
+_MANAGERS = (
+    ("uv.lock", Manager.UV),
+    ("poetry.lock", Manager.POETRY),
+    ("environment.yml", Manager.CONDA),
+    ("environment.yaml", Manager.CONDA),
+    ("conda.yaml", Manager.CONDA),
+    ("requirements.txt", Manager.PIP),
+    ("pyproject.toml", Manager.PIP),
+    ("setup.py", Manager.PIP),
+)
+
+
+def _python(chosen: PythonConfig, around: Surroundings) -> Python:
+    """The nearest lock file upwards of ci-ml.yaml says which manager it is."""
+    found = next(
+        (
+            (posixpath.join(folder, name), manager)
+            for folder in _upwards(around.folder)
+            for name, manager in _MANAGERS
+            if posixpath.join(folder, name) in around.files and chosen.manager in (None, manager)
+        ),
+        ("", Manager.NONE),
+    )
+    lock, manager = found[0], chosen.manager or found[1]
+    version = chosen.version or _version(around)
+    nearby = posixpath.relpath(lock, around.folder or ".") if lock else ""
+    usual = _INSTALL[manager](nearby) if lock or manager is Manager.NONE else ()
+    return Python(
+        manager=manager,
+        version=version,
+        lock=lock,
+        install=chosen.install if chosen.install is not None else usual,
+        bin=_BIN.get(manager, ""),
+    )
+
+
+def _upwards(folder: str) -> Iterable[str]:
+    while folder:
+        yield folder
+        folder = posixpath.dirname(folder)
+    yield ""
+
+
+def _version(around: Surroundings) -> str:
+    for folder in _upwards(around.folder):
+        path = posixpath.join(folder, ".python-version")
+        if path in around.files and (match := re.match(r"\s*(3\.\d+(?:\.\d+)?)\s*$", around.read(path))):
+            return match[1]
+    return NEWEST_PYTHON
+
+
+def _pip(lock: str) -> tuple[str, ...]:
+    if lock.endswith(".txt"):
+        return (f"python -m pip install -r {quoted(lock)}",)
+    return (f"python -m pip install {quoted(posixpath.dirname(lock) or '.')}",)
+
+
+def quoted(text: str) -> str:
+    """A text as one word of a shell."""
+    import shlex
+
+    return shlex.quote(text)
+
+
+def _inside(lock: str, command: str, option: str) -> str:
+    folder = posixpath.dirname(lock)
+    return f"{command} {option} {quoted(folder)}" if folder else command
+
+
+_INSTALL: Mapping[Manager, Callable[[str], tuple[str, ...]]] = {
+    Manager.PIP: _pip,
+    Manager.UV: lambda lock: (_inside(lock, "uv sync --locked", "--project"),),
+    Manager.POETRY: lambda lock: (_inside(lock, "poetry install --no-interaction", "--directory"),),
+    Manager.CONDA: lambda lock: (
+        f'"${{CONDA:-/opt/conda}}/bin/conda" env create --quiet --yes --prefix "$HOME/conda" --file {quoted(lock)}',
+    ),
+    Manager.NONE: lambda _: (),
+}
+_BIN = {Manager.UV: "$PWD/.venv/bin", Manager.POETRY: "$PWD/.venv/bin", Manager.CONDA: "$HOME/conda/bin"}

@@ -1,0 +1,190 @@
+"""A PipelineSpec as the files of its forge, from Jinja templates. Layer: render.
+
+Delimiters are `{{{ }}}` and `{{% %}}`, because `{{ }}` is GitHub's own. Whatever a template prints goes out as a scalar or
+a list of YAML, quoted where it has to be, so that no name in a repository can become more than a name.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from jinja2 import BaseLoader, ChoiceLoader, FunctionLoader, PrefixLoader, StrictUndefined, TemplateError
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+from markupsafe import Markup
+
+from ci_ml.core import generated, workflow
+from ci_ml.core.workflow import Credentials, ForgeKind, Job, Layout, PipelineSpec
+from ci_ml.errors import UsageError
+
+# The actions that generated workflows use: repository, commit, and the version that it is.
+PINS = {
+    "checkout": ("actions/checkout", "3d3c42e5aac5ba805825da76410c181273ba90b1", "v7.0.1"),
+    "setup_python": ("actions/setup-python", "5fda3b95a4ea91299a34e894583c3862153e4b97", "v7.0.0"),
+    "upload": ("actions/upload-artifact", "bbbca2ddaa5d8feaa63e36b76fdaad77386f024f", "v7.0.0"),
+    "download": ("actions/download-artifact", "3e5f45b2cfb9172054b4087a40e8e0b5a5461e7c", "v8.0.1"),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Templates:
+    """Where templates come from: `builtin` are ours by name, `own` those of the user, who may replace any of them."""
+
+    builtin: Mapping[str, str]
+    own: Mapping[str, str]
+
+
+def files(spec: PipelineSpec, templates: Templates) -> dict[str, str]:
+    """The text of every file, by its path from the root of the repository. Raises UsageError for a broken template."""
+    environment = _environment(spec, templates)
+    rendered = {}
+    for path, name in _files(spec).items():
+        try:
+            text = environment.get_template(name).render(_context(spec))
+        except TemplateError as error:
+            where = f":{error.lineno}" if getattr(error, "lineno", None) else ""
+            raise UsageError(
+                f"the template {getattr(error, 'name', None) or name}{where}: {error}", "see docs/pipelines.md"
+            ) from None
+        rendered[path] = _finished(text, name)
+    return rendered
+
+
+def _files(spec: PipelineSpec) -> dict[str, str]:
+    suffix = f"-{workflow.slug(spec.folder)}" if spec.folder else ""
+    if spec.forge is ForgeKind.GITHUB:
+        found = {f".github/workflows/ci-ml{suffix}.yml": f"github/{spec.layout}.yml.j2"}
+        if spec.forks:
+            found[f".github/workflows/ci-ml{suffix}-publish.yml"] = "github/publish.yml.j2"
+        return found
+    name = "dynamic" if spec.dynamic and spec.layout is Layout.STAGES else spec.layout
+    return {f".gitlab/ci-ml{suffix}.yml": f"gitlab/{name}.yml.j2"}
+
+
+# --- Rendering --------------------------------------------------------------------------------------------------------
+
+_HEADER = """\
+# Written by ci-ml {version} from {config}{graph}. To change it, change those and run `ci-ml generate`, which keeps
+# what stands between the lines `ci-ml: keep` and `ci-ml: end`; templates can be replaced (docs/pipelines.md).
+{unsigned}"""
+
+
+def _context(spec: PipelineSpec) -> dict[str, Any]:
+    suffix = f" {spec.folder}" if spec.folder else ""
+    graph = " and dvc.yaml" if spec.jobs and not spec.dynamic else ""
+    config = re.sub(r"[^ -~]", "?", spec.config)
+    return {
+        "spec": spec,
+        "python": spec.python,
+        "credentials": spec.credentials,
+        "nobody": Credentials(kind="none"),
+        "pins": {name: _pinned(*pin) for name, pin in PINS.items()},
+        "action": _action(spec),
+        "workflow": f"ci-ml{suffix}",
+        "header": Markup(
+            _HEADER.format(version=spec.version, config=config, graph=graph, unsigned=generated.UNSIGNED)
+        ),
+        "keep": lambda name, indent: Markup(generated.keep(name, indent)),
+        "expression": Markup,
+    }
+
+
+def _pinned(name: str, commit: str, version: str) -> Markup:
+    return Markup(f"{name}@{commit} # {version}")
+
+
+def _action(spec: PipelineSpec) -> Markup:
+    """ci-ml itself: a commit carries the version that it is as a comment."""
+    ref = spec.action.rpartition("@")[2]
+    pinned = re.fullmatch(r"[0-9a-f]{40}", ref) is not None
+    return Markup(f"{scalar(spec.action)} # v{spec.version}") if pinned else Markup(scalar(spec.action))
+
+
+def _environment(spec: PipelineSpec, templates: Templates) -> ImmutableSandboxedEnvironment:
+    loaders: list[BaseLoader] = [
+        FunctionLoader(templates.own.get),
+        FunctionLoader(templates.builtin.get),
+        # Ours by a name that nobody replaces, for a template of the same name to extend.
+        PrefixLoader({"ci-ml": FunctionLoader(templates.builtin.get)}),
+    ]
+    environment = ImmutableSandboxedEnvironment(
+        loader=ChoiceLoader(loaders),
+        undefined=StrictUndefined,
+        autoescape=True,  # so that what is markup already is told from what is not
+        finalize=lambda value: value if isinstance(value, Markup) else Markup(scalar(value)),
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        **_DELIMITERS,
+    )
+    environment.filters |= {
+        "secret": _secret,
+        "shell": _line,
+        "ours": lambda name: Markup(scalar(_inside(spec.folder, f".ci-ml/{name}"))),
+        "artifacts": lambda job: Markup(scalar(_artifacts(job, spec))),
+    }
+    return environment
+
+
+_DELIMITERS = {
+    "block_start_string": "{{%",
+    "block_end_string": "%}}",
+    "variable_start_string": "{{{",
+    "variable_end_string": "}}}",
+    "comment_start_string": "{{#",
+    "comment_end_string": "#}}",
+}
+
+
+def scalar(value: Any) -> str:
+    """A value as YAML on one line: plain where that cannot be anything else, quoted as JSON otherwise.
+
+    Raises UsageError for text that GitHub would take for an expression.
+    """
+    if isinstance(value, bool | int | float) or value is None:
+        return json.dumps(value)
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(scalar, value))}]"
+    text = str(value)
+    if isinstance(value, Markup):
+        return text
+    if "${{" in text:
+        raise UsageError(f"{text!r} would be an expression of GitHub", "give it a name without ${{")
+    return text if _PLAIN.fullmatch(text) and text.lower() not in _WORDS else json.dumps(text)
+
+
+_PLAIN = re.compile(r"[A-Za-z_./][A-Za-z0-9_./@=+-]*(?:[ :][A-Za-z0-9_./@=+-]+)*")
+_WORDS = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}
+
+
+def _secret(name: str) -> Markup:
+    """The expression for a secret of GitHub."""
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+        raise UsageError(f"{name!r} is not the name of a secret", "letters, digits and _")
+    return Markup(f"${{{{ secrets.{name} }}}}")
+
+
+def _line(command: str) -> Markup:
+    """A line of a script, as it is: the configuration is checked to hold neither expressions nor line breaks."""
+    scalar(command)
+    return Markup(command)
+
+
+def _inside(folder: str, path: str) -> str:
+    return f"{folder}/{path}" if folder else path
+
+
+def _artifacts(job: Job, spec: PipelineSpec) -> str:
+    """A glob of the artifacts that a job needs."""
+    matrices = {other.id for other in spec.jobs if other.matrix}
+    names = [f"ci-ml-stage-{need}{'--*' if need in matrices else ''}" for need in job.needs]
+    return names[0] if len(names) == 1 else f"{{{','.join(names)}}}"
+
+
+def _finished(text: str, name: str) -> str:
+    """A rendered text: no blanks at the ends of lines, never two empty lines, and signed."""
+    if text.count(generated.UNSIGNED) != 1:
+        raise UsageError(f"the template {name} does not begin with {{{{{{ header }}}}}}", "ci-ml knows its files by it")
+    lines = "\n".join(line.rstrip() for line in text.splitlines())
+    return generated.signed(re.sub(r"\n{3,}", "\n\n", lines).strip("\n") + "\n")

@@ -1,0 +1,81 @@
+"""`ci-ml generate`: writing and checking CI files. Layer: wiring."""
+
+from ci_ml import __version__
+from ci_ml.adapters import files, templates
+from ci_ml.adapters.dvc import definitions
+from ci_ml.core import config
+from ci_ml.core.generated import Generated
+from ci_ml.core.resolve import Surroundings
+from ci_ml.core.types import Gap
+from ci_ml.core.workflow import ForgeKind, Job, PipelineSpec
+from ci_ml.errors import UsageError
+from ci_ml.usecases import check, generate, policy
+from ci_ml.wiring.workspace import Workspace
+
+# What `branch` is by default: not asked of git, for a clone in CI knows no other branch than its own.
+BRANCH = "main"
+_HOME = "ci-ml/ci-ml"
+_ADDRESS = "https://github.com/ci-ml/ci-ml.git"
+
+
+def sources(space: Workspace, chosen: config.Config | None = None) -> generate.Sources:
+    """What the files of this work tree are made from. Raises UsageError when there is no ci-ml.yaml."""
+    if chosen is None:
+        loaded = policy.load(space.head_tree, space.project.config, space.project.config)
+        if loaded is None:
+            raise UsageError(f"there is no {space.project.config}", "`ci-ml init` writes one")
+        chosen = loaded.config
+    return generate.Sources(
+        config=chosen,
+        pipeline=space.head_pipeline,
+        around=_surroundings(space, chosen),
+        tree=space.head_tree,
+        templates=templates.builtin(),
+        inside=space.project.inside,
+    )
+
+
+def _surroundings(space: Workspace, chosen: config.Config) -> Surroundings:
+    return Surroundings(
+        files=space.head_tree.files(),
+        read=lambda path: _read(space, path),
+        folder=space.project.folder,
+        config=space.project.config,
+        name=check.report_name(space.project, chosen.name),
+        branch=BRANCH,
+        remote=None if space.project.dvc is None else definitions.default_remote(space.head_tree, space.project.dvc),
+        action=_ACTION,
+        version=__version__,
+    )
+
+
+def _read(space: Workspace, path: str) -> str:
+    data = space.head_tree.read([path])[path]
+    return "" if isinstance(data, Gap) else data.decode("utf-8", "replace")
+
+
+# The same for every installation of a version, so that `--check` says the same everywhere; `ci-ml init` pins a commit.
+_ACTION = {ForgeKind.GITHUB: f"{_HOME}@v{__version__}", ForgeKind.GITLAB: f"{_ADDRESS}@v{__version__}"}
+
+
+def run(space: Workspace, *, force: bool) -> tuple[Generated, ...]:
+    """Write every file that does not say what it should, and return those."""
+    changed = generate.outdated(generate.generate(sources(space), force=force))
+    for one in changed:
+        files.write_tracked(space.project.root, one.path, one.text)
+    return changed
+
+
+def checked(space: Workspace) -> tuple[Generated, ...]:
+    """The files that do not say what they should; nothing is written."""
+    return generate.outdated(generate.generate(sources(space), force=True))
+
+
+def specs(space: Workspace) -> tuple[PipelineSpec, ...]:
+    """What ci-ml.yaml declares."""
+    return generate.specs(sources(space))
+
+
+def jobs(space: Workspace, forge: ForgeKind = ForgeKind.GITHUB) -> tuple[Job, ...]:
+    """The jobs of a forge's pipeline; none when there is no such pipeline, or it has one job for all stages."""
+    return next((spec.jobs for spec in specs(space) if spec.forge is forge), ())
