@@ -4,7 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -85,16 +85,33 @@ def forge(folder: Path, env: Mapping[str, str]) -> Forge:
     project.write("NOTES.md", "What main says after the changes began.\n")
     project.commit("A note")
 
-    bare = folder / "forge.git"
+    return hosted(
+        project,
+        trained,
+        {
+            name: [(path, old, new), *([("src/train.py", "", WHERE)] if name == "better" else [])]
+            for name, (path, old, new) in PROPOSALS.items()
+        },
+    )
+
+
+def hosted(project: Project, start: str, proposals: Mapping[str, Sequence[tuple[str, str, str]]]) -> Forge:
+    """A bare repository beside a project, with a pull request from `start` for each proposal.
+
+    A proposal is edits: a file, what is replaced in it, by what; nothing is replaced by what is added at the end.
+    """
+    bare = project.root.parent / "forge.git"
     project.git("init", "--quiet", "--bare", "--initial-branch=main", str(bare))
     for setting in ("uploadpack.allowAnySHA1InWant", "uploadpack.allowFilter"):  # as on GitHub and GitLab
         project.git("--git-dir", str(bare), "config", setting, "true")
     changes = {}
-    for number, (name, (path, old, new)) in enumerate(PROPOSALS.items(), start=1):
-        project.git("checkout", "--quiet", "-b", name, trained)
-        project.edit(path, old, new)
-        if name == "better":
-            project.write("src/train.py", project.read("src/train.py") + WHERE)
+    for number, (name, edits) in enumerate(proposals.items(), start=1):
+        project.git("checkout", "--quiet", "-b", name, start)
+        for path, old, new in edits:
+            if old:
+                project.edit(path, old, new)
+            else:
+                project.write(path, project.read(path) + new)
         head = project.commit(f"Propose: {name}")
         project.git("checkout", "--quiet", "--detach", "main")
         project.git("merge", "--quiet", "--no-ff", "--no-edit", name)
@@ -106,7 +123,7 @@ def forge(folder: Path, env: Mapping[str, str]) -> Forge:
         changes[name] = Change(number=number, branch=name, head=head, merge=merge, base=base)
     project.git("checkout", "--quiet", "main")
     project.git("push", "--quiet", str(bare), "--all")
-    return Forge(url=bare.as_uri(), project=project, trained=trained, changes=changes)
+    return Forge(url=bare.as_uri(), project=project, trained=start, changes=changes)
 
 
 @dataclass(frozen=True, kw_only=True)

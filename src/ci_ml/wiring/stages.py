@@ -96,18 +96,12 @@ def run(
     space, chosen = _policy(space, base, prefer)
     receive(space)
     space = dataclasses.replace(space)
+    shutil.rmtree(folder(space), ignore_errors=True)  # it is in place, and what is there next is this job's own
     own = policy.load(space.head_tree, space.project.config, space.project.config)
     settings = chosen.config.train.model_copy(update={"track": (own or chosen).config.train.track})
-    done = training.run(space, stream, settings, only=_address(space, name))
-    target = folder(space) / workflow.ids(names)[name]
-    give(dataclasses.replace(space), done, (name,), target, transfer)
-    return done, target
-
-
-def _address(space: Workspace, name: str) -> str:
-    """A stage of the repository as DVC calls it in the project's folder."""
-    del space
-    return name
+    done = training.run(space, stream, settings, only=name)
+    give(dataclasses.replace(space), done, (name,), folder(space) / workflow.ids(names)[name], transfer)
+    return done, folder(space)
 
 
 def folder(space: Workspace) -> Path:
@@ -118,7 +112,6 @@ def folder(space: Workspace) -> Path:
 def give(space: Workspace, done: Training, names: Sequence[str], target: Path, transfer: Transfer) -> None:
     """Hand stages on: into the folder `target`, and with DVC's remote for the data where that is how it goes."""
     root = space.project.root / (space.project.dvc or "")
-    shutil.rmtree(target, ignore_errors=True)
     files.make_output(space.output)
     target.mkdir(parents=True)
     if transfer is Transfer.REMOTE:
