@@ -140,7 +140,7 @@ def _environment(spec: PipelineSpec, templates: Templates) -> ImmutableSandboxed
         "shell": _line,
         "ours": lambda name: Markup(scalar(_inside(spec.folder, f".ci-ml/{name}"))),
         "artifacts": lambda job: Markup(scalar(_artifacts(job, spec))),
-        "named": lambda job: gitlab.named(spec, job),
+        "named": lambda job: Markup(scalar(gitlab.named(spec, job))),
         "command": gitlab.command,
     }
     return environment
