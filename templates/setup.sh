@@ -70,7 +70,7 @@ command -v sha256sum >/dev/null || SHA256=(shasum -a 256) # macOS
 # The digest of every file that ends up in the environment, or decides what does.
 sources() {
   cd "$1"
-  find requirements/ci-ml.txt requirements/build.txt src/ci_ml examples templates/setup.sh \
+  find requirements/ci-ml.txt requirements/build.txt src/ci_ml examples templates \
     -type f ! -path '*/__pycache__/*' -print0 | LC_ALL=C sort -z | xargs -0 "${SHA256[@]}"
 }
 
@@ -121,7 +121,7 @@ build() {
   # ci-ml is Python and nothing else, so its files are the installation: no build, and no need of the checkout later.
   site="$(echo "$new"/env/lib/python3*/site-packages)"
   cp -R "$checkout/src/ci_ml" "$site/ci_ml"
-  cp -R "$checkout/examples" "$site/ci_ml/examples"
+  cp -R "$checkout/examples" "$checkout/templates" "$site/ci_ml/"
   find "$site/ci_ml" -name __pycache__ -prune -exec rm -rf {} +
   launcher >"$new/env/bin/ci-ml"
   chmod +x "$new/env/bin/ci-ml"

@@ -121,7 +121,8 @@ def _gitlab(env: Mapping[str, str]) -> Change:
         checked_out=_sha(env.get("CI_COMMIT_SHA")),
         # A job that is retried keeps its pipeline and gets a new number of its own.
         run=Run(number=_count(env.get("CI_PIPELINE_ID")), attempt=_count(env.get("CI_JOB_ID"))),
-        pipeline=_count(env.get("CI_PIPELINE_ID")) or None,
+        # A child pipeline has no statuses; it is told the number of its parent.
+        pipeline=_count(env.get("CI_ML_PIPELINE") or env.get("CI_PIPELINE_ID")) or None,
         run_url=env.get("CI_JOB_URL"),
     )
 

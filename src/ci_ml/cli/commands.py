@@ -161,13 +161,34 @@ def init(config: str | None, output: str | None, dry_run: bool) -> None:
 @click.option("--check", "only_check", is_flag=True, help="Write nothing: show what would change, and exit 12.")
 @click.option("--graph", is_flag=True, help="Draw the jobs as a Mermaid flowchart instead.")
 @click.option("--force", is_flag=True, help="Overwrite what was edited by hand outside of the kept lines.")
-def generate(config: str | None, output: str | None, only_check: bool, graph: bool, force: bool) -> None:
+@click.option(
+    "--child",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write GitLab's child pipeline instead: a job for each stage that has to run, and the gate.",
+)
+@_base
+@_policy
+def generate(
+    config: str | None,
+    output: str | None,
+    only_check: bool,
+    graph: bool,
+    force: bool,
+    child: Path | None,
+    base: str | None,
+    policy: Any,
+) -> None:
     """Write the CI files that `pipelines` in ci-ml.yaml declares."""
     with boundary.errors():
         from ci_ml.wiring import generate as generating
-        from ci_ml.wiring import workspace
+        from ci_ml.wiring import stages, workspace
 
         space = workspace.find(config, output)
+        if child is not None:
+            names = stages.child(space, base, policy, child)
+            click.echo("".join(f"to run: {name}\n" for name in names) or "every stage is up to date\n", nl=False)
+            return
         if graph:
             from ci_ml.render import graph as drawing
 
@@ -237,13 +258,19 @@ def plan(config: str | None, output: str | None, base: str | None, policy: Any, 
     show_default=True,
     help="How the outputs get to other jobs: with `dvc push`, or in the folder beside what is handed on.",
 )
-def stage(config: str | None, output: str | None, base: str | None, policy: Any, name: str, transfer: str) -> None:
+@click.option("--planned", is_flag=True, help="Do nothing for a stage that `ci-ml plan` leaves out.")
+def stage(
+    config: str | None, output: str | None, base: str | None, policy: Any, name: str, transfer: str, planned: bool
+) -> None:
     """Run one stage of dvc.yaml (NAME) on what earlier jobs handed on in .ci-ml/handover, and hand it on there."""
     with boundary.errors():
         from ci_ml.core.workflow import Transfer
         from ci_ml.wiring import stages, training, workspace
 
         space = workspace.find(config, output)
+        if planned and name not in stages.planned(space, base, policy):
+            click.echo(f"{name} does not have to run")
+            return
         done, place = stages.run(space, name, Transfer(transfer), base, policy, sys.stderr)
         from ci_ml.render import terminal
 

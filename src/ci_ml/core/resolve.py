@@ -14,7 +14,9 @@ from ci_ml.errors import UsageError
 NEWEST_PYTHON = "3.13"
 
 _RUNNERS = {ForgeKind.GITHUB: ("ubuntu-24.04",), ForgeKind.GITLAB: ()}
-_IMAGES = {ForgeKind.GITHUB: "", ForgeKind.GITLAB: "python:{version}"}
+
+# https://docs.gitlab.com/ci/yaml/needs/
+_MOST_NEEDS = 50
 
 # The kind of a remote by the scheme of its address, and the variables that DVC reads for it.
 _KINDS = {"s3": "s3", "gs": "gs", "gcs": "gs", "azure": "azure", "az": "azure", "ssh": "ssh", "sftp": "ssh"}
@@ -61,7 +63,7 @@ def resolve(
     where = f"pipelines: {forge.value}"
     python = _python(chosen.python, around)
     runner = chosen.runners.get("default", _RUNNERS[forge])
-    image = chosen.images.get("default", _IMAGES[forge].format(version=python.version))
+    image = chosen.images.get("default", _image(forge, python))
     timeout = chosen.timeouts.get("default", 60)
     stages = tuple(stage.name for stage in pipeline.stages)
     jobs: tuple[workflow.Job, ...] = ()
@@ -79,6 +81,8 @@ def resolve(
                 f"{where}: instances of {' and '.join(entangled)} depend on each other both ways: no job per group",
                 "choose graph: static",
             )
+        if forge is ForgeKind.GITLAB:
+            _few(jobs, where, together=chosen.graph == "static")
     return PipelineSpec(
         forge=forge,
         layout=chosen.layout,
@@ -102,6 +106,26 @@ def resolve(
         schedule=chosen.schedule,
         jobs=jobs,
     )
+
+
+def _image(forge: ForgeKind, python: Python) -> str:
+    """GitHub's machines have a Python, and conda; on GitLab an image brings them."""
+    if forge is ForgeKind.GITHUB:
+        return ""
+    return "condaforge/miniforge3" if python.manager is Manager.CONDA else f"python:{python.version}"
+
+
+def _few(jobs: tuple[workflow.Job, ...], where: str, *, together: bool) -> None:
+    """Raises UsageError where a job would need more others than GitLab allows; `together`: one job needs them all."""
+    if together and len(jobs) > _MOST_NEEDS:
+        raise UsageError(
+            f"{where}: {len(jobs)} stages, and a job on GitLab needs {_MOST_NEEDS} others at most", "choose graph: dynamic"
+        )
+    if wide := next((job for job in jobs if len(job.needs) > _MOST_NEEDS), None):
+        raise UsageError(
+            f"{where}: {wide.stage} needs {len(wide.needs)} stages, and a job on GitLab {_MOST_NEEDS} others at most",
+            "choose layout: single",
+        )
 
 
 def _known(chosen: PipelineConfig, stages: tuple[str, ...], where: str) -> None:

@@ -122,8 +122,10 @@ class PipelineSpec:
         return tuple(job.stage for job in self.jobs)
 
 
-# Ids that the templates use themselves.
-RESERVED = ("plan", "gate", "publish", "record", "ci-ml")
+# Ids that the templates use themselves, and what is no job's name on GitLab, or one with a meaning of its own:
+# https://docs.gitlab.com/ci/jobs/#job-names
+_KEYWORDS = "image services stages types before_script after_script variables cache include true false nil null default"
+RESERVED = ("plan", "gate", "publish", "record", "ci-ml", *_KEYWORDS.split(), "spec", "workflow", "pages")
 
 
 def slug(name: str) -> str:
@@ -202,7 +204,8 @@ def jobs(
     above = _above(ordered, upstream, kept)
     job_of = {name: plan.group(name) if matrices and "@" in name else name for name in kept}
     names = list(dict.fromkeys(job_of[stage.name] for stage in ordered if stage.name in kept))
-    known = ids(names)
+    # Those that `ci-ml stage` finds, which does not know who was left out; groups are no stages to it.
+    known = ids(names if matrices else (stage.name for stage in ordered))
     needs: dict[str, dict[str, None]] = {name: {} for name in names}
     for stage in ordered:
         if stage.name in kept:

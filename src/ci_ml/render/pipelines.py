@@ -6,7 +6,7 @@ a list of YAML, quoted where it has to be, so that no name in a repository can b
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from markupsafe import Markup
 from ci_ml.core import generated, workflow
 from ci_ml.core.workflow import Credentials, ForgeKind, Job, Layout, PipelineSpec
 from ci_ml.errors import UsageError
+from ci_ml.render import gitlab
 
 # The actions that generated workflows use: repository, commit, and the version that it is.
 PINS = {
@@ -37,18 +38,33 @@ class Templates:
 
 def files(spec: PipelineSpec, templates: Templates) -> dict[str, str]:
     """The text of every file, by its path from the root of the repository. Raises UsageError for a broken template."""
-    environment = _environment(spec, templates)
-    rendered = {}
-    for path, name in _files(spec).items():
-        try:
-            text = environment.get_template(name).render(_context(spec))
-        except TemplateError as error:
-            where = f":{error.lineno}" if getattr(error, "lineno", None) else ""
-            raise UsageError(
-                f"the template {getattr(error, 'name', None) or name}{where}: {error}", "see docs/pipelines.md"
-            ) from None
-        rendered[path] = _finished(text, name)
-    return rendered
+    return {path: _rendered(name, path, spec, templates) for path, name in _files(spec).items()}
+
+
+def child(spec: PipelineSpec, templates: Templates) -> str:
+    """The pipeline that GitLab's dynamic one starts, with the jobs of the spec. Raises UsageError like `files`."""
+    return _rendered(_CHILD, "", spec, templates)
+
+
+def entry(paths: Iterable[str]) -> str:
+    """A first .gitlab-ci.yml: GitLab reads no other file unless this one includes it."""
+    return "include:\n" + "".join(f"  - local: {scalar(f'/{path}')}\n" for path in paths)
+
+
+# Where GitLab begins to read.
+ENTRY = ".gitlab-ci.yml"
+_CHILD = "gitlab/child.yml.j2"
+
+
+def _rendered(name: str, path: str, spec: PipelineSpec, templates: Templates) -> str:
+    try:
+        text = _environment(spec, templates).get_template(name).render(_context(spec, name, path))
+    except TemplateError as error:
+        where = f":{error.lineno}" if getattr(error, "lineno", None) else ""
+        raise UsageError(
+            f"the template {getattr(error, 'name', None) or name}{where}: {error}", "see docs/pipelines.md"
+        ) from None
+    return _finished(text, name)
 
 
 def _files(spec: PipelineSpec) -> dict[str, str]:
@@ -70,7 +86,7 @@ _HEADER = """\
 {unsigned}"""
 
 
-def _context(spec: PipelineSpec) -> dict[str, Any]:
+def _context(spec: PipelineSpec, name: str, path: str) -> dict[str, Any]:
     suffix = f" {spec.folder}" if spec.folder else ""
     graph = " and dvc.yaml" if spec.jobs and not spec.dynamic else ""
     config = re.sub(r"[^ -~]", "?", spec.config)
@@ -82,11 +98,12 @@ def _context(spec: PipelineSpec) -> dict[str, Any]:
         "pins": {name: _pinned(*pin) for name, pin in PINS.items()},
         "action": _action(spec),
         "workflow": f"ci-ml{suffix}",
-        "header": Markup(
-            _HEADER.format(version=spec.version, config=config, graph=graph, unsigned=generated.UNSIGNED)
-        ),
+        "header": Markup(_HEADER.format(version=spec.version, config=config, graph=graph, unsigned=generated.UNSIGNED)),
         "keep": lambda name, indent: Markup(generated.keep(name, indent)),
         "expression": Markup,
+        "path": path,
+        "child": name == _CHILD,
+        **(gitlab.context(spec) if spec.forge is ForgeKind.GITLAB else {}),
     }
 
 
@@ -123,6 +140,8 @@ def _environment(spec: PipelineSpec, templates: Templates) -> ImmutableSandboxed
         "shell": _line,
         "ours": lambda name: Markup(scalar(_inside(spec.folder, f".ci-ml/{name}"))),
         "artifacts": lambda job: Markup(scalar(_artifacts(job, spec))),
+        "named": lambda job: Markup(scalar(gitlab.named(spec, job))),
+        "command": gitlab.command,
     }
     return environment
 

@@ -47,10 +47,35 @@ def generate(sources: Sources, *, force: bool = False) -> tuple[Generated, ...]:
     made: dict[str, str] = {}
     for chosen, spec in zip(sources.config.pipelines, specs(sources), strict=True):
         made |= pipelines.files(spec, templates(sources, chosen))
-    there = sources.tree.read(made)
-    return tuple(
+    there = sources.tree.read([*made, pipelines.ENTRY])
+    return _entry(made, there) + tuple(
         generated.merged(path, text, _text(path, there[path]), force=force) for path, text in sorted(made.items())
     )
+
+
+def _entry(made: Mapping[str, str], there: Mapping[str, bytes | Gap]) -> tuple[Generated, ...]:
+    """GitLab's first file, where there is none: it is the team's from then on, and nobody compares it with anything."""
+    listed = sorted(path for path in made if path.startswith(".gitlab/"))
+    if not listed or _text(pipelines.ENTRY, there[pipelines.ENTRY]) is not None:
+        return ()
+    return (Generated(path=pipelines.ENTRY, text=pipelines.entry(listed)),)
+
+
+def child(sources: Sources, stages: Iterable[str]) -> str:
+    """The child pipeline for these stages. Raises UsageError where ci-ml.yaml declares no pipeline that starts one."""
+    chosen = next((one for one in sources.config.pipelines if _dynamic(one)), None)
+    if chosen is None:
+        where = sources.around.config
+        raise UsageError(
+            f"{where} declares no pipeline with a child",
+            "`pipelines: [{forge: gitlab, layout: stages, graph: dynamic}]`",
+        )
+    spec = resolve.resolve(chosen, sources.pipeline, sources.around, only=stages)
+    return pipelines.child(spec, templates(sources, chosen))
+
+
+def _dynamic(chosen: PipelineConfig) -> bool:
+    return chosen.forge is ForgeKind.GITLAB and chosen.graph == "dynamic"
 
 
 def templates(sources: Sources, chosen: PipelineConfig) -> Templates:
@@ -61,7 +86,9 @@ def templates(sources: Sources, chosen: PipelineConfig) -> Templates:
     prefix = f"{folder}/" if folder else ""
     paths = [path for path in sources.tree.files() if path.startswith(prefix) and path.endswith(_TEMPLATE)]
     if not paths:
-        raise UsageError(f"pipelines.templates: there is no {_TEMPLATE} file in {folder}", "docs/pipelines.md names ours")
+        raise UsageError(
+            f"pipelines.templates: there is no {_TEMPLATE} file in {folder}", "docs/pipelines.md names ours"
+        )
     own = {path.removeprefix(prefix): _text(path, data) or "" for path, data in sources.tree.read(paths).items()}
     if strange := sorted(name for name in own if name not in sources.templates):
         names = ", ".join(sorted(name for name in sources.templates if name.startswith(chosen.forge.value)))

@@ -18,6 +18,7 @@ from ci_ml.core.training import Training, TrainingOutcome
 from ci_ml.core.workflow import Transfer
 from ci_ml.errors import DependencyError, OutOfDate, UsageError
 from ci_ml.usecases import baseline, policy
+from ci_ml.usecases import generate as generating
 from ci_ml.usecases.policy import Policy
 from ci_ml.wiring import generate, publishing, training
 from ci_ml.wiring.workspace import Workspace, require_dvc, settled
@@ -67,6 +68,13 @@ def by_job(space: Workspace, names: Sequence[str], known: Sequence[str]) -> Mapp
     return found
 
 
+def child(space: Workspace, base: str | None, prefer: Literal["base", "head"], place: Path) -> tuple[str, ...]:
+    """Write GitLab's child pipeline for the stages that have to run, and return those."""
+    names = planned(space, base, prefer)
+    files.write(place, generating.child(generate.sources(space), names))
+    return names
+
+
 def tell(space: Workspace, **values: str) -> None:
     """Outputs of this step, where the CI system is GitHub."""
     publishing.outputs(space.env, values)
@@ -94,13 +102,14 @@ def run(
     if name not in names:
         raise UsageError(f"there is no stage {name!r}", "`ci-ml verify` names every stage")
     space, chosen = _policy(space, base, prefer)
+    target = folder(space) / workflow.ids(names)[name]
     receive(space)
     space = dataclasses.replace(space)
     shutil.rmtree(folder(space), ignore_errors=True)  # it is in place, and what is there next is this job's own
     own = policy.load(space.head_tree, space.project.config, space.project.config)
     settings = chosen.config.train.model_copy(update={"track": (own or chosen).config.train.track})
     done = training.run(space, stream, settings, only=name)
-    give(dataclasses.replace(space), done, (name,), folder(space) / workflow.ids(names)[name], transfer)
+    give(dataclasses.replace(space), done, (name,), target, transfer)
     return done, folder(space)
 
 

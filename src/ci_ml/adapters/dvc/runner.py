@@ -151,6 +151,9 @@ class Run:
         if not stage.cmd:  # data, which is not made by anything
             return _reproduce_stage(stage, pull=self._pull, **keywords)
         self._current = stage.addressing
+        if self._alone:
+            # With these DVC tells that an input has changed that is not here; without, it would take it for the same.
+            keywords["upstream"] = list(stage.repo.index.graph.successors(stage))
         if not stage.frozen:
             self._prepare(stage, keywords)
         return self._reproduce(stage, keywords, pull=self._pull)
