@@ -168,10 +168,24 @@ def test_the_jobs_that_judge_are_found() -> None:
     assert found.events == {"pull_request", "merge_group"}
 
 
+@pytest.mark.parametrize("events", ["pull_request", "[pull_request]", "{pull_request: {types: [opened]}}"])
+def test_events_are_written_in_three_ways(events: str) -> None:
+    text = f"on: {events}\njobs: {{gate: {{steps: [{{uses: mirror/ci-ml-action@abc}}]}}}}"
+    found = callers.read(".github/workflows/a.yml", text.encode())
+    assert found is not None
+    assert found.events == {"pull_request"}
+
+
 @pytest.mark.parametrize(
     "text",
-    ["", "[", "on: push", "on: 3\njobs: [gate]", "on: push\njobs: {a: 3, b: {steps: [null, 7, {uses: [1]}]}}"]
-    + ["on: workflow_run\njobs: {publish: {steps: [{uses: ci-ml/ci-ml@v1, with: {report: r.json}}]}}"],
+    [
+        "",
+        "[",
+        "on: push",
+        "on: 3\njobs: [gate]",
+        "on: push\njobs: {a: 3, b: {steps: [null, 7, {uses: [1]}]}}",
+        "on: workflow_run\njobs: {publish: {steps: [{uses: ci-ml/ci-ml@v1, with: {report: r.json}}]}}",
+    ],
 )
 def test_a_workflow_of_any_shape_calls_nothing(text: str) -> None:
     assert callers.read(".github/workflows/a.yml", text.encode()) is None
@@ -198,8 +212,18 @@ def test_the_repository_behind_an_address(url: str, host: str, path: str) -> Non
 
 @pytest.mark.parametrize(
     "url",
-    ["", "../remote", "/srv/git/churn.git", "file:///srv/churn.git", "https://github.com/churn", "https://[", "a:b"]
-    + ["https://github.com/acme/../../user", "https://github.com/acme/ch%20urn", "git@github.com:acme/ch urn"],
+    [
+        "",
+        "../remote",
+        "/srv/git/churn.git",
+        "file:///srv/churn.git",
+        "https://github.com/churn",
+        "https://[",
+        "a:b",
+        "https://github.com/acme/../../user",
+        "https://github.com/acme/ch%20urn",
+        "git@github.com:acme/ch urn",
+    ],
 )
 def test_what_is_no_repository_of_a_forge(url: str) -> None:
     assert origin.parse(url) is None

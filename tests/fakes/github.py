@@ -269,7 +269,9 @@ class Repository:
     labels: dict[str, Label] = field(default_factory=dict)
     statuses: list[CommitStatus] = field(default_factory=list)
     rules: list[dict[str, Any]] = field(default_factory=list)  # of rulesets, all for the default branch
-    protected: tuple[str, ...] | None = None  # the checks that the older branch protection requires; None: there is none
+    protected: tuple[str, ...] | None = (
+        None  # the checks that the older branch protection requires; None: there is none
+    )
     created: datetime = field(default_factory=lambda: Clock().now)
 
     @property

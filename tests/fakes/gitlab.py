@@ -917,7 +917,12 @@ def _shown_user(forge: GitLab, user: User) -> dict[str, Any]:
 def _shown_project(forge: GitLab, project: Project) -> dict[str, Any]:
     name = project.path.rpartition("/")[2]
     web = f"{forge.origin}/{project.path}"
-    namespace = {"id": 1, "name": project.namespace, "path": project.namespace, "kind": "user" if project.personal else "group"}
+    namespace = {
+        "id": 1,
+        "name": project.namespace,
+        "path": project.namespace,
+        "kind": "user" if project.personal else "group",
+    }
     return {
         "id": project.id,
         "name": name,

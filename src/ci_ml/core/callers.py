@@ -12,7 +12,7 @@ from ci_ml.core import documents
 
 _WORKFLOW = re.compile(r"\.github/workflows/[^/]+\.ya?ml")
 _GITLAB = re.compile(r"\.gitlab-ci\.ya?ml|\.gitlab/[^/]+\.ya?ml")
-_ACTION = re.compile(r"(^|/)ci-ml/?@")
+_ACTION = re.compile(r"\bci-ml\b[^@]*@")  # also a fork of it, or a mirror
 _COMMAND = re.compile(r"\bci-ml\s+(ci|check)\b")
 _INCLUDED = re.compile(r"(?m)^\s*-?\s*[^#\n]*\bci-ml\b")
 

@@ -88,9 +88,7 @@ def queue(found: Protection, branch: str, ours: Sequence[Caller]) -> Finding:
         return ok(Check.QUEUE, f"no merge queue before {branch} that needs a run of its own")
     if covered := _first(caller.path for caller in ours if "merge_group" in caller.events):
         return ok(Check.QUEUE, f"{branch} has a merge queue, and {covered} runs in it")
-    sentence = (
-        f"{branch} has a merge queue, and no workflow that calls ci-ml runs in it: a required check never reports"
-    )
+    sentence = f"{branch} has a merge queue, and no workflow that calls ci-ml runs in it: its check never reports"
     return problem(Check.QUEUE, sentence, "add `merge_group:` to its `on:` (`queue: true` in pipelines)")
 
 
