@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from ci_ml.core.protection import Access, Protection, Variable
 from ci_ml.core.publication import Comment, Labelling, Proposal, Status
 from ci_ml.core.types import Change, Gap, Run
 
@@ -133,4 +134,25 @@ class Forge(Protocol):
 
     def labelling(self, number: int, label: str) -> Labelling | None:
         """Who set a label that the request has; None when nobody can be found who did."""
+        ...
+
+
+class Settings(Protocol):
+    """GitHub's or GitLab's settings of a repository. Nothing here writes.
+
+    Every method raises Refused when the token may not read it, and Unanswered when the forge is down.
+    """
+
+    name: str
+
+    def access(self) -> Access:
+        """What the token may do, as far as the forge says."""
+        ...
+
+    def protection(self, branch: str) -> Protection:
+        """What has to be there before something is merged into a branch."""
+        ...
+
+    def variable(self, name: str) -> Variable:
+        """Whether CI jobs get a variable, never what is in it."""
         ...

@@ -268,6 +268,10 @@ class Repository:
     pulls: dict[int, Pull] = field(default_factory=dict)
     labels: dict[str, Label] = field(default_factory=dict)
     statuses: list[CommitStatus] = field(default_factory=list)
+    rules: list[dict[str, Any]] = field(default_factory=list)  # of rulesets, all for the default branch
+    protected: tuple[str, ...] | None = (
+        None  # the checks that the older branch protection requires; None: there is none
+    )
     created: datetime = field(default_factory=lambda: Clock().now)
 
     @property
@@ -316,6 +320,24 @@ class Repository:
         with self.forge.lock:
             newest = {status.context.casefold(): status for status in self.statuses if status.sha == sha}
             return list(newest.values())
+
+    def require(self, *checks: str) -> None:
+        """A ruleset that requires these checks on the default branch."""
+        listed = [{"context": check} for check in checks]
+        more = {"required_status_checks": listed, "strict_required_status_checks_policy": False}
+        self._rule("required_status_checks", more)
+
+    def queue(self) -> None:
+        """A ruleset with a merge queue before the default branch."""
+        numbers = ("max_entries_to_build", "max_entries_to_merge", "min_entries_to_merge")
+        more = {"grouping_strategy": "ALLGREEN", "merge_method": "MERGE", "check_response_timeout_minutes": 60}
+        self._rule("merge_queue", more | dict.fromkeys(numbers, 1) | {"min_entries_to_merge_wait_minutes": 5})
+
+    def _rule(self, kind: str, parameters: dict[str, Any]) -> None:
+        with self.forge.lock:
+            number = self.forge.identifier("ruleset", 300)
+            source = {"ruleset_source_type": "Repository", "ruleset_source": self.name, "ruleset_id": number}
+            self.rules.append({"type": kind, "parameters": parameters} | source)
 
     def rename(self, name: str) -> None:
         """Requests for the old name are redirected from now on."""
@@ -698,7 +720,46 @@ def _rate_limit(call: Call) -> Answer:
 def _repository(call: Call) -> Answer:
     repo = call.repository()
     shown = _shown_repository(call.forge, repo)
+    if call.token.kind in {"pat", "fine-grained"}:  # the role of its user, whatever the token itself was granted
+        rank = ROLES.get(repo.role(call.token.user.login) or "", 0)
+        names = {"admin": "admin", "maintain": "maintain", "push": "write", "triage": "triage", "pull": "read"}
+        shown["permissions"] = {name: rank >= ROLES[role] for name, role in names.items()}
     return Answer(200, shown | {"network_count": 0, "subscribers_count": 0, "has_discussions": False})
+
+
+def _branch(call: Call) -> Answer:
+    """A branch, with what the older protection requires of it: told to everybody who may read."""
+    repo = call.repository()
+    name = call.arguments["branch"]
+    if name not in repo.branches:
+        raise call.refused(404, "Branch not found")
+    here = f"{call.forge.url}/repos/{repo.name}/branches/{name}"
+    checks = repo.protected if name == repo.default_branch else None
+    return Answer(
+        200,
+        {
+            "name": name,
+            "commit": _shown_commit(call.forge, repo, repo.branches[name]),
+            "_links": {"self": here, "html": f"{call.forge.origin}/{repo.name}/tree/{name}"},
+            "protected": checks is not None,
+            "protection": {
+                "enabled": checks is not None,
+                "required_status_checks": {
+                    "enforcement_level": "non_admins" if checks else "off",
+                    "contexts": list(checks or ()),
+                    "checks": [{"context": check, "app_id": None} for check in checks or ()],
+                },
+            },
+            "protection_url": f"{here}/protection",
+        },
+    )
+
+
+def _rules(call: Call) -> Answer:
+    """What rulesets ask for on a branch; one that is not there has none."""
+    repo = call.repository()
+    found = repo.rules if call.arguments["branch"] == repo.default_branch else []
+    return call.paged(repo, found, lambda rule: rule)
 
 
 def _commit(call: Call) -> Answer:
@@ -928,6 +989,12 @@ ENDPOINTS: dict[tuple[str, str], Endpoint] = {
     ("POST", r"(?:/api)?/graphql"): Endpoint(_graphql, "graphql", scopes=()),
     ("GET", r"/rate_limit"): Endpoint(_rate_limit, "rate-limit/rate-limit", scopes=()),
     ("GET", _REPO): Endpoint(_repository, "repos/repos#get-a-repository", ("metadata=read",)),
+    ("GET", _REPO + r"/branches/(?P<branch>[^/]+)"): Endpoint(
+        _branch, "branches/branches#get-a-branch", ("contents=read",)
+    ),
+    ("GET", _REPO + r"/rules/branches/(?P<branch>[^/]+)"): Endpoint(
+        _rules, "repos/rules#get-rules-for-a-branch", ("metadata=read",)
+    ),
     ("GET", _REPO + r"/pulls"): Endpoint(_pulls, f"{_PULLS}#list-pull-requests", ("pull_requests=read",)),
     ("GET", _REPO + r"/pulls/(?P<number>\d+)"): Endpoint(
         _pull, f"{_PULLS}#get-a-pull-request", ("pull_requests=read", "contents=read")

@@ -238,6 +238,10 @@ class Project:
     merge_requests: dict[int, MergeRequest] = field(default_factory=dict)
     pipelines: list[Pipeline] = field(default_factory=list)
     statuses: list[CommitStatus] = field(default_factory=list)
+    must_succeed: bool = False  # "Pipelines must succeed"
+    skipped_counts: bool = False  # "Skipped pipelines are considered successful"
+    personal: bool = False  # in a user's namespace, not in a group's
+    variables: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @property
     def namespace(self) -> str:
@@ -280,6 +284,12 @@ class Project:
             made = MergeRequest(self, iid, number, head, branch, origin, base, into, who, title, self.forge.tick())
             self.merge_requests[iid] = made
             return made
+
+    def variable(self, key: str, value: str, *, protected: bool = False) -> None:
+        """A variable of CI jobs, masked."""
+        about = {"variable_type": "env_var", "masked": True, "raw": False, "environment_scope": "*"}
+        with self.forge.lock:
+            self.variables[key] = {"key": key, "value": value, "protected": protected} | about
 
     def statuses_of(self, sha: str) -> list[CommitStatus]:
         """The newest of each name."""
@@ -577,8 +587,32 @@ def _job(call: Call) -> Answer:
     )
 
 
+def _own_token(call: Call) -> Answer:
+    """https://docs.gitlab.com/api/personal_access_tokens/#self-inform"""
+    assert call.token is not None
+    about = {"id": 1, "name": "ci-ml", "revoked": False, "active": True, "user_id": call.user.id}
+    return Answer(200, about | {"scopes": list(call.token.scopes)})
+
+
 def _project(call: Call) -> Answer:
-    return Answer(200, _shown_project(call.forge, call.project()))
+    """lib/api/entities/project_with_access.rb: the role comes with it; some settings only for members."""
+    project = call.project()
+    level = call.level(project)
+    shown = _shown_project(call.forge, project)
+    access = {"access_level": level, "notification_level": 3} if level else None
+    shown["permissions"] = {"project_access": access, "group_access": None}
+    if level or not project.private:
+        shown["only_allow_merge_if_pipeline_succeeds"] = project.must_succeed
+        shown["allow_merge_on_skipped_pipeline"] = project.skipped_counts
+    return Answer(200, shown)
+
+
+def _variable(call: Call) -> Answer:
+    project = call.project()
+    call.require(project, "maintainer")
+    if call.arguments["key"] not in project.variables:
+        raise _refused(404, "404 Variable Not Found")
+    return Answer(200, project.variables[call.arguments["key"]])
 
 
 def _changes(call: Call) -> Answer:
@@ -845,7 +879,9 @@ ENDPOINTS: dict[tuple[str, str], Endpoint] = {
     ("GET", r"/user"): Endpoint(_myself, members=True, scopes=("read_user",)),
     ("GET", r"/users/(?P<user>\d+)"): Endpoint(_user, members=True, scopes=("read_user",)),
     ("GET", r"/job"): Endpoint(_job, job=True),
+    ("GET", r"/personal_access_tokens/self"): Endpoint(_own_token, members=True, scopes=("read_user", "self_rotate")),
     ("GET", _PROJECT): Endpoint(_project),
+    ("GET", _PROJECT + r"/variables/(?P<key>\w+)"): Endpoint(_variable, members=True),
     ("GET", _PROJECT + r"/merge_requests"): Endpoint(_changes, job=True),
     ("GET", _CHANGE): Endpoint(_change, job=True),
     ("PUT", _CHANGE): Endpoint(_update_change, members=True),
@@ -881,7 +917,12 @@ def _shown_user(forge: GitLab, user: User) -> dict[str, Any]:
 def _shown_project(forge: GitLab, project: Project) -> dict[str, Any]:
     name = project.path.rpartition("/")[2]
     web = f"{forge.origin}/{project.path}"
-    namespace = {"id": 1, "name": project.namespace, "path": project.namespace, "kind": "group"}
+    namespace = {
+        "id": 1,
+        "name": project.namespace,
+        "path": project.namespace,
+        "kind": "user" if project.personal else "group",
+    }
     return {
         "id": project.id,
         "name": name,

@@ -22,10 +22,11 @@ class Git:
 
     root: Path
     env: Mapping[str, str] = field(repr=False)
+    timeout: float = _TIMEOUT
 
     def ask(self, *arguments: str, stdin: bytes | None = None) -> proc.Completed:
         """Run a git command here and hand back how it ended, whatever that was."""
-        return proc.run(["git", *arguments], cwd=self.root, env=self.env, stdin=stdin, timeout=_TIMEOUT)
+        return proc.run(["git", *arguments], cwd=self.root, env=self.env, stdin=stdin, timeout=self.timeout)
 
     def tell(self, *arguments: str, stdin: bytes | None = None) -> bytes:
         """Run a git command that must succeed. Raises DependencyError with git's own words."""
@@ -77,6 +78,17 @@ class Git:
         """The remote to fetch from, or None when there is none."""
         names = (self.line("remote") or "").split()
         return "origin" if "origin" in names else names[0] if names else None
+
+    def address(self) -> str | None:
+        """Where that remote is, which may hold credentials; None when there is none."""
+        name = self.remote()
+        return self.line("remote", "get-url", "--", name) if name else None
+
+    def tracked(self, paths: Iterable[str]) -> frozenset[str]:
+        """Those of `paths` that git tracks, committed or staged."""
+        wanted = [f":(top,literal){path}" for path in paths]
+        listing = self.tell("ls-files", "-z", "--full-name", "--", *wanted) if wanted else b""
+        return frozenset(name.decode("utf-8", "surrogateescape") for name in listing.split(b"\0") if name)
 
     def fetch(self, *arguments: str) -> bool:
         """Fetch without tags or submodules; whether it worked. The caller explains when it did not."""

@@ -40,10 +40,13 @@ Query = Mapping[str, str | int]
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What a server said: the JSON of the body (None when it is empty) and the links of the page to its neighbours."""
+    """What a server said: the JSON of the body (None when it is empty), the links of the page to its neighbours, and
+    its headers, whose names have no case.
+    """
 
     body: Any
     links: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 @contextlib.contextmanager
@@ -239,7 +242,8 @@ class Client:
             if repeatable:
                 raise _Again(broken)
             raise broken
-        return Answer(body=body, links={name: link["url"] for name, link in response.links.items() if "url" in link})
+        links = {name: link["url"] for name, link in response.links.items() if "url" in link}
+        return Answer(body=body, links=links, headers=response.headers)
 
     def _followed(self, address: str, response: "requests.Response") -> str:
         return urljoin(address, response.headers.get("Location", ""))

@@ -302,6 +302,31 @@ def verify(config: str | None, output: str | None, format: str) -> None:
 
 @cli.command()
 @_common
+@_format("terminal", "json")
+def doctor(config: str | None, output: str | None, format: str) -> None:
+    """What would stop ci-ml from working here, with a fix for each: files, base, DVC's remote, settings of the forge.
+
+    The forge is asked when there is a token (CI_ML_TOKEN, GITHUB_TOKEN, GH_TOKEN, GITLAB_TOKEN); nothing is changed
+    there. Exits 0 when no problem was found, also where something could not be looked at; else with the code of the
+    most serious one: 2 configuration or settings, then 3 DVC's remote, git or the token, then 12 a stale file.
+    """
+    with boundary.errors():
+        from ci_ml.core import doctor as findings
+        from ci_ml.render import doctor as rendering
+        from ci_ml.wiring import doctor as examining
+        from ci_ml.wiring import workspace
+
+        found = examining.run(workspace.find(config, output))
+        if format == "json":
+            text = rendering.data(found.forge, found.repository, found.findings)
+        else:
+            text = rendering.terminal(found.findings, width=boundary.width(), color=boundary.color())
+        click.echo(text, nl=False)
+    sys.exit(findings.exit_code(found.findings))
+
+
+@cli.command()
+@_common
 @click.option(
     "--base",
     envvar="CI_ML_BASE",

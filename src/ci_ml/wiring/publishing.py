@@ -148,7 +148,7 @@ def outlet(change: Change, env: Mapping[str, str]) -> Outlet:
     """Where this run speaks. Without a forge or a token it is only the job summary."""
     if change.forge is None or not change.repository:
         return Outlet(change=change, forge=None, env=env)
-    token = _token(change, env)
+    token = token_for(change, env)
     is_job_token = change.forge == "gitlab" and (token is None or token == env.get("CI_JOB_TOKEN"))
     if token is None or is_job_token:
         # CI_JOB_TOKEN may read notes and write none: https://docs.gitlab.com/ci/jobs/ci_job_token/
@@ -160,36 +160,44 @@ def outlet(change: Change, env: Mapping[str, str]) -> Outlet:
     return Outlet(change=change, forge=forge, env=env)
 
 
-def _token(change: Change, env: Mapping[str, str]) -> str | None:
+def token_for(change: Change, env: Mapping[str, str]) -> str | None:
+    """The token that publishes, or None."""
     given = (env.get(name, "").strip() for name in (TOKEN, *_FALLBACKS.get(change.forge or "", ())))
     return next(filter(None, given), None)  # without the line end that it was pasted with
 
 
 def without_token(change: Change, env: Mapping[str, str]) -> dict[str, str]:
     """The environment for the code of the change, which is not given the token that publishes, under any name."""
-    token = _token(change, env)
+    token = token_for(change, env)
     return {name: value for name, value in env.items() if name != TOKEN and (token is None or token not in value)}
 
 
 def _github(change: Change, token: str, env: Mapping[str, str]) -> Forge:
-    base = env.get("GITHUB_API_URL") or github.API
-    client = http.Client(name="GitHub", base=base, headers=github.headers(token), patience=_patience(env))
-    graphql = env.get("GITHUB_GRAPHQL_URL") or f"{base.rstrip('/').removesuffix('/v3')}/graphql"
+    own = client("github", token, env, patience(env))
+    graphql = env.get("GITHUB_GRAPHQL_URL") or f"{own.base.rstrip('/').removesuffix('/v3')}/graphql"
     author = env.get(OWNER) or None
-    return github.GitHub(client=client, repository=change.repository or "", graphql=graphql, author=author)
+    return github.GitHub(client=own, repository=change.repository or "", graphql=graphql, author=author)
 
 
 def _gitlab(change: Change, token: str, env: Mapping[str, str]) -> Forge:
-    base = env.get("CI_API_V4_URL") or f"{(env.get('CI_SERVER_URL') or 'https://gitlab.com').rstrip('/')}/api/v4"
-    client = http.Client(name="GitLab", base=base, headers=gitlab.headers(token), patience=_patience(env))
+    own = client("gitlab", token, env, patience(env))
     web = env.get("CI_MERGE_REQUEST_PROJECT_URL") or env.get("CI_PROJECT_URL")
-    return gitlab.GitLab(client=client, project=change.repository or "", web=web)
+    return gitlab.GitLab(client=own, project=change.repository or "", web=web)
 
 
-def _patience(env: Mapping[str, str]) -> float:
+def client(kind: str, token: str, env: Mapping[str, str], patience: float) -> http.Client:
+    """A client for the forge of this job, or of this machine's environment."""
+    if kind == "github":
+        base = env.get("GITHUB_API_URL") or github.API
+        return http.Client(name="GitHub", base=base, headers=github.headers(token), patience=patience)
+    base = env.get("CI_API_V4_URL") or f"{(env.get('CI_SERVER_URL') or 'https://gitlab.com').rstrip('/')}/api/v4"
+    return http.Client(name="GitLab", base=base, headers=gitlab.headers(token), patience=patience)
+
+
+def patience(env: Mapping[str, str], usual: float = _PATIENCE) -> float:
     """Seconds that a job may spend waiting for a forge that is down or busy; what is no number changes nothing."""
     given = env.get(PATIENCE, "")
-    return min(3600.0, float(given)) if re.fullmatch(r"\d{1,9}(\.\d+)?", given, re.ASCII) else _PATIENCE
+    return min(3600.0, float(given)) if re.fullmatch(r"\d{1,9}(\.\d+)?", given, re.ASCII) else usual
 
 
 def run(report: Report, place: Path, stream: TextIO, *, dry: bool = False) -> Published | str:

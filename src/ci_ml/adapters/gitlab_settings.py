@@ -1,0 +1,101 @@
+"""GitLab's settings of a project, as far as `ci-ml doctor` reads them. Layer: adapters.
+
+https://docs.gitlab.com/api/rest/. Nothing here writes. One method here is one in adapters.github_settings;
+tests/contract holds both together.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+from urllib.parse import quote
+
+from ci_ml.adapters.http import Client, understood
+from ci_ml.core.protection import Access, Protection, Variable
+from ci_ml.errors import Refused, Unanswered
+
+_DEVELOPER = 30
+_ACCESS = "a project access token with the scope `api` and the role Developer"
+
+
+@dataclass(kw_only=True)
+class GitLabSettings:
+    """One project, by its number or path."""
+
+    client: Client
+    project: str
+    name: str = field(default="GitLab", init=False)
+
+    @understood("GitLab")
+    def access(self) -> Access:
+        """What the token may do. Raises Refused where it may not even read the project."""
+        try:
+            level, branch = _level(self._project), self._project.get("default_branch")
+        except Refused as error:
+            hint = "the token is not valid any more" if error.status == 401 else f"use {_ACCESS}"
+            raise Refused(error.what, error.status, hint) from None
+        scopes = self._scopes()
+        may: bool | None
+        if scopes is not None and "api" not in scopes:
+            may, doubt = False, "it lacks the scope `api`"
+        elif level < _DEVELOPER:
+            may, doubt = False, "its user is not a Developer or more"
+        else:
+            may, doubt = None if scopes is None else True, "GitLab does not say of a token of this kind"
+        known = branch if isinstance(branch, str) and branch else None
+        return Access(branch=known, comments=may, statuses=may, doubt=doubt, fix=f"use {_ACCESS}")
+
+    @understood("GitLab")
+    def protection(self, branch: str) -> Protection:  # noqa: ARG002  it is one setting for all branches
+        """https://docs.gitlab.com/user/project/merge_requests/auto_merge/#require-a-successful-pipeline-for-merge"""
+        must = self._project.get("only_allow_merge_if_pipeline_succeeds")
+        if not isinstance(must, bool):
+            return Protection(pipeline=None, unread="GitLab does not show it to this token", fix=f"use {_ACCESS}")
+        lax = self._project.get("allow_merge_on_skipped_pipeline") is True
+        what = "turn off `Skipped pipelines are considered successful`" if lax and must else "turn on"
+        fix = f"Settings > Merge requests: {what}{'' if lax and must else ' `Pipelines must succeed`'}"
+        return Protection(pipeline=must, lax=lax, fix=fix)
+
+    @understood("GitLab")
+    def variable(self, name: str) -> Variable:
+        """https://docs.gitlab.com/api/project_level_variables/; the answer holds the value, which goes nowhere."""
+        fix = f"Settings > CI/CD > Variables: put {_ACCESS} into {name} (masked, not protected)"
+        try:
+            found = self._get(f"variables/{name}")
+        except Refused as error:
+            if error.status not in (403, 404):
+                raise
+            return self._unseen(name, fix, refused=error.status == 403)
+        return Variable(name=name, present=True, protected=found.get("protected") is True, fix=fix)
+
+    def _unseen(self, name: str, fix: str, *, refused: bool) -> Variable:
+        if refused:
+            return Variable(name=name, doubt="only a Maintainer's token may look", fix=fix)
+        if (self._project.get("namespace") or {}).get("kind") == "group":  # which may have it for all of its projects
+            return Variable(name=name, doubt="the project has none; a group around it may", fix=fix)
+        return Variable(name=name, present=False, fix=fix)
+
+    @cached_property
+    def _project(self) -> Mapping[str, Any]:
+        return self._get("")
+
+    def _scopes(self) -> list[str] | None:
+        """https://docs.gitlab.com/api/personal_access_tokens/#self-inform; None for a token that is none of these."""
+        try:
+            answer = self.client.get("personal_access_tokens/self")
+        except Refused:
+            return None
+        return [str(scope) for scope in answer.body["scopes"]]
+
+    def _get(self, path: str) -> Mapping[str, Any]:
+        body = self.client.get(f"projects/{quote(self.project, safe='')}/{path}".rstrip("/")).body
+        if not isinstance(body, dict):
+            raise Unanswered(f"{self.name} answered in a way that ci-ml does not understand")
+        return body
+
+
+def _level(project: Mapping[str, Any]) -> int:
+    """The role of the token's user, through the project or a group; 0 for none."""
+    permissions = project.get("permissions") or {}
+    levels = [(permissions.get(kind) or {}).get("access_level") for kind in ("project_access", "group_access")]
+    return max((level for level in levels if isinstance(level, int)), default=0)

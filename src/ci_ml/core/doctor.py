@@ -1,0 +1,203 @@
+"""What would stop ci-ml from working here: findings, and those that this clone alone decides. Layer: core.
+
+What a forge says is judged in core.protection. Missing never means fine: what could not be looked at is `unknown`.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from ci_ml.core.staleness import Freshness, State
+from ci_ml.errors import CiMlError, ConfigError, DependencyError, OutOfDate, UsageError
+
+SCHEMA = "ci-ml/doctor/v1"
+_SHOWN = 3
+
+
+class Health(StrEnum):
+    """What became of a check."""
+
+    OK = "ok"
+    PROBLEM = "problem"
+    UNKNOWN = "unknown"
+
+
+class Check(StrEnum):
+    """What is looked at, in this order."""
+
+    CONFIGURATION = "configuration"
+    PIPELINE = "pipeline"
+    LOCK = "lock"
+    BASE = "base"
+    WORKFLOW = "workflow"
+    REMOTE = "remote"
+    TOKEN = "token"
+    REQUIRED = "required"
+    QUEUE = "queue"
+    VARIABLE = "variable"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """What a check found, as one sentence, what to do about it, and the exit code that a problem asks for."""
+
+    check: Check
+    health: Health
+    sentence: str
+    fix: str | None = None
+    exit_code: int = 0
+
+
+def ok(check: Check, sentence: str) -> Finding:
+    """Nothing is wrong."""
+    return Finding(check=check, health=Health.OK, sentence=sentence)
+
+
+def problem(check: Check, sentence: str, fix: str | None, kind: type[CiMlError] = UsageError) -> Finding:
+    """This would stop ci-ml, or the gate; `kind` is the error that it would end in."""
+    return Finding(check=check, health=Health.PROBLEM, sentence=sentence, fix=fix, exit_code=kind.exit_code)
+
+
+def unknown(check: Check, sentence: str, fix: str | None = None) -> Finding:
+    """It could not be looked at, for this reason."""
+    return Finding(check=check, health=Health.UNKNOWN, sentence=sentence, fix=fix)
+
+
+def failed(check: Check, error: CiMlError) -> Finding:
+    """What another command would end with, as a finding."""
+    first = f": {error.problems[0]}" if isinstance(error, ConfigError) and error.problems else ""
+    return problem(check, f"{error.what}{first}", error.hint, type(error))
+
+
+def exit_code(findings: Iterable[Finding]) -> int:
+    """That of the most serious problem: nothing can be judged (2), then a dependency (3), then what is stale (12)."""
+    codes = [one.exit_code for one in findings if one.health is Health.PROBLEM]
+    return next((code for code in _BY_WEIGHT if code in codes), 0)
+
+
+_BY_WEIGHT = (UsageError.exit_code, DependencyError.exit_code, OutOfDate.exit_code)
+
+
+# --- The configuration ------------------------------------------------------------------------------------------------
+
+
+def configuration(name: str, gates: int | None) -> Finding:
+    """A file that is valid; `gates` is None when there is no file."""
+    if gates is None:
+        return problem(Check.CONFIGURATION, f"there is no {name}", "`ci-ml init` writes one")
+    if not gates:
+        fix = "add gates to it; without any nothing can pass"
+        return problem(Check.CONFIGURATION, f"{name} is valid, and has no gates", fix)
+    return ok(Check.CONFIGURATION, f"{name} is valid and has {_count(gates, 'gate')}")
+
+
+def invalid(name: str, error: CiMlError, todo: int) -> Finding:
+    """A file that is not valid, with so many lines that `ci-ml init` has left to its user."""
+    if todo:
+        fix = "say there what only you can know, such as which way a number is better"
+        return problem(Check.CONFIGURATION, f"{name} has {_count(todo, 'line')} with TODO", fix)
+    found = failed(Check.CONFIGURATION, error)
+    return problem(Check.CONFIGURATION, found.sentence, found.fix or f"mend {name}", type(error))
+
+
+# --- The pipeline -----------------------------------------------------------------------------------------------------
+
+
+def tracked(stages: int, files: Sequence[str], known: Iterable[str], absent: Sequence[str]) -> Finding:
+    """Whether git has what DVC needs: `files` are DVC's own, `known` those git tracks, `absent` the locks not here."""
+    known = set(known)
+    if lost := [path for path in files if path not in known]:
+        fix = f"git add {' '.join(lost[:_SHOWN])}"
+        return problem(Check.PIPELINE, f"git does not track {_some(lost)}: CI would not have it", fix)
+    if absent:
+        fix = "`ci-ml train` runs the stages and writes it; then commit it"
+        return problem(Check.PIPELINE, f"there is no {_some(absent)}: nothing was trained yet", fix)
+    return ok(Check.PIPELINE, f"a DVC project with {_count(stages, 'stage')}, and git tracks its files")
+
+
+def no_pipeline(definitions: Sequence[str]) -> Finding:
+    """No DVC project; `definitions` are the dvc.yaml files that there are all the same."""
+    if definitions:
+        return problem(Check.PIPELINE, f"there is {_some(definitions)}, and no DVC project around it", "`dvc init`")
+    return _NO_DVC
+
+
+_NO_DVC = ok(Check.PIPELINE, "there is no DVC project: numbers in git are judged, and nothing is trained")
+
+
+def lock(items: Sequence[Freshness]) -> Finding:
+    """Whether dvc.lock is true for the files here."""
+    stale = [item.name for item in items if item.state is State.STALE]
+    if stale:
+        sentence = f"dvc.lock is out of date: {len(stale)} of {_count(len(items), 'stage')} ({_some(stale)})"
+        return problem(Check.LOCK, sentence, "`ci-ml train`, then commit dvc.lock", OutOfDate)
+    return ok(Check.LOCK, f"dvc.lock is up to date ({_count(len(items), 'stage')})")
+
+
+def base(label: str, why: str, *, shallow: bool) -> Finding:
+    """The commit that changes here are compared with."""
+    depth = "; this clone is shallow, and deep enough" if shallow else ""
+    return ok(Check.BASE, f"the base can be had: {label} ({why}){depth}")
+
+
+# --- CI files ---------------------------------------------------------------------------------------------------------
+
+
+def generated(outdated: Sequence[str], untracked: Sequence[str], current: Sequence[str]) -> Finding:
+    """The files that `pipelines` declares: what each of them is, by its path."""
+    if outdated:
+        sentence = f"{_some(outdated)} does not say what ci-ml.yaml and dvc.yaml say"
+        return problem(Check.WORKFLOW, sentence, "`ci-ml generate`, then commit what it writes", OutOfDate)
+    if untracked:
+        return problem(
+            Check.WORKFLOW, f"git does not track {_some(untracked)}", f"git add {' '.join(untracked[:_SHOWN])}"
+        )
+    return ok(Check.WORKFLOW, f"{_some(current)} {'is' if len(current) == 1 else 'are'} as it should be")
+
+
+def written(paths: Sequence[str], config: str) -> Finding:
+    """Without `pipelines`: the files written by hand that call ci-ml."""
+    if paths:
+        return ok(Check.WORKFLOW, f"ci-ml is called by {_some(paths)}, written by hand and so not compared")
+    fix = f"add `pipelines: [{{forge: github}}]` (or gitlab) to {config}, then `ci-ml generate`"
+    return problem(Check.WORKFLOW, "no CI file here calls ci-ml: nothing is judged before it is merged", fix)
+
+
+# --- DVC's remote -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Storage:
+    """DVC's default remote as it was found: its name, and whether anything is there; `trouble`: why nobody knows."""
+
+    name: str = ""
+    holds: bool = False
+    trouble: str | None = None
+
+
+def remote(found: Storage, *, needed: bool) -> Finding:
+    """The default remote; `needed` says that DVC keeps data which has to be there."""
+    if found.trouble is not None:
+        fix = "check its address and the credentials: `dvc remote list`, `dvc status --cloud`"
+        return problem(Check.REMOTE, f"DVC's default remote cannot be reached: {found.trouble}", fix, DependencyError)
+    if needed and not found.holds:
+        sentence = f"the remote {found.name} holds nothing: CI could not get the data"
+        return problem(Check.REMOTE, sentence, "`dvc push`", DependencyError)
+    return ok(Check.REMOTE, f"the remote {found.name} can be reached")
+
+
+def no_remote(sources: Sequence[str]) -> Finding:
+    """No default remote in .dvc/config; `sources` are the data that no stage makes."""
+    if sources:
+        sentence = f"DVC has no default remote in .dvc/config: CI could not get {_some(sources)}"
+        return problem(Check.REMOTE, sentence, "`dvc remote add --default NAME URL`, then commit .dvc/config")
+    return ok(Check.REMOTE, "DVC has no default remote, and no data that needs one")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _some(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:_SHOWN])
+    return f"{shown} and {len(names) - _SHOWN} more" if len(names) > _SHOWN else shown
