@@ -43,7 +43,7 @@ class TestOnAnExistingRepository:
             "forge           github: the remote is at github.com",
             "default branch  main",
             "DVC remote      ../../remote",
-            "1. fill in the 2 lines of ci-ml.yaml that say TODO",
+            "1. fill in the 2 lines of ci-ml.yaml with TODO",
             "require the status check `gate` on main (`ci-ml doctor` looks whether it is)",
         ):
             assert line in said
@@ -131,11 +131,15 @@ class TestOnAnExistingRepository:
         assert "dvc.lock is out of date for train, evaluate" in said
         assert "ci-ml train, and commit what it writes" in said
 
+    def test_a_pipeline_that_dvc_refuses_has_to_be_mended(self, bare: Project) -> None:
+        bare.edit("dvc.yaml", "    outs: [model.json]", "    outs: [model.json]\n    live: here")
+        assert "mend the pipeline, which DVC refuses: dvc.yaml: stages.train.live" in bare.ci_ml("init").expect(0).out
+
     def test_metrics_that_are_not_here_have_to_be_named(self, bare: Project) -> None:
         bare.remove("metrics.json")
         bare.ci_ml("init").expect(0)
         text = bare.read("ci-ml.yaml")
-        assert "# metrics.json could not be read" in text
+        assert "# metrics.json is not here" in text
         assert "metric: metrics.json:TODO" in text
 
     def test_it_asks_on_a_terminal(self, bare: Project) -> None:

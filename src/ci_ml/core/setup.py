@@ -26,9 +26,9 @@ class Forge:
 class Setup:
     """Everything that was found, and every file to write: ci-ml.yaml is the first of `files`.
 
-    `stale` are the stages that dvc.lock is not true for, `remote` is the address of DVC's default remote without
-    credentials, `taken` are CI files that people wrote, and `entry` is GitLab's first file where it does not include
-    ours yet. `start` says that DVC is to be started here first.
+    `stale` are the stages that dvc.lock is not true for, and `broken` says why DVC refuses the pipeline, if it does.
+    `remote` is the address of DVC's default remote without credentials, `taken` are CI files that people wrote, and
+    `entry` is GitLab's first file where it does not include ours yet. `start`: DVC is to be started here first.
     """
 
     config: str
@@ -36,6 +36,7 @@ class Setup:
     branch: str
     stages: int
     stale: tuple[str, ...]
+    broken: str | None
     proposal: Proposal | None
     spec: PipelineSpec | None
     remote: str | None

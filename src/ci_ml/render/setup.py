@@ -3,6 +3,7 @@
 import shlex
 from collections.abc import Iterator
 
+from ci_ml.core.proposal import TODO
 from ci_ml.core.setup import Setup
 from ci_ml.core.workflow import ForgeKind, Manager, PipelineSpec
 from ci_ml.render import safe
@@ -29,12 +30,14 @@ def _found(setup: Setup) -> Iterator[tuple[str, str]]:
         yield "example", f"{setup.example}, a DVC pipeline of three stages"
     else:
         stages = f"{setup.stages} stage{'' if setup.stages == 1 else 's'} of DVC" if setup.stages else "none of DVC"
-        old = f"; dvc.lock is out of date for {', '.join(setup.stale)}" if setup.stale else ""
+        old = "; DVC refuses it" if setup.broken else ""
+        old = old or f"; dvc.lock is out of date for {', '.join(setup.stale)}" if setup.stale else ""
         yield "pipeline", stages + old
     if setup.proposal is not None:
         tables = [f"{table.keys['path']} ({table.task.value})" for table in setup.proposal.tables]
         yield "predictions", ", ".join(tables) or "no table with a row per example"
-        metrics = [gate.metric for gate in setup.proposal.gates if not gate.known]
+        named = [gate.metric for gate in setup.proposal.gates if not gate.known]
+        metrics = [name.replace(f":{TODO}", " (not here)") for name in named]
         if metrics or not tables:
             yield "metrics", ", ".join(metrics) or "none"
     kind = setup.forge.kind
@@ -70,18 +73,25 @@ def written(setup: Setup) -> str:
     return "".join(f"{safe.printable(line)}\n" for line in lines)
 
 
-def _steps(setup: Setup) -> Iterator[str]:
+def _preparations(setup: Setup) -> Iterator[str]:
+    """What to do before anything is committed."""
     if setup.todo:
-        lines = "1 line" if setup.todo == 1 else f"{setup.todo} lines"
-        yield f"fill in the {lines} of {setup.config} that say TODO: nothing is judged before"
+        lines = "the line" if setup.todo == 1 else f"the {setup.todo} lines"
+        yield f"fill in {lines} of {setup.config} with TODO: nothing is judged before"
     if setup.proposal is not None and not setup.proposal.gates:
         yield f"name under `gates` of {setup.config} what your evaluation writes: without a gate nothing can pass"
-    if setup.stale:
+    if setup.broken:
+        yield f"mend the pipeline, which DVC refuses: {setup.broken}"
+    elif setup.stale:
         yield "ci-ml train, and commit what it writes: until then CI trains those stages in every run"
     if setup.spec and setup.stages and setup.spec.python.manager is Manager.NONE and not setup.spec.python.install:
         yield f"say in {setup.config} how CI installs packages: `python: {{install: …}}` of the pipeline"
     if setup.example:
         yield "pip install -r requirements.txt, then try it: ci-ml ci --no-publish"
+
+
+def _steps(setup: Setup) -> Iterator[str]:
+    yield from _preparations(setup)
     if setup.forge.kind is None:
         yield "write the CI files: add `pipelines: [{forge: github}]`, or gitlab, and run `ci-ml generate`"
     elif setup.taken:

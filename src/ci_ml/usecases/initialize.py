@@ -63,7 +63,7 @@ def propose(head: Side, before: Callable[[str], Iterator[Side]], open_tables: Op
         named, unread = _numbers(head)
         numbers, others = proposal.worth_a_gate(named, _MOST_GATES)
         gates += [gate for name in numbers if (gate := _asked(name, ask(name)))]
-        gates += unread
+        gates += [] if named else unread
         if others:
             more = ", ".join(others[:_MOST_NAMED]) + (", …" if others[_MOST_NAMED:] else "")
             notes.append(f"More numbers that a gate could be on: {more}")
@@ -194,17 +194,22 @@ def _numbers(head: Side) -> tuple[list[str], list[GateProposal]]:
     """
     known = {path for path, (out, _) in head.pipeline.outputs().items() if out.metric} | {*head.pipeline.metrics}
     files = known or {path for path in head.tree.files() if proposal.may_hold_metrics(path)}
-    inside = [path for path in sorted(map(head.project.outside, files)) if not path.startswith("../")][:_MOST_TABLES]
+    inside = [path for path in sorted(map(head.project.outside, files)) if not _is_strange(path)][:_MOST_TABLES]
     names: list[str] = []
     unread: list[GateProposal] = []
     for path, values in evidence.parse_all(head.read(inside)).items():
         if isinstance(values, Gap):
-            comment = f"{path} could not be read ({values.reason}): which number in it?"
+            comment = f"{path} is not here ({values.reason}): pull it, or train, and name a number in it"
             metric = str(MetricKey(path=path, key=proposal.TODO))
             unread += [GateProposal(metric=metric, known=False, margin=_GUESS, comment=comment)] if known else []
             continue
         names += [str(MetricKey(path=path, key=key)) for key, value in values.items() if _is_number(path + key, value)]
     return names, unread
+
+
+def _is_strange(path: str) -> bool:
+    """Whether a file is outside of the project, or has a path that only Windows understands."""
+    return path.startswith(("../", "/")) or "\\" in path
 
 
 def _is_number(name: str, value: object) -> bool:

@@ -11,6 +11,7 @@ from ci_ml.adapters.dvc import commands, definitions
 from ci_ml.core import callers, config, origin, proposal, resolve, setup
 from ci_ml.core.config import Config
 from ci_ml.core.generated import Generated, merged, ours
+from ci_ml.core.pipeline import conflicts
 from ci_ml.core.proposal import Answer, Proposal
 from ci_ml.core.setup import Setup
 from ci_ml.core.staleness import State
@@ -147,6 +148,7 @@ def _complete(
         branch=branch,
         stages=len(space.head_pipeline.stages),
         stale=tuple(item.name for item in space.freshness() if item.state is State.STALE),
+        broken=_broken(space),
         proposal=found,
         spec=generate.of(forge.kind, generate.specs(sources)) if sources and forge.kind else None,
         remote=remote and setup.without_credentials(remote),
@@ -154,6 +156,17 @@ def _complete(
         taken=taken,
         entry=None if taken else _entry(space, forge.kind, made),
     )
+
+
+def _broken(space: Workspace) -> str | None:
+    """Why DVC would refuse to run the pipeline; None when it would not."""
+    if space.project.dvc is None:
+        return None
+    try:
+        definitions.validate(space.head_tree, space.project.dvc)
+    except UsageError as error:
+        return error.what
+    return conflicts(space.head_pipeline)
 
 
 def _default_branch(space: Workspace) -> str:
