@@ -53,6 +53,10 @@ class TestOnAnExistingRepository:
         bare.commit("Gate changes with ci-ml")
         assert bare.ci_ml("generate", "--check").expect(0).out == ""
         bare.ci_ml("check").expect(0)
+        bare.branch()
+        bare.edit("params.yaml", "rate: 0.1", "rate: -0.0001")
+        bare.commit("learn the contrary")
+        assert "metrics.json:accuracy fell by" in bare.ci_ml("ci", "--no-publish").expect(10).out
 
     def test_it_names_the_secrets_of_the_dvc_remote_and_never_shows_credentials(self, bare: Project) -> None:
         bare.dvc("remote", "add", "--default", "--force", "storage", "s3://data/churn")

@@ -233,7 +233,7 @@ _WORDS = {"true", "false", "null", "yes", "no", "on", "off", "y", "n", "todo"}
 
 # A number of a model's quality, by the names that people give one. Which way it is better, no name is trusted to say.
 _QUALITY = re.compile(
-    r"acc|f1|f_?beta|auc|roc|precision|recall|r2|r_2|rmse|mse|mae|mape|rmsle|loss|error|score|iou|dice|map\d*|bleu|rouge"
+    r"acc|f1|f_?beta|auc|roc|prec|recall|r2|r_2|rmse|mse|mae|mape|rmsle|loss|error|score|iou|dice|map\d*|bleu|rouge"
     r"|perplexity|kappa|mcc|silhouette",
     re.IGNORECASE,
 )
