@@ -56,7 +56,7 @@ class TestOnAnExistingRepository:
         bare.branch()
         bare.edit("params.yaml", "rate: 0.1", "rate: -0.0001")
         bare.commit("learn the contrary")
-        assert "metrics.json:accuracy fell by" in bare.ci_ml("ci", "--no-publish").expect(10).out
+        assert "metrics.json:loss.log rose from" in bare.ci_ml("ci", "--no-publish").expect(10).out
 
     def test_it_names_the_secrets_of_the_dvc_remote_and_never_shows_credentials(self, bare: Project) -> None:
         bare.dvc("remote", "add", "--default", "--force", "storage", "s3://data/churn")

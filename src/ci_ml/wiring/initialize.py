@@ -39,6 +39,10 @@ def plan(space: Workspace, ask: Callable[[str], Answer], *, asked: ForgeKind | N
         raise UsageError(f"{name} is there already", "edit it, or take it away to have a new one proposed")
     if example is not None:
         return _example(space, asked, example)
+    if below := _below(space):
+        raise UsageError(
+            "the DVC pipelines of this repository are in folders of their own", f"run `ci-ml init` in {below}"
+        )
     from ci_ml.usecases import initialize  # Ibis: no other command pays for it
 
     found = initialize.propose(space.head_side(), lambda path: _before(space, path), tables.opener(space.env), ask)
@@ -67,10 +71,6 @@ _MOST_SCRIPTS = 500
 def _nothing(space: Workspace) -> UsageError:
     """Why there is nothing to propose, and what to do about that."""
     names = space.head_tree.files()
-    folder = f"{space.project.folder}/" if space.project.folder else ""
-    elsewhere = sorted(path.rpartition("/")[0] for path in names if path.endswith("/dvc.yaml"))
-    if inner := [path for path in elsewhere if path.startswith(folder)]:
-        return UsageError("there is no DVC pipeline of this folder", f"run `ci-ml init` in {' or in '.join(inner[:3])}")
     here = "there is no DVC pipeline, no metrics file and no table of predictions here"
     if _uses_mlflow(space, names):
         return UsageError(
@@ -83,6 +83,17 @@ def _nothing(space: Workspace) -> UsageError:
         "have the evaluation write metrics.json, or a table with a row per example, and run `ci-ml init` again; "
         f"{_EXAMPLE}",
     )
+
+
+def _below(space: Workspace) -> str:
+    """Folders below this one with pipelines, where DVC is not started in this one or above; empty otherwise."""
+    folder = f"{space.project.folder}/" if space.project.folder else ""
+    ending = "/dvc.yaml"
+    if space.project.dvc is not None:
+        return ""
+    found = sorted(path for path in space.head_tree.files() if path.startswith(folder) and path.endswith(ending))
+    inner = [path.removesuffix(ending) for path in found]
+    return " or in ".join(inner[:3]) + (f", or in {len(inner) - 3} more" if inner[3:] else "")
 
 
 def _uses_mlflow(space: Workspace, names: frozenset[str]) -> bool:
