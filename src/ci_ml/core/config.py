@@ -26,7 +26,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 from ci_ml.core import catalogue, documents
 from ci_ml.core.catalogue import Asked, Family, Task
 from ci_ml.core.models import Model
-from ci_ml.core.pipelines import PipelineConfig
+from ci_ml.core.pipelines import CredentialsConfig, PipelineConfig, PythonConfig
 from ci_ml.core.types import Direction, Margin, Metric, MetricKey, Require, Severity, TableKey
 from ci_ml.errors import ConfigError
 
@@ -606,12 +606,15 @@ def _message(detail: ErrorDetails) -> str:
 
 
 def _known_keys(location: Sequence[Any]) -> list[str]:
-    models: dict[str, type[BaseModel]] = {
+    models: dict[str, type[Model]] = {
         "gates": GateConfig,
         "train": TrainConfig,
         "predictions": PredictionsConfig,
         "slices": SlicesConfig,
         "gap": GapConfig,
+        "pipelines": PipelineConfig,
+        "python": PythonConfig,
+        "credentials": CredentialsConfig,
     }
     found = [models[str(part)] for part in location if str(part) in models]
     return list((found[-1] if found else Config).model_fields)

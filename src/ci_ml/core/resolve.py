@@ -119,7 +119,8 @@ def _few(jobs: tuple[workflow.Job, ...], where: str, *, together: bool) -> None:
     """Raises UsageError where a job would need more others than GitLab allows; `together`: one job needs them all."""
     if together and len(jobs) > _MOST_NEEDS:
         raise UsageError(
-            f"{where}: {len(jobs)} stages, and a job on GitLab needs {_MOST_NEEDS} others at most", "choose graph: dynamic"
+            f"{where}: {len(jobs)} stages, and a job on GitLab needs {_MOST_NEEDS} others at most",
+            "choose graph: dynamic",
         )
     if wide := next((job for job in jobs if len(job.needs) > _MOST_NEEDS), None):
         raise UsageError(
