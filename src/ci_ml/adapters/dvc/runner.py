@@ -148,8 +148,8 @@ class Run:
         from dvc.repo.reproduce import _reproduce_stage
 
         self._stop.check()
-        if not stage.cmd:  # data, which is not made by anything
-            return _reproduce_stage(stage, pull=self._pull, **keywords)
+        if not stage.cmd:  # data, which is not made by anything: to force it would be to take what is here for it
+            return _reproduce_stage(stage, pull=self._pull, **{**keywords, "force": False})
         self._current = stage.addressing
         if self._alone:
             # With these DVC tells that an input has changed that is not here; without, it would take it for the same.
