@@ -1,5 +1,6 @@
 """Files for GitLab as texts: what `ci-ml generate` writes, the component, the example, and what GitLab says of such files."""
 
+import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,6 +20,8 @@ from ci_ml.core.workflow import ForgeKind
 from ci_ml.render import pipelines
 from ci_ml.render.pipelines import Templates
 from tests.ci.runners import EXAMPLE, ROOT
+from tests.ci.test_files import lint
+from tests.e2e.project import Project
 
 TEMPLATES = Templates(builtin=templates.builtin(), own={})
 COMPONENT = ROOT / "templates" / "ci-ml.yml"
@@ -194,6 +197,44 @@ def test_pipelines_for_every_manager_are_valid_in_any_folder(layout: str, lock: 
             (document,) = read(text)
             valid(document)
             assert all(name.lstrip(".").startswith("models-a-b:") for name in document if folder and name != "stages")
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_scripts_are_clean_in_any_shell(layout: str, tmp_path: Path) -> None:
+    for number, (remote, credentials) in enumerate(CREDENTIALS.values()):
+        lock = LOCKS[number % len(LOCKS)]
+        files = made({**LAYOUTS[layout], "credentials": credentials, "record": True}, remote=remote, lock=lock)
+        for kind, text in enumerate(files.values()):
+            (document,) = read(text)
+            for name, job in document.items():
+                if "script" in job and not name.startswith("."):
+                    lines = "\n".join(script(job["script"], document))
+                    (tmp_path / f"{number}-{kind}-{name}.sh").write_text(f"#!/bin/sh -e\n{lines}\n")
+    lint("shellcheck", *sorted(tmp_path.iterdir()))
+
+
+def test_what_is_cached_is_no_part_of_the_change(tmp_path: Path) -> None:
+    (text,) = made({"python": {"install": "touch $PIP_CACHE_DIR/package.whl"}}).values()
+    (document,) = read(text)
+    job = document[".ci-ml-python"]
+    (cached,) = job["cache"][0]["paths"]
+    assert job["variables"] == {"PIP_CACHE_DIR": "$CI_PROJECT_DIR/" + cached.rstrip("/")}
+    repository = Project(root=tmp_path, env={**os.environ, "PIP_CACHE_DIR": str(tmp_path / cached)})
+    repository.git("init", "--quiet")
+    done = repository.run("sh", "-e", "-c", "\n".join(job["script"]))
+    assert done.code == 0, done.text
+    assert (tmp_path / cached / "package.whl").is_file()
+    assert repository.status() == ""
+
+
+def script(lines: list[Any], document: Any) -> Iterator[str]:
+    """The lines of a script, with those that it refers to."""
+    for line in lines:
+        if isinstance(line, Reference):
+            job, part = line
+            yield from script(document[job][part], document)
+        else:
+            yield line
 
 
 def test_the_first_file_of_a_repository_is_valid() -> None:

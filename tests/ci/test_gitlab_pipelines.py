@@ -311,7 +311,7 @@ def test_a_worse_change_is_blocked(diamond: Callable[..., Diamond], layout: str)
     assert run.report()["verdict"]["outcome"] == "fail"
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("layout", ["single", *LAYOUTS])
 def test_the_default_branch_is_judged_and_other_branches_are_not(diamond: Callable[..., Diamond], layout: str) -> None:
     here = diamond(layout)
     before = here.project.git("rev-parse", "main")
@@ -321,3 +321,5 @@ def test_the_default_branch_is_judged_and_other_branches_are_not(diamond: Callab
     assert (run.code, run.failed()) == (0, set()), run.log
     assert run.report()["verdict"]["outcome"] == "pass"
     assert run.report()["base"]["sha"] == before
+    head = run.report()["head"]
+    assert (head["sha"], head["dirty"]) == (commit, False)  # no stage had to run
