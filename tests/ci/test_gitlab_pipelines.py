@@ -104,7 +104,7 @@ class Run:
 
     def jobs(self) -> dict[str, str]:
         """How each job ended, PASS or FAIL; one that did not start is not there. A child's jobs are said with its name."""
-        ends = re.findall(r"^\s*(PASS|FAIL|WARN) +(?:\[\S+\] -> )?(\S+)", self.log, re.MULTILINE)
+        ends = re.findall(r"^\s*(PASS|FAIL) +(?:\[\S+\] -> )?(\S+)", self.log, re.MULTILINE)
         return {job: end for end, job in ends}
 
     def failed(self) -> set[str]:
