@@ -102,6 +102,8 @@ def _context(spec: PipelineSpec, name: str, path: str) -> dict[str, Any]:
         "pins": {name: _pinned(*pin) for name, pin in PINS.items()},
         "action": _action(spec),
         "workflow": f"ci-ml{suffix}",
+        # Required checks go by this name, and two projects of a repository must not answer for each other.
+        "required": f"gate{suffix}",
         "header": Markup(_HEADER.format(version=spec.version, config=config, graph=graph, unsigned=generated.UNSIGNED)),
         "keep": lambda name, indent: Markup(generated.keep(name, indent)),
         "expression": Markup,
@@ -144,6 +146,7 @@ def _environment(spec: PipelineSpec, templates: Templates) -> ImmutableSandboxed
         "shell": _line,
         "ours": lambda name: Markup(scalar(_inside(spec.folder, f".ci-ml/{name}"))),
         "artifacts": lambda job: Markup(scalar(_artifacts(job, spec))),
+        "title": lambda job: Markup(scalar(_title(job))),
         "named": lambda job: Markup(scalar(gitlab.named(spec, job))),
         "command": gitlab.command,
     }
@@ -192,6 +195,11 @@ def _line(command: str) -> Markup:
     """A line of a script, as it is: the configuration is checked to hold neither expressions nor line breaks."""
     scalar(command)
     return Markup(command)
+
+
+def _title(job: Job) -> str:
+    """What GitHub shows for a stage's job: the stage, unless that is the name of one of ours, which may be required."""
+    return job.id if job.stage in workflow.RESERVED else job.stage
 
 
 def _inside(folder: str, path: str) -> str:
