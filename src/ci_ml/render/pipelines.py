@@ -1,12 +1,12 @@
 """A PipelineSpec as the files of its forge, from Jinja templates. Layer: render.
 
-Delimiters are `{{{ }}}` and `{{% %}}`, because `{{ }}` is GitHub's own. Whatever a template prints goes out as a scalar or
-a list of YAML, quoted where it has to be, so that no name in a repository can become more than a name.
+Delimiters are `{{{ }}}` and `{{% %}}`, because `{{ }}` is GitHub's own. Whatever a template prints goes out as a scalar
+or a list of YAML, quoted where it has to be, so that no name in a repository can become more than a name.
 """
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,7 +64,8 @@ def _rendered(name: str, path: str, spec: PipelineSpec, templates: Templates) ->
     try:
         text = _environment(spec, templates).get_template(name).render(_context(spec, name, path))
     except TemplateError as error:
-        where = f":{error.lineno}" if getattr(error, "lineno", None) else ""
+        line = getattr(error, "lineno", None)
+        where = f":{line}" if line else ""
         raise UsageError(
             f"the template {getattr(error, 'name', None) or name}{where}: {error}", "see docs/pipelines.md"
         ) from None
@@ -141,7 +142,7 @@ def _environment(spec: PipelineSpec, templates: Templates) -> ImmutableSandboxed
         keep_trailing_newline=True,
         **_DELIMITERS,
     )
-    environment.filters |= {
+    filters: dict[str, Callable[..., Any]] = {
         "secret": _secret,
         "shell": _line,
         "ours": lambda name: Markup(scalar(_inside(spec.folder, f".ci-ml/{name}"))),
@@ -150,6 +151,7 @@ def _environment(spec: PipelineSpec, templates: Templates) -> ImmutableSandboxed
         "named": lambda job: Markup(scalar(gitlab.named(spec, job))),
         "command": gitlab.command,
     }
+    environment.filters |= filters
     return environment
 
 

@@ -46,7 +46,10 @@ def run(
     if chosen.when != "never":
         asked = (only,) if only else tuple(targets or chosen.targets)
         events = repro.reproduce(folder, asked, force=chosen.when == "always", alone=only is not None, env=env)
-    with console.display(stream, 1 if only else len(stages)) as display, contextlib.closing(_generator(events)) as running:
+    with (
+        console.display(stream, 1 if only else len(stages)) as display,
+        contextlib.closing(_generator(events)) as running,
+    ):
         return train.train(
             train.Job(
                 head=space.head,
