@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+from tests.ci import runners
 from tests.ci.runners import REPOSITORY, ROOT, Change, Forge, GitHub, Run
 from tests.e2e.project import Project, Result
 from tests.fakes import github as fake
@@ -21,12 +22,7 @@ MAY_WRITE = {"contents": "read", "pull-requests": "write", "statuses": "write"}
 
 @pytest.fixture
 def api(forge: Forge) -> Iterator[fake.GitHub]:
-    """GitHub, as it knows the forge's repository and its pull requests."""
-    with fake.GitHub() as server:
-        repository = server.repository(REPOSITORY, collaborators={"mona": "write"})
-        repository.commit(forge.main, branch="main")
-        for change in forge.changes.values():
-            repository.pull(change.number, head=change.head, branch=change.branch, base=change.base)
+    with runners.served(forge) as server:
         yield server
 
 
