@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from ci_ml.core.documents import MAX_BYTES
+from ci_ml.core.report import MAX_BYTES
 from tests.ci import runners
 from tests.ci.conftest import tool
 from tests.ci.runners import REPOSITORY, Change, Forge, GitHub, Run
@@ -94,6 +94,10 @@ PROPOSALS = {
     "failing": [("dvc.yaml", "src/stage.py left left.txt", "src/stage.py left no/left.txt")],
     "words": [("NOTES.md", "", "More of them.\n")],
     "grown": [("dvc.yaml", "langs: [de, fr]", "langs: [de, fr, it]")],
+    "listed": [
+        ("dvc.yaml", "langs: [de, fr]", "langs: [de, fr, es, pt]"),
+        ("ci-ml.yaml", "layout: stages", "layout: stages\n    graph: dynamic"),
+    ],
 }
 # The last step of the gate's job, which is the last of the file: the lock that was judged.
 SHOW = """\
@@ -159,20 +163,23 @@ def ran(jobs: GitHub) -> set[str]:
     return {place.name for place in ran_in(jobs).iterdir()} - {"meet"}
 
 
-def generated(forge: Forge, folder: Path, old: str = "", new: str = "") -> str:
-    """The workflow that `ci-ml generate` writes, with ci-ml.yaml edited."""
-    clone = Project(root=folder / "generated", env=forge.project.env)
+def at(forge: Forge, commit: str, folder: Path) -> Project:
+    """A clone at a commit, with nothing in DVC's cache."""
+    clone = Project(root=folder / "clone at", env=forge.project.env)
     forge.project.git("clone", "--quiet", str(forge.project.root), str(clone.root))
-    clone.edit("ci-ml.yaml", old, new)
+    clone.git("checkout", "--quiet", "--detach", commit)
+    return clone
+
+
+def generated(clone: Project) -> str:
+    """The workflow that `ci-ml generate` writes."""
     clone.ci_ml("generate").expect(0)
     return clone.read(".github/workflows/ci-ml.yml")
 
 
 def reproduced(forge: Forge, name: str, folder: Path) -> str:
-    """The dvc.lock that `dvc repro` writes for a change, in a clone of its own."""
-    clone = Project(root=folder / "reproduced", env=forge.project.env)
-    forge.project.git("clone", "--quiet", str(forge.project.root), str(clone.root))
-    clone.git("checkout", "--quiet", "--detach", forge.changes[name].merge)
+    """The dvc.lock that `dvc repro` writes for a change."""
+    clone = at(forge, forge.changes[name].merge, folder)
     clone.dvc("repro", "--quiet")
     return clone.read("dvc.lock")
 
@@ -275,10 +282,11 @@ def test_a_stage_without_a_job_is_no_pass(jobs: GitHub, api: fake.GitHub) -> Non
 
 
 def test_a_foreach_whose_list_is_known_at_run_time_only(jobs: GitHub, api: fake.GitHub, tmp_path: Path) -> None:
-    workflow = generated(jobs.forge, tmp_path, "layout: stages", "layout: stages\n    graph: dynamic")
-    run = proposed(jobs, api, "grown", content=workflow)
+    workflow = generated(at(jobs.forge, jobs.forge.changes["listed"].merge, tmp_path))
+    assert "right-de" not in workflow
+    run = proposed(jobs, api, "listed", content=workflow)
     assert run.code == 0, run.log
-    assert ran(jobs) == {"prepare", "right-it"}
+    assert ran(jobs) == {"prepare", "right-es", "right-pt"}
 
 
 # --- One job ----------------------------------------------------------------------------------------------------------
@@ -287,7 +295,9 @@ def test_a_foreach_whose_list_is_known_at_run_time_only(jobs: GitHub, api: fake.
 @pytest.fixture(scope="module")
 def single(graph: Forge, tmp_path_factory: pytest.TempPathFactory) -> str:
     """The workflow with one job for all stages."""
-    return generated(graph, tmp_path_factory.mktemp("single"), "layout: stages", "layout: single") + SHOW
+    clone = at(graph, graph.main, tmp_path_factory.mktemp("single"))
+    clone.edit("ci-ml.yaml", "layout: stages", "layout: single")
+    return generated(clone) + SHOW
 
 
 def test_one_job_runs_what_is_stale_as_dvc_repro_does(
