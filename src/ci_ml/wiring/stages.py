@@ -93,7 +93,7 @@ def run(
     prefer: Literal["base", "head"],
     stream: TextIO,
 ) -> tuple[Training, Path]:
-    """Run one stage on what the jobs before it handed on, and write what it hands on itself.
+    """Run one stage on what the jobs before it handed on, and write what it hands on itself: into a folder with its id.
 
     Raises UsageError when there is no such stage, StageFailed when it fails.
     """
@@ -110,7 +110,7 @@ def run(
     settings = chosen.config.train.model_copy(update={"track": (own or chosen).config.train.track})
     done = training.run(space, stream, settings, only=name)
     give(dataclasses.replace(space), done, (name,), target, transfer)
-    return done, folder(space)
+    return done, target
 
 
 def folder(space: Workspace) -> Path:
