@@ -181,6 +181,8 @@ class GitHub:
             (clone / workflow).write_text(content)
         (self.folder / "event.json").write_text(json.dumps(payload))
         artifacts = self.folder / "artifacts"
+        if event != "workflow_run":  # which is there for those of another run
+            shutil.rmtree(artifacts, ignore_errors=True)
         artifacts.mkdir(exist_ok=True)
         actions = {place.name: place for place in STAND_INS.iterdir()}
         done = subprocess.run(
