@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from ci_ml.core.report import MAX_BYTES
 from tests.ci import runners
 from tests.ci.conftest import tool
 from tests.ci.runners import REPOSITORY, Change, Forge, GitHub, Run
+from tests.ci.test_files import lint
 from tests.ci.test_github import MAY_WRITE, addressed, publish, statuses
 from tests.e2e.project import Project
 from tests.fakes import github as fake
@@ -402,8 +402,30 @@ def test_a_report_that_lies_is_refused(jobs: GitHub, api: fake.GitHub, outside: 
 # --- The files ----------------------------------------------------------------------------------------------------------
 
 
-def test_what_is_generated_is_what_linters_want(graph: Forge) -> None:
-    files = sorted((graph.project.root / ".github" / "workflows").iterdir())
+LAYOUTS = {
+    "stages": "layout: stages",
+    "dynamic": "layout: stages\n    graph: dynamic",
+    "single": "layout: single",
+    "with everything": """layout: stages
+    schedule: 23 4 * * 1
+    record: true
+    images: {left: "python:3.13"}
+    runners: {"right*": [self-hosted, gpu], default: ubuntu-latest}
+    credentials: {secrets: {AWS_ACCESS_KEY_ID: DVC_KEY_ID}}""",
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_what_is_generated_is_what_linters_want(graph: Forge, tmp_path: Path, layout: str) -> None:
+    clone = at(graph, graph.main, tmp_path)
+    clone.edit("ci-ml.yaml", "layout: stages", LAYOUTS[layout])
+    if layout == "with everything":
+        clone.edit("ci-ml.yaml", "    runners: {default: ubuntu-latest}\n", "")
+    generated(clone)
+    files = sorted((clone.root / ".github" / "workflows").iterdir())
     assert [file.name for file in files] == ["ci-ml-publish.yml", "ci-ml.yml"]
-    done = subprocess.run([tool("actionlint"), *files], capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0, done.stdout
+    config = tmp_path / "actionlint.yml"
+    config.write_text("self-hosted-runner: {labels: [gpu]}")
+    tool("shellcheck")
+    lint("actionlint", "-config-file", config, *files)
+    lint("zizmor", "--offline", "--quiet", "--config", Path(__file__).with_name("zizmor.yml"), *files)
