@@ -285,7 +285,7 @@ def stage(
         done, place = stages.run(space, name, Transfer(transfer), base, policy, sys.stderr)
         from ci_ml.render import terminal
 
-        stages.tell(space, handover=str(place))
+        stages.tell(space, handover=str(place.parent), id=place.name)
         text = terminal.training(done, space.output / training.FILE, width=boundary.width(), color=boundary.color())
         click.echo(text, nl=False)
 

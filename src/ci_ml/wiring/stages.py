@@ -93,7 +93,7 @@ def run(
     prefer: Literal["base", "head"],
     stream: TextIO,
 ) -> tuple[Training, Path]:
-    """Run one stage on what the jobs before it handed on, and write what it hands on itself.
+    """Run one stage on what the jobs before it handed on, and write what it hands on itself: into a folder with its id.
 
     Raises UsageError when there is no such stage, StageFailed when it fails.
     """
@@ -108,7 +108,7 @@ def run(
     shutil.rmtree(folder(space), ignore_errors=True)  # it is in place, and what is there next is this job's own
     done = training.run(space, stream, training.settings(space, chosen), only=name)
     give(dataclasses.replace(space), done, (name,), target, transfer)
-    return done, folder(space)
+    return done, target
 
 
 def folder(space: Workspace) -> Path:
