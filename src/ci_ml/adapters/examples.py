@@ -27,6 +27,18 @@ def source(name: str) -> Traversable:
     raise UsageError(f"this installation of ci-ml came without examples/{name}", "install it again: pip install ci-ml")
 
 
+def texts(example: Traversable) -> dict[str, str]:
+    """The content of every file of an example, by its path."""
+    found: dict[str, str] = {}
+    for item in example.iterdir():
+        if item.is_dir():
+            if item.name != "__pycache__":
+                found |= {f"{item.name}/{path}": text for path, text in texts(item).items()}
+        else:
+            found[item.name] = item.read_text(encoding="utf-8")
+    return found
+
+
 def copy(example: Traversable, folder: Path) -> None:
     """Copy an example's files into an empty folder. Raises DependencyError when they cannot be written."""
     try:

@@ -148,23 +148,36 @@ def ci(
 
 @cli.command()
 @_common
-@click.option("--dry-run", is_flag=True, help="Print the file, and write nothing.")
-def init(config: str | None, output: str | None, dry_run: bool) -> None:
-    """Look at the repository, and write a first ci-ml.yaml with margins that its test set can hold.
+@click.option(
+    "--forge",
+    envvar="CI_ML_FORGE",
+    type=click.Choice(["github", "gitlab"]),
+    help="Whose CI files to write.  [default: that of git's remote]",
+)
+@click.option(
+    "--example",
+    type=click.Choice(["classification", "regression"]),
+    help="Start a small DVC pipeline that works, where there is none.",
+)
+@click.option("--dry-run", is_flag=True, help="Print every file, and write nothing.")
+def init(config: str | None, output: str | None, forge: str | None, example: str | None, dry_run: bool) -> None:
+    """Look at the repository, and write a first ci-ml.yaml, with margins that its test set can hold, and the CI files.
 
     On a terminal it asks which way a number is better; elsewhere that is left as TODO, for nobody can guess it.
     """
     with boundary.errors():
+        from ci_ml.core.workflow import ForgeKind
+        from ci_ml.render import setup
         from ci_ml.wiring import initialize, workspace
 
         space = workspace.find(config, output)
-        text = initialize.propose(space, _ask if sys.stdin.isatty() and sys.stderr.isatty() else lambda _: None)
+        found = initialize.plan(space, _asker(), asked=ForgeKind(forge) if forge else None, example=example)
         if dry_run:
-            click.echo(text, nl=False)
+            click.echo(setup.found(found), err=True, nl=False)
+            click.echo(setup.files(found), nl=False)
             return
-        click.echo(f"wrote {initialize.write(space, text)}; read it, commit it, then run `ci-ml check`")
-        if "TODO" in text:
-            click.echo("lines with TODO are for you to fill in: nothing is judged before")
+        initialize.write(space, found)
+        click.echo(setup.found(found) + setup.written(found), nl=False)
 
 
 @cli.command()
@@ -214,14 +227,20 @@ def generate(
     sys.exit(12 if changed else 0)
 
 
-def _ask(metric: str) -> Any:
-    """Which way a number is better, or None for later."""
-    from ci_ml.core.types import Direction
+def _asker() -> Callable[[str], Any]:
+    """Asks which way a number is better, where somebody is there to answer."""
+    from ci_ml.core.proposal import Answer
+
+    if sys.stdin.isatty() and sys.stderr.isatty():
+        return lambda metric: Answer(_ask(metric, [answer.value for answer in Answer], Answer.LATER.value))
+    return lambda _: Answer.LATER
+
+
+def _ask(metric: str, answers: list[str], otherwise: str) -> str:
     from ci_ml.render import safe
 
-    choice = click.Choice(["higher", "lower", "later"])
-    answer = click.prompt(f"{safe.printable(metric)}: which way is better?", type=choice, default="later", err=True)
-    return None if answer == "later" else Direction(answer)
+    question = f"{safe.printable(metric)}: which way is better?"
+    return str(click.prompt(question, type=click.Choice(answers), default=otherwise, err=True))
 
 
 @cli.command()

@@ -5,6 +5,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from ci_ml.core import catalogue
 from ci_ml.core.catalogue import Task
@@ -24,6 +25,15 @@ _SCORE = re.compile(
 _PREDICTION = re.compile(
     r"pred(iction|icted)?|y_?(pred|hat)|called|.+_pred(icted|iction)?|pred(icted)?_.+", re.IGNORECASE
 )
+
+
+class Answer(StrEnum):
+    """What somebody says when asked which way a number is better; `skip` is no gate for it."""
+
+    HIGHER = "higher"
+    LOWER = "lower"
+    SKIP = "skip"
+    LATER = "later"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,10 +66,13 @@ class TableProposal:
 
 @dataclass(frozen=True, kw_only=True)
 class GateProposal:
-    """A gate to propose. `margin` None is for the user to fill in, and so is a `direction` that is unknown."""
+    """A gate to propose. `margin` None is for the user to fill in, and so is a `direction` that is unknown.
+
+    A margin is a number in the metric's units, or a share of the base's value such as `2%`.
+    """
 
     metric: str
-    margin: float | None = None
+    margin: float | str | None = None
     direction: Direction | None = None
     known: bool = True
     comment: str = ""
@@ -169,7 +182,7 @@ def written(proposal: Proposal) -> str:
         "# What must not get worse. Every key: docs/configuration.md; what a verdict means: docs/gates.md.",
         "version: 1",
     ]
-    lines += [f"# {note}" for note in proposal.notes]
+    lines += [f"#{safe_comment(note)}" for note in proposal.notes]
     if proposal.tables:
         lines += ["", "predictions:"]
     for found in proposal.tables:
@@ -187,9 +200,14 @@ def written(proposal: Proposal) -> str:
         if not gate.known:
             direction = gate.direction.value if gate.direction else f"{TODO} # higher or lower: which way is better?"
             lines.append(f"    direction: {direction}")
-        margin = f"{gate.margin:.6g}" if gate.margin is not None else f"{TODO} # the largest loss that you would accept"
-        lines.append(f"    margin: {margin}")
+        lines.append(f"    margin: {_margin(gate.margin)}")
     return "\n".join(lines) + "\n"
+
+
+def _margin(margin: float | str | None) -> str:
+    if margin is None:
+        return f"{TODO} # the largest loss that you would accept"
+    return f"{margin} # of the base's value, a first guess" if isinstance(margin, str) else f"{margin:.6g}"
 
 
 def safe_comment(text: str) -> str:
@@ -210,6 +228,31 @@ def _scalar(text: str) -> str:
 
 
 _WORDS = {"true", "false", "null", "yes", "no", "on", "off", "y", "n", "todo"}
+
+
+# A number of a model's quality, by the names that people give one. Which way it is better, no name is trusted to say.
+_QUALITY = re.compile(
+    r"acc|f1|f_?beta|auc|roc|precision|recall|r2|r_2|rmse|mse|mae|mape|rmsle|loss|error|score|iou|dice|map\d*|bleu|rouge"
+    r"|perplexity|kappa|mcc|silhouette",
+    re.IGNORECASE,
+)
+
+
+def worth_a_gate(names: Sequence[str], most: int) -> tuple[list[str], list[str]]:
+    """At most so many metrics to propose gates for, and the others; those of a model's quality come first."""
+    ranked = sorted(names, key=lambda name: _QUALITY.search(name.partition(":")[2]) is None)
+    chosen = set(ranked[:most])
+    return [name for name in names if name in chosen], [name for name in names if name not in chosen]
+
+
+_METRICS_FILE = re.compile(
+    r"(.*[_-])?(metrics?|scores?|results?|evaluation|eval|summary)([_-].*)?\.(json|ya?ml|toml)", re.IGNORECASE
+)
+
+
+def may_hold_metrics(path: str) -> bool:
+    """Whether a file is called like one that an evaluation writes."""
+    return _METRICS_FILE.fullmatch(path.rpartition("/")[2]) is not None
 
 
 def metrics_of(found: TableProposal) -> tuple[str, ...]:

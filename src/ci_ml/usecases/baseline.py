@@ -12,6 +12,10 @@ _DEEPEN = (50, 500, 5000)
 _HINT = "name a commit to compare with: --base REV"
 
 
+class FirstCommit(UsageError):
+    """There is nothing before what is checked out."""
+
+
 def head(history: History, change: Change) -> Revision:
     """The state that is judged: HEAD and the work tree on top of it. Raises UsageError before the first commit."""
     sha = history.commit("HEAD")
@@ -171,7 +175,7 @@ def _first_parent(history: History, at: Revision, because: str) -> Revision:
     assert at.sha is not None
     parents = history.parents(at.sha)
     if not parents:
-        raise UsageError(
+        raise FirstCommit(
             f"{at.short} is the first commit and the work tree is clean: there is nothing to compare with", _HINT
         )
     if history.commit(parents[0]) is None and (remote := history.remote()):

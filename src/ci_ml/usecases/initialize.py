@@ -13,8 +13,9 @@ import ibis
 
 from ci_ml.core import proposal
 from ci_ml.core.config import Config
+from ci_ml.core.gates import is_glob
 from ci_ml.core.pipeline import Pipeline
-from ci_ml.core.proposal import ColumnProfile, GateProposal, Proposal, TableProposal
+from ci_ml.core.proposal import Answer, ColumnProfile, GateProposal, Proposal, TableProposal
 from ci_ml.core.types import Contrast, Direction, Gap, MetricKey, Revision
 from ci_ml.metrics.columns import Unusable
 from ci_ml.ports import OpenTables, Tables
@@ -30,9 +31,14 @@ _ENDINGS = (".parquet", ".csv", ".tsv", ".jsonl", ".ndjson")
 _MOST_TABLES = 50
 _MOST_BYTES = 2 * 2**30
 _VALUES = 3
+_MOST_NAMED = 20
 
-# Asks which way a metric is better; None when nobody answers.
-Ask = Callable[[str], Direction | None]
+# Gates on plain numbers: as many as people read, and what each may lose, of which nothing is known.
+_MOST_GATES = 8
+_GUESS = "2%"
+
+# Asks which way a metric is better.
+Ask = Callable[[str], Answer]
 
 
 def propose(head: Side, before: Callable[[str], Iterator[Side]], open_tables: OpenTables, ask: Ask) -> Proposal:
@@ -50,7 +56,10 @@ def propose(head: Side, before: Callable[[str], Iterator[Side]], open_tables: Op
         notes.append(
             "Margins are the smallest that this test set can hold: an unchanged model passes 80 % of the time."
         )
-    gates += _numbers(head, ask) if not found else ()
+    if not found:
+        numbers, others = proposal.worth_a_gate(_numbers(head), _MOST_GATES)
+        gates += [gate for name in numbers if (gate := _asked(name, ask(name)))]
+        notes += [f"More numbers that a gate could be on: {', '.join(others[:_MOST_NAMED])}."] if others else []
     return Proposal(tables=tuple(found), gates=tuple(gates), notes=tuple(notes))
 
 
@@ -171,13 +180,24 @@ def _margin(found: Contrast) -> float | None:
     return proposal.rounded(least) if least else None
 
 
-def _numbers(head: Side, ask: Ask) -> Iterator[GateProposal]:
-    """Numbers in DVC's metrics files. Nobody but the user knows which way they are better, or what they may lose."""
-    files = sorted(head.project.outside(path) for path, (out, _) in head.pipeline.outputs().items() if out.metric)
-    for path, values in evidence.parse_all(head.read(files)).items():
-        if isinstance(values, Gap):
-            continue
-        for key, value in values.items():
-            if isinstance(value, int | float) and not isinstance(value, bool):
-                name = str(MetricKey(path=path, key=key))
-                yield GateProposal(metric=name, direction=ask(name), known=False)
+def _numbers(head: Side) -> list[str]:
+    """Numbers in DVC's metrics files, or in files that are called so where DVC knows none, as gates name them."""
+    known = [path for path, (out, _) in head.pipeline.outputs().items() if out.metric]
+    known += head.pipeline.metrics
+    known = known or [path for path in head.tree.files() if proposal.may_hold_metrics(path)]
+    inside = sorted({head.project.outside(path) for path in known})
+    files = [path for path in inside if not path.startswith("../")][:_MOST_TABLES]
+    return [
+        str(MetricKey(path=path, key=key))
+        for path, values in evidence.parse_all(head.read(files)).items()
+        for key, value in ({} if isinstance(values, Gap) else values).items()
+        if isinstance(value, int | float) and not isinstance(value, bool) and not is_glob(path + key)
+    ]
+
+
+def _asked(name: str, answer: Answer) -> GateProposal | None:
+    """A gate on a number. Nobody but the user knows which way it is better, or what it may lose."""
+    if answer is Answer.SKIP:
+        return None
+    direction = None if answer is Answer.LATER else Direction(answer.value)
+    return GateProposal(metric=name, direction=direction, known=False, margin=_GUESS)

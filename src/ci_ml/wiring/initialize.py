@@ -1,29 +1,47 @@
-"""`ci-ml init`: a first ci-ml.yaml. Layer: wiring."""
+"""`ci-ml init`: a first ci-ml.yaml and the CI files, or an example's whole pipeline. Layer: wiring."""
 
-from collections.abc import Callable, Iterator
+import dataclasses
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
 
-from ci_ml.adapters import files
-from ci_ml.core import proposal
-from ci_ml.core.types import Direction, Revision
+from ci_ml.adapters import examples, files
+from ci_ml.adapters.dvc import commands, definitions
+from ci_ml.core import callers, config, origin, proposal, setup
+from ci_ml.core.config import Config
+from ci_ml.core.generated import Generated, merged, ours
+from ci_ml.core.proposal import Answer, Proposal
+from ci_ml.core.setup import Setup
+from ci_ml.core.types import Revision
+from ci_ml.core.workflow import ForgeKind
 from ci_ml.errors import UsageError
+from ci_ml.render import pipelines
+from ci_ml.usecases import generate
 from ci_ml.usecases.evidence import Side
+from ci_ml.wiring import generate as generating
 from ci_ml.wiring import tables
 from ci_ml.wiring.workspace import Workspace
 
 # How many earlier commits are looked at for another version of a table.
 _COMMITS = 20
 
+_IGNORED = ".gitignore"
+_EXAMPLE = "`ci-ml init --example classification` (or regression) starts a pipeline that works"
 
-def propose(space: Workspace, ask: Callable[[str], Direction | None]) -> str:
-    """The text of a first ci-ml.yaml. Raises UsageError when there is one already."""
+
+def plan(space: Workspace, ask: Callable[[str], Answer], *, asked: ForgeKind | None, example: str | None) -> Setup:
+    """What to write where; nothing is written. Raises UsageError when there is a ci-ml.yaml, or nothing to judge."""
+    name = space.project.config
+    if name in space.head_tree.files() or (space.project.root / name).exists():
+        raise UsageError(f"{name} is there already", "edit it, or take it away to have a new one proposed")
+    if example is not None:
+        return _example(space, asked, example)
     from ci_ml.usecases import initialize  # Ibis: no other command pays for it
 
-    if space.project.config in space.head_tree.files() or (space.project.root / space.project.config).exists():
-        raise UsageError(
-            f"{space.project.config} is there already", "edit it, or take it away to have a new one proposed"
-        )
     found = initialize.propose(space.head_side(), lambda path: _before(space, path), tables.opener(space.env), ask)
-    return proposal.written(found)
+    if not space.head_pipeline.stages and not found.gates and not found.tables:
+        raise _nothing(space)
+    return _complete(space, asked, proposal.written(found), {}, found)
 
 
 def _before(space: Workspace, path: str) -> Iterator[Side]:
@@ -37,7 +55,179 @@ def _before(space: Workspace, path: str) -> Iterator[Side]:
         yield space.side(Revision(sha=sha))
 
 
-def write(space: Workspace, text: str) -> str:
-    """Write the file, and say where."""
-    files.write_new(space.project.root / space.project.config, text)
-    return space.project.config
+# --- Nothing to judge -------------------------------------------------------------------------------------------------
+
+_TRACKS = re.compile(r"^\s*(import mlflow|from mlflow\b)", re.MULTILINE)
+_MOST_SCRIPTS = 500
+
+
+def _nothing(space: Workspace) -> UsageError:
+    """Why there is nothing to propose, and what to do about that."""
+    names = space.head_tree.files()
+    folder = f"{space.project.folder}/" if space.project.folder else ""
+    elsewhere = sorted(path.rpartition("/")[0] for path in names if path.endswith("/dvc.yaml"))
+    if inner := [path for path in elsewhere if path.startswith(folder)]:
+        return UsageError("there is no DVC pipeline of this folder", f"run `ci-ml init` in {' or in '.join(inner[:3])}")
+    here = "there is no DVC pipeline, no metrics file and no table of predictions here"
+    if _uses_mlflow(space, names):
+        return UsageError(
+            f"the numbers of this repository go to MLflow alone, which a commit knows nothing about: {here}",
+            "have the evaluation also write them to a file, such as metrics.json, or a table with a row per example, "
+            f"commit that, and run `ci-ml init` again; {_EXAMPLE}, to see how",
+        )
+    return UsageError(
+        f"nothing can be judged yet: {here}",
+        "have the evaluation write metrics.json, or a table with a row per example, and run `ci-ml init` again; "
+        f"{_EXAMPLE}",
+    )
+
+
+def _uses_mlflow(space: Workspace, names: frozenset[str]) -> bool:
+    if any(path == "MLproject" or path.endswith("/MLproject") or "mlruns/" in path for path in names):
+        return True
+    scripts = sorted(path for path in names if path.endswith((".py", ".ipynb")))[:_MOST_SCRIPTS]
+    texts = (data for data in space.head_tree.read(scripts).values() if isinstance(data, bytes))
+    return (space.project.root / space.project.folder / "mlruns").is_dir() or any(
+        _TRACKS.search(text.decode("utf-8", "replace").replace('"', " ")) for text in texts
+    )
+
+
+# --- An example -------------------------------------------------------------------------------------------------------
+
+
+def _example(space: Workspace, asked: ForgeKind | None, name: str) -> Setup:
+    """An example's files, if none of them is there. Raises UsageError where one is, or any pipeline."""
+    if space.head_pipeline.stages:
+        raise UsageError("there is a pipeline here already", "`ci-ml init` without --example sets up its gates")
+    folder = space.project.root / space.project.folder
+    shipped = examples.texts(examples.source(name))
+    text = shipped.pop(config.FILE_NAME)
+    there = sorted(path for path in shipped if path != _IGNORED and (folder / path).exists())
+    if there:
+        raise UsageError(
+            f"the example would overwrite {', '.join(there)}", "run it in an empty folder, or move these files away"
+        )
+    shipped[_IGNORED] = _ignored(folder / _IGNORED, shipped[_IGNORED])
+    texts = {space.project.inside(path): text for path, text in sorted(shipped.items())}
+    made = _complete(space, asked, text, texts, None)
+    return dataclasses.replace(made, start=space.project.dvc is None, example=name)
+
+
+def _ignored(place: Path, lines: str) -> str:
+    """What git is to ignore: the lines that are there, and after them the example's."""
+    before = place.read_text(encoding="utf-8", errors="surrogateescape") if place.is_file() else ""
+    missing = [line for line in lines.splitlines() if line not in before.splitlines()]
+    return before + ("\n" if before and not before.endswith("\n") else "") + "".join(f"{line}\n" for line in missing)
+
+
+# --- The CI files -----------------------------------------------------------------------------------------------------
+
+
+def _complete(
+    space: Workspace, asked: ForgeKind | None, text: str, texts: Mapping[str, str], found: Proposal | None
+) -> Setup:
+    """ci-ml.yaml with its part about CI files, those files, and what else is to be written."""
+    place = origin.parse(space.history.address() or "")
+    forge = setup.forge(asked, place.host if place else None, space.head_tree.files())
+    branch = _default_branch(space)
+    sources = None if forge.kind is None else _sources(space, forge.kind, branch, texts)
+    made = generate.generate(sources, force=True) if sources else ()
+    taken = _taken(space, forge.kind, made)
+    if forge.kind is not None:
+        text += setup.section(forge.kind, _named(branch), off=bool(taken))
+    written = [Generated(path=space.project.config, text=text)]
+    written += [Generated(path=path, text=content) for path, content in texts.items()]
+    written += [] if taken else generate.outdated(made)
+    remote = None if space.project.dvc is None else definitions.default_remote(space.head_tree, space.project.dvc)
+    return Setup(
+        config=space.project.config,
+        forge=forge,
+        branch=branch,
+        stages=len(space.head_pipeline.stages),
+        proposal=found,
+        spec=generate.of(forge.kind, generate.specs(sources)) if sources and forge.kind else None,
+        remote=remote and setup.without_credentials(remote),
+        files=tuple(written),
+        taken=taken,
+        entry=None if taken else _entry(space, forge.kind, made),
+    )
+
+
+def _default_branch(space: Workspace) -> str:
+    """The branch that changes are merged into, as far as this clone knows."""
+    found = space.history.target_branch() or space.history.branch() or generating.BRANCH
+    return found.removeprefix("origin/")
+
+
+def _named(branch: str) -> str | None:
+    return None if branch == generating.BRANCH else branch
+
+
+def _sources(space: Workspace, kind: ForgeKind, branch: str, texts: Mapping[str, str]) -> generate.Sources:
+    """What the CI files are made from, as it will be once `texts` are written."""
+    chosen: Config = config.load(
+        f"version: 1\ngates: []\n{setup.section(kind, _named(branch))}".encode(), space.project.config
+    ).config
+    found = generating.sources(space, chosen)
+    around = found.around
+    return dataclasses.replace(
+        found,
+        around=dataclasses.replace(
+            around,
+            files=around.files | texts.keys(),
+            read=lambda path: texts[path] if path in texts else around.read(path),
+        ),
+    )
+
+
+def _taken(space: Workspace, kind: ForgeKind | None, made: Iterable[Generated]) -> tuple[str, ...]:
+    """Files that people wrote: in the place of ours, or calling ci-ml from another."""
+    if kind is None:
+        return ()
+    own = {one.path for one in made}
+    begins = ".github/" if kind is ForgeKind.GITHUB else ".gitlab"
+    paths = [path for path in space.head_tree.files() - own if callers.candidate(path) and path.startswith(begins)]
+    found = [
+        path
+        for path, data in space.head_tree.read(paths).items()
+        if isinstance(data, bytes) and _calls(path, data, own)
+    ]
+    return tuple(sorted([*found, *(one.path for one in made if _is_foreign(one))]))
+
+
+def _calls(path: str, data: bytes, own: set[str]) -> bool:
+    """Whether a file calls ci-ml without ours."""
+    rest = "\n".join(
+        line for line in data.decode("utf-8", "replace").splitlines() if not any(name in line for name in own)
+    )
+    return not ours(rest) and callers.read(path, rest.encode()) is not None
+
+
+def _is_foreign(one: Generated) -> bool:
+    """Whether writing a file would lose what people wrote."""
+    try:
+        merged(one.path, one.text, one.before, force=False)
+    except UsageError:
+        return True
+    return False
+
+
+def _entry(space: Workspace, kind: ForgeKind | None, made: Iterable[Generated]) -> str | None:
+    """GitLab's first file, where it is people's and does not include ours yet."""
+    if kind is not ForgeKind.GITLAB or pipelines.ENTRY in (own := {one.path for one in made}):
+        return None
+    data = space.head_tree.read([pipelines.ENTRY])[pipelines.ENTRY]
+    text = data.decode("utf-8", "replace") if isinstance(data, bytes) else ""
+    return None if any(path in text for path in own) else pipelines.ENTRY
+
+
+def write(space: Workspace, found: Setup) -> None:
+    """Write every file, ci-ml.yaml first, which nobody may have written meanwhile; start DVC where there is none."""
+    root = space.project.root
+    first, *others = found.files
+    files.write_new(root / first.path, first.text)
+    for one in others:
+        files.write_tracked(root, one.path, one.text)
+    if found.start:
+        below = ("--subdir",) if space.project.folder else ()
+        commands.run([("init", "--quiet", *below)], cwd=root / space.project.folder, env=space.env)

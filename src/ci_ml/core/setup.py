@@ -1,0 +1,86 @@
+"""What `ci-ml init` finds out about a repository, and what it is going to write there. Layer: core."""
+
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from ci_ml.core.generated import Generated
+from ci_ml.core.proposal import TODO, Proposal
+from ci_ml.core.workflow import ForgeKind, PipelineSpec
+
+_WORKFLOW = re.compile(r"\.github/workflows/[^/]+\.ya?ml")
+_GITLAB = ".gitlab-ci.yml"
+_NAMED = {ForgeKind.GITHUB: "github", ForgeKind.GITLAB: "gitlab"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Forge:
+    """Whose CI files are written, and how we know; `kind` None where nothing says it."""
+
+    kind: ForgeKind | None
+    why: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setup:
+    """Everything that was found, and every file to write: `files` hold ci-ml.yaml, `taken` are files that are people's own.
+
+    `remote` is the address of DVC's default remote without credentials; `entry` is GitLab's first file, where it is there
+    and does not include ours. `start` says that DVC is to be started here first.
+    """
+
+    config: str
+    forge: Forge
+    branch: str
+    stages: int
+    proposal: Proposal | None
+    spec: PipelineSpec | None
+    remote: str | None
+    files: tuple[Generated, ...]
+    taken: tuple[str, ...] = ()
+    entry: str | None = None
+    start: bool = False
+    example: str | None = None
+
+    @property
+    def todo(self) -> int:
+        """How many values of ci-ml.yaml are left to the user."""
+        text = next(one.text for one in self.files if one.path == self.config)
+        return sum(re.search(rf"\b{TODO}\b", line.partition(" #")[0]) is not None for line in text.splitlines())
+
+
+def forge(asked: ForgeKind | None, host: str | None, files: Iterable[str]) -> Forge:
+    """Whose repository this is: what was asked for, else what the server's name says, else the CI files that are there."""
+    if asked is not None:
+        return Forge(kind=asked, why="asked for with --forge")
+    for kind, name in _NAMED.items():
+        if host is not None and name in host:
+            return Forge(kind=kind, why=f"the remote is at {host}")
+    there = [path for path in files if path == _GITLAB or _WORKFLOW.fullmatch(path)]
+    kinds = {ForgeKind.GITLAB if path == _GITLAB else ForgeKind.GITHUB for path in there}
+    if len(kinds) == 1:
+        return Forge(kind=kinds.pop(), why=f"there is {min(there)}")
+    if kinds:
+        return Forge(kind=None, why="there are CI files of both")
+    known = f"{host} may be either" if host else "git has no remote on a server"
+    return Forge(kind=None, why=f"{known}, and there are no CI files")
+
+
+def section(kind: ForgeKind, branch: str | None, *, off: bool = False) -> str:
+    """The part of ci-ml.yaml about CI files; `off`, as a comment, where people have written those themselves."""
+    lines = [
+        "pipelines:",
+        f"  - forge: {kind.value}",
+        "    layout: single # all stages in one job; `stages` gives each a job, on machines of its own (`runners`)",
+        *([f"    branch: {json.dumps(branch, ensure_ascii=False)} # the default branch"] if branch else []),
+    ]
+    if off:
+        head = "# The CI files are your own. Take these marks off, and `ci-ml generate --force` writes them:"
+        return "\n".join(["", head, *(f"# {line}" for line in lines), ""])
+    return "\n".join(["", "# The CI files. After an edit here, `ci-ml generate` writes them anew.", *lines, ""])
+
+
+def without_credentials(address: str) -> str:
+    """The address of a remote as it may be shown."""
+    return re.sub(r"(?<=://)[^/@]*@", "", address)

@@ -1,0 +1,112 @@
+"""What `ci-ml init` found, wrote, and leaves to do, as lines for people. Layer: render."""
+
+import shlex
+from collections.abc import Iterator
+
+from ci_ml.core.setup import Setup
+from ci_ml.core.workflow import ForgeKind, Manager, PipelineSpec
+from ci_ml.render import safe
+
+_COLUMN = 16
+_SETTING = {
+    ForgeKind.GITHUB: "Settings → Rules → Rulesets: require the status check `gate` on {branch}",
+    ForgeKind.GITLAB: "Settings → Merge requests: tick `Pipelines must succeed`",
+}
+_SECRETS = {
+    ForgeKind.GITHUB: "Settings → Secrets and variables → Actions",
+    ForgeKind.GITLAB: "Settings → CI/CD → Variables, masked",
+}
+_REQUEST = {ForgeKind.GITHUB: "pull request", ForgeKind.GITLAB: "merge request"}
+
+
+def found(setup: Setup) -> str:
+    """What the repository holds, a line each."""
+    return "".join(f"{label:<{_COLUMN}}{safe.printable(text)}\n" for label, text in _found(setup))
+
+
+def _found(setup: Setup) -> Iterator[tuple[str, str]]:
+    if setup.example:
+        yield "example", f"{setup.example}, a DVC pipeline of three stages"
+    else:
+        stages = f"{setup.stages} stage{'' if setup.stages == 1 else 's'} of DVC" if setup.stages else "none of DVC"
+        yield "pipeline", stages
+    if setup.proposal is not None:
+        tables = [f"{table.keys['path']} ({table.task.value})" for table in setup.proposal.tables]
+        yield "predictions", ", ".join(tables) or "no table with a row per example"
+        metrics = [gate.metric for gate in setup.proposal.gates if not gate.known]
+        if metrics or not tables:
+            yield "metrics", ", ".join(metrics) or "none"
+    kind = setup.forge.kind
+    yield "forge", f"{kind.value}: {setup.forge.why}" if kind else f"unknown: {setup.forge.why}"
+    yield "default branch", setup.branch
+    if setup.spec is not None:
+        yield "packages", _packages(setup.spec)
+    yield "DVC remote", setup.remote or "none"
+
+
+def _packages(spec: PipelineSpec) -> str:
+    python = spec.python
+    if python.manager is Manager.NONE:
+        return f"no file says which: CI installs none (Python {python.version})"
+    return f"{python.manager.value}, from {python.lock or 'no file'} (Python {python.version})"
+
+
+def files(setup: Setup) -> str:
+    """Every file that would be written; a line says which it is where there are several."""
+    if len(setup.files) == 1:
+        return setup.files[0].text
+    return "\n".join(f"# --- {safe.printable(one.path)} ---\n{one.text}" for one in setup.files)
+
+
+def written(setup: Setup) -> str:
+    """What was written, and what is to be done now."""
+    lines = ["", *(f"wrote {one.path}" for one in setup.files)]
+    lines += [f"left alone: {path}, which is your own and calls ci-ml or would" for path in setup.taken]
+    steps = list(_steps(setup))
+    lines += ["", "Next:", *(f"{number}. {step}" for number, step in enumerate(steps, start=1))]
+    return "".join(f"{safe.printable(line)}\n" for line in lines)
+
+
+def _steps(setup: Setup) -> Iterator[str]:
+    if setup.todo:
+        lines = "1 line" if setup.todo == 1 else f"{setup.todo} lines"
+        yield f"fill in the {lines} of {setup.config} that say TODO: nothing is judged before"
+    if setup.example:
+        yield "pip install -r requirements.txt, then try it: ci-ml ci --no-publish"
+    if setup.forge.kind is None:
+        yield "write the CI files: add `pipelines: [{forge: github}]`, or gitlab, and run `ci-ml generate`"
+    elif setup.taken:
+        yield f"keep {setup.taken[0]}, or take the marks off `pipelines` and run `ci-ml generate --force`"
+    if setup.entry:
+        listed = next(one.path for one in setup.files if one.path.startswith(".gitlab/"))
+        yield f"add to {setup.entry}: include: [{{local: /{listed}}}]"
+    yield _commit(setup)
+    if setup.forge.kind is not None:
+        setting = _SETTING[setup.forge.kind].format(branch=setup.branch)
+        yield f"make the gate binding. {setting} (`ci-ml doctor` looks whether it is)"
+        yield from _secrets(setup, setup.forge.kind)
+
+
+def _commit(setup: Setup) -> str:
+    paths = ["--all"] if setup.example or setup.entry else [shlex.quote(one.path) for one in setup.files]
+    request = _REQUEST.get(setup.forge.kind or ForgeKind.GITHUB, "")
+    return (
+        f"git switch -c ci-ml && git add {' '.join(paths)} && git commit -m 'Gate changes with ci-ml' "
+        f"&& git push -u origin ci-ml, and open a {request}"
+    )
+
+
+def _secrets(setup: Setup, kind: ForgeKind) -> Iterator[str]:
+    """The secrets that CI needs, by name."""
+    credentials = setup.spec.credentials if setup.spec else None
+    if credentials is not None and credentials.secrets:
+        yield f"for the DVC remote, {', '.join(credentials.secrets.values())} ({_SECRETS[kind]})"
+    elif setup.remote is None:
+        if setup.stages and not setup.example:
+            yield "give DVC a remote that CI can reach (`dvc remote add --default …`), or every run trains from nothing"
+    elif "://" not in setup.remote:
+        yield f"the DVC remote {setup.remote} is a folder: name one that CI can reach, or have a runner that sees it"
+    else:
+        yield "if the DVC remote wants credentials, name their variables under pipelines.credentials.secrets"
+    if kind is ForgeKind.GITLAB:
+        yield "for comments, CI_ML_TOKEN: a project access token with the scope api (without it the gate works, too)"
