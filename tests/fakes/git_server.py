@@ -84,7 +84,7 @@ def serve(root: Path, users: dict[str, str]) -> Iterator[GitServer]:
             self.end_headers()
             self.wfile.write(content)
 
-        def log_message(self, format: str, *args: object) -> None:
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
             """Nothing on the terminal of the tests."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:

@@ -38,7 +38,7 @@ class Handed(_Model):
 
 
 class Handover(_Model):
-    """The stages of one job. `files` are outputs that DVC does not cache, `objects` those it does, by place in its cache.
+    """The stages of one job. `files` are outputs that DVC does not cache, `objects` what it caches, by place.
 
     `transfer` says whether the objects come along, or are on the remote.
     """
