@@ -61,6 +61,11 @@ def resolve(
     """
     forge = chosen.forge
     where = f"pipelines: {forge.value}"
+    if chosen.record and around.remote is None:
+        raise UsageError(
+            f"{where}: record needs a default remote of DVC: a recorded dvc.lock points to data that nobody had",
+            "`dvc remote add --default …`",
+        )
     python = _python(chosen.python, around)
     runner = chosen.runners.get("default", _RUNNERS[forge])
     image = chosen.images.get("default", _image(forge, python))
