@@ -59,5 +59,7 @@ def test_the_hook_is_as_pre_commit_wants_it() -> None:
 
 @pytest.mark.parametrize("path", [*EXAMPLE.rglob("*.yml"), ROOT / "templates" / "ci-ml.yml", GATE])
 def test_every_file_names_this_release(path: Path) -> None:
-    named = re.findall(r"ci-ml/ci-ml(?:/\.github/workflows/gate\.yml)?[@/]v?(\d\S*?)(?=[/\s]|$)|default: v(\d\S+)", path.read_text())
+    named = re.findall(
+        r"ci-ml/ci-ml(?:/\.github/workflows/gate\.yml)?[@/]v?(\d\S*?)(?=[/\s]|$)|default: v(\d\S+)", path.read_text()
+    )
     assert {one or other for one, other in named} == {__version__}

@@ -82,9 +82,9 @@ def refuse(found: Handover, place: str, pipeline: Pipeline, commit: str) -> None
     if strange := next((one.stage for one in found.stages if one.stage not in stages), None):
         raise UsageError(f"{place}: there is no stage {strange!r} here", "run the whole pipeline again")
     declared = _uncached(stages[one.stage] for one in found.stages)
-    if bad := next((path for path in found.files if not _within(path, declared)), None):
+    if (bad := next((path for path in found.files if not _within(path, declared)), None)) is not None:
         raise UsageError(f"{place}: {bad!r} is no output of its stages that git would track", "run the job again")
-    if bad := next((name for name in found.objects if not _OBJECT.fullmatch(name)), None):
+    if (bad := next((name for name in found.objects if not _OBJECT.fullmatch(name)), None)) is not None:
         raise UsageError(f"{place}: {bad!r} is no object of DVC's cache", "run the job again")
 
 
