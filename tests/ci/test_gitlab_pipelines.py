@@ -312,7 +312,7 @@ def test_a_worse_change_is_blocked(diamond: Callable[..., Diamond], layout: str)
 
 
 @pytest.mark.parametrize("layout", ["single", *LAYOUTS])
-def test_the_default_branch_is_judged_and_other_branches_are_not(diamond: Callable[..., Diamond], layout: str) -> None:
+def test_the_default_branch_is_judged_by_what_it_was_before(diamond: Callable[..., Diamond], layout: str) -> None:
     here = diamond(layout)
     before = here.project.git("rev-parse", "main")
     here.project.write("NOTES.md", "Nothing that a stage reads.\n")
@@ -323,3 +323,12 @@ def test_the_default_branch_is_judged_and_other_branches_are_not(diamond: Callab
     assert run.report()["base"]["sha"] == before
     head = run.report()["head"]
     assert (head["sha"], head["dirty"]) == (commit, False)  # no stage had to run
+
+
+@pytest.mark.parametrize("layout", ["single", *LAYOUTS])
+def test_other_branches_wait_for_their_merge_request(diamond: Callable[..., Diamond], layout: str) -> None:
+    here = diamond(layout)
+    commit = here.propose("accuracy: 0.9", "accuracy: 0.5")
+    run = here.run(commit, CI_COMMIT_BRANCH="change")
+    assert (run.code, run.jobs()) == (0, {}), run.log
+    assert "pipeline finished" in run.log
