@@ -91,11 +91,6 @@ class TestInit:
         assert "metric: metrics.json:accuracy\n    direction: TODO" in text
         assert "metric: metrics.json:loss.log" in text
 
-    def test_a_repository_with_nothing_says_so(self, empty: Project) -> None:
-        empty.write("README.md", "nothing yet")
-        empty.commit()
-        assert "No metrics and no predictions were found" in empty.ci_ml("init", "--dry-run").expect(0).out
-
 
 class TestSelftest:
     CONFIG = """\

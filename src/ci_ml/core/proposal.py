@@ -75,6 +75,7 @@ class GateProposal:
     margin: float | str | None = None
     direction: Direction | None = None
     known: bool = True
+    measured: bool = True
     comment: str = ""
 
 
@@ -239,8 +240,12 @@ _QUALITY = re.compile(
 
 
 def worth_a_gate(names: Sequence[str], most: int) -> tuple[list[str], list[str]]:
-    """At most so many metrics to propose gates for, and the others; those of a model's quality come first."""
-    ranked = sorted(names, key=lambda name: _QUALITY.search(name.partition(":")[2]) is None)
+    """At most so many metrics to propose gates for, and the others.
+
+    Where some are of a model's quality, no others are proposed; those of a whole model come before those of a class.
+    """
+    quality = [name for name in names if _QUALITY.search(name.partition(":")[2])]
+    ranked = sorted(quality or names, key=lambda name: name.partition(":")[2].count("."))
     chosen = set(ranked[:most])
     return [name for name in names if name in chosen], [name for name in names if name not in chosen]
 

@@ -24,16 +24,18 @@ class Forge:
 
 @dataclass(frozen=True, kw_only=True)
 class Setup:
-    """Everything that was found, and every file to write: `files` hold ci-ml.yaml, `taken` are files that are people's own.
+    """Everything that was found, and every file to write: ci-ml.yaml is the first of `files`.
 
-    `remote` is the address of DVC's default remote without credentials; `entry` is GitLab's first file, where it is there
-    and does not include ours. `start` says that DVC is to be started here first.
+    `stale` are the stages that dvc.lock is not true for, `remote` is the address of DVC's default remote without
+    credentials, `taken` are CI files that people wrote, and `entry` is GitLab's first file where it does not include
+    ours yet. `start` says that DVC is to be started here first.
     """
 
     config: str
     forge: Forge
     branch: str
     stages: int
+    stale: tuple[str, ...]
     proposal: Proposal | None
     spec: PipelineSpec | None
     remote: str | None
@@ -51,7 +53,7 @@ class Setup:
 
 
 def forge(asked: ForgeKind | None, host: str | None, files: Iterable[str]) -> Forge:
-    """Whose repository this is: what was asked for, else what the server's name says, else the CI files that are there."""
+    """Whose repository this is: as asked for, else by the server's name, else by the CI files that are there."""
     if asked is not None:
         return Forge(kind=asked, why="asked for with --forge")
     for kind, name in _NAMED.items():
@@ -67,13 +69,20 @@ def forge(asked: ForgeKind | None, host: str | None, files: Iterable[str]) -> Fo
     return Forge(kind=None, why=f"{known}, and there are no CI files")
 
 
-def section(kind: ForgeKind, branch: str | None, *, off: bool = False) -> str:
+def packages(files: Iterable[str]) -> str | None:
+    """The one requirements.txt of a repository that has none where CI looks; None where that is not clear."""
+    found = [path for path in files if path.endswith("/requirements.txt")]
+    return found[0] if len(found) == 1 else None
+
+
+def section(kind: ForgeKind, branch: str | None, install: str | None = None, *, off: bool = False) -> str:
     """The part of ci-ml.yaml about CI files; `off`, as a comment, where people have written those themselves."""
     lines = [
         "pipelines:",
         f"  - forge: {kind.value}",
         "    layout: single # all stages in one job; `stages` gives each a job, on machines of its own (`runners`)",
         *([f"    branch: {json.dumps(branch, ensure_ascii=False)} # the default branch"] if branch else []),
+        *([f"    python: {{install: {json.dumps(install, ensure_ascii=False)}}}"] if install else []),
     ]
     if off:
         head = "# The CI files are your own. Take these marks off, and `ci-ml generate --force` writes them:"

@@ -29,7 +29,8 @@ def _found(setup: Setup) -> Iterator[tuple[str, str]]:
         yield "example", f"{setup.example}, a DVC pipeline of three stages"
     else:
         stages = f"{setup.stages} stage{'' if setup.stages == 1 else 's'} of DVC" if setup.stages else "none of DVC"
-        yield "pipeline", stages
+        old = f"; dvc.lock is out of date for {', '.join(setup.stale)}" if setup.stale else ""
+        yield "pipeline", stages + old
     if setup.proposal is not None:
         tables = [f"{table.keys['path']} ({table.task.value})" for table in setup.proposal.tables]
         yield "predictions", ", ".join(tables) or "no table with a row per example"
@@ -47,6 +48,8 @@ def _found(setup: Setup) -> Iterator[tuple[str, str]]:
 def _packages(spec: PipelineSpec) -> str:
     python = spec.python
     if python.manager is Manager.NONE:
+        if python.install:
+            return f"{python.install[0]} (Python {python.version})"
         return f"no file says which: CI installs none (Python {python.version})"
     return f"{python.manager.value}, from {python.lock or 'no file'} (Python {python.version})"
 
@@ -71,6 +74,12 @@ def _steps(setup: Setup) -> Iterator[str]:
     if setup.todo:
         lines = "1 line" if setup.todo == 1 else f"{setup.todo} lines"
         yield f"fill in the {lines} of {setup.config} that say TODO: nothing is judged before"
+    if setup.proposal is not None and not setup.proposal.gates:
+        yield f"name under `gates` of {setup.config} what your evaluation writes: without a gate nothing can pass"
+    if setup.stale:
+        yield "ci-ml train, and commit what it writes: until then CI trains those stages in every run"
+    if setup.spec and setup.stages and setup.spec.python.manager is Manager.NONE and not setup.spec.python.install:
+        yield f"say in {setup.config} how CI installs packages: `python: {{install: …}}` of the pipeline"
     if setup.example:
         yield "pip install -r requirements.txt, then try it: ci-ml ci --no-publish"
     if setup.forge.kind is None:

@@ -31,10 +31,10 @@ _ENDINGS = (".parquet", ".csv", ".tsv", ".jsonl", ".ndjson")
 _MOST_TABLES = 50
 _MOST_BYTES = 2 * 2**30
 _VALUES = 3
-_MOST_NAMED = 20
+_MOST_NAMED = 10
 
 # Gates on plain numbers: as many as people read, and what each may lose, of which nothing is known.
-_MOST_GATES = 8
+_MOST_GATES = 6
 _GUESS = "2%"
 
 # Asks which way a metric is better.
@@ -51,15 +51,22 @@ def propose(head: Side, before: Callable[[str], Iterator[Side]], open_tables: Op
             for path, place in places.items():
                 one = _profile(opened, path, place, [table.name for table in found])
                 found += [one] if one else []
-    gates = [gate for table in found for gate in _gates(table, head, before, open_tables)]
+    judged = {table.name: tuple(_gates(table, head, before, open_tables)) for table in found}
+    # A table of which nothing can be measured was taken for predictions by its columns' names alone.
+    found = [table for table in found if table.labels or any(gate.measured for gate in judged[table.name])]
+    gates = [gate for table in found for gate in judged[table.name]]
     if any(gate.margin for gate in gates):
         notes.append(
             "Margins are the smallest that this test set can hold: an unchanged model passes 80 % of the time."
         )
     if not found:
-        numbers, others = proposal.worth_a_gate(_numbers(head), _MOST_GATES)
+        named, unread = _numbers(head)
+        numbers, others = proposal.worth_a_gate(named, _MOST_GATES)
         gates += [gate for name in numbers if (gate := _asked(name, ask(name)))]
-        notes += [f"More numbers that a gate could be on: {', '.join(others[:_MOST_NAMED])}."] if others else []
+        gates += unread
+        if others:
+            more = ", ".join(others[:_MOST_NAMED]) + (", …" if others[_MOST_NAMED:] else "")
+            notes.append(f"More numbers that a gate could be on: {more}")
     return Proposal(tables=tuple(found), gates=tuple(gates), notes=tuple(notes))
 
 
@@ -136,7 +143,7 @@ def _gates(
             comment = f"not measured: {found.reason}".replace("\n", " ")[:200]
         elif margin is not None and isinstance(found, Contrast) and found.base is None:
             comment = f"estimated as if a retrained model changed {CHANGED:.0%} of its predictions"
-        yield GateProposal(metric=name, margin=margin, comment=comment)
+        yield GateProposal(metric=name, margin=margin, comment=comment, measured=not isinstance(found, Gap))
 
 
 def _measured(config: Config, head: Side, before: Iterator[Side], open_tables: OpenTables) -> dict[str, Contrast | Gap]:
@@ -180,19 +187,28 @@ def _margin(found: Contrast) -> float | None:
     return proposal.rounded(least) if least else None
 
 
-def _numbers(head: Side) -> list[str]:
-    """Numbers in DVC's metrics files, or in files that are called so where DVC knows none, as gates name them."""
-    known = [path for path, (out, _) in head.pipeline.outputs().items() if out.metric]
-    known += head.pipeline.metrics
-    known = known or [path for path in head.tree.files() if proposal.may_hold_metrics(path)]
-    inside = sorted({head.project.outside(path) for path in known})
-    files = [path for path in inside if not path.startswith("../")][:_MOST_TABLES]
-    return [
-        str(MetricKey(path=path, key=key))
-        for path, values in evidence.parse_all(head.read(files)).items()
-        for key, value in ({} if isinstance(values, Gap) else values).items()
-        if isinstance(value, int | float) and not isinstance(value, bool) and not is_glob(path + key)
-    ]
+def _numbers(head: Side) -> tuple[list[str], list[GateProposal]]:
+    """Numbers in DVC's metrics files, or in files that are called so where DVC knows none, as gates name them.
+
+    A file of DVC's that is not here gets a gate on a number that the user has to name.
+    """
+    known = {path for path, (out, _) in head.pipeline.outputs().items() if out.metric} | {*head.pipeline.metrics}
+    files = known or {path for path in head.tree.files() if proposal.may_hold_metrics(path)}
+    inside = [path for path in sorted(map(head.project.outside, files)) if not path.startswith("../")][:_MOST_TABLES]
+    names: list[str] = []
+    unread: list[GateProposal] = []
+    for path, values in evidence.parse_all(head.read(inside)).items():
+        if isinstance(values, Gap):
+            comment = f"{path} could not be read ({values.reason}): which number in it?"
+            metric = str(MetricKey(path=path, key=proposal.TODO))
+            unread += [GateProposal(metric=metric, known=False, margin=_GUESS, comment=comment)] if known else []
+            continue
+        names += [str(MetricKey(path=path, key=key)) for key, value in values.items() if _is_number(path + key, value)]
+    return names, unread
+
+
+def _is_number(name: str, value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and not is_glob(name)
 
 
 def _asked(name: str, answer: Answer) -> GateProposal | None:

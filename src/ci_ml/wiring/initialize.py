@@ -1,19 +1,21 @@
 """`ci-ml init`: a first ci-ml.yaml and the CI files, or an example's whole pipeline. Layer: wiring."""
 
 import dataclasses
+import posixpath
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from ci_ml.adapters import examples, files
 from ci_ml.adapters.dvc import commands, definitions
-from ci_ml.core import callers, config, origin, proposal, setup
+from ci_ml.core import callers, config, origin, proposal, resolve, setup
 from ci_ml.core.config import Config
 from ci_ml.core.generated import Generated, merged, ours
 from ci_ml.core.proposal import Answer, Proposal
 from ci_ml.core.setup import Setup
+from ci_ml.core.staleness import State
 from ci_ml.core.types import Revision
-from ci_ml.core.workflow import ForgeKind
+from ci_ml.core.workflow import ForgeKind, Manager
 from ci_ml.errors import UsageError
 from ci_ml.render import pipelines
 from ci_ml.usecases import generate
@@ -130,11 +132,11 @@ def _complete(
     place = origin.parse(space.history.address() or "")
     forge = setup.forge(asked, place.host if place else None, space.head_tree.files())
     branch = _default_branch(space)
-    sources = None if forge.kind is None else _sources(space, forge.kind, branch, texts)
+    part = None if forge.kind is None else _part(space, forge.kind, branch, texts)
+    sources = None if part is None else _sources(space, part(False), texts)
     made = generate.generate(sources, force=True) if sources else ()
     taken = _taken(space, forge.kind, made)
-    if forge.kind is not None:
-        text += setup.section(forge.kind, _named(branch), off=bool(taken))
+    text += part(bool(taken)) if part else ""
     written = [Generated(path=space.project.config, text=text)]
     written += [Generated(path=path, text=content) for path, content in texts.items()]
     written += [] if taken else generate.outdated(made)
@@ -144,6 +146,7 @@ def _complete(
         forge=forge,
         branch=branch,
         stages=len(space.head_pipeline.stages),
+        stale=tuple(item.name for item in space.freshness() if item.state is State.STALE),
         proposal=found,
         spec=generate.of(forge.kind, generate.specs(sources)) if sources and forge.kind else None,
         remote=remote and setup.without_credentials(remote),
@@ -159,15 +162,22 @@ def _default_branch(space: Workspace) -> str:
     return found.removeprefix("origin/")
 
 
-def _named(branch: str) -> str | None:
-    return None if branch == generating.BRANCH else branch
+def _part(space: Workspace, kind: ForgeKind, branch: str, texts: Mapping[str, str]) -> Callable[[bool], str]:
+    """The part of ci-ml.yaml about CI files, as a comment if the argument says so."""
+    named = None if branch == generating.BRANCH else branch
+    plain = setup.section(kind, named)
+    spec = generate.specs(_sources(space, plain, texts))[0]
+    lock = setup.packages(space.head_tree.files()) if spec.python.manager is Manager.NONE else None
+    install = None
+    if lock is not None:
+        place = posixpath.relpath(lock, space.project.folder or ".")
+        install = f"python -m pip install -r {resolve.quoted(place)}"
+    return lambda off: setup.section(kind, named, install, off=off)
 
 
-def _sources(space: Workspace, kind: ForgeKind, branch: str, texts: Mapping[str, str]) -> generate.Sources:
+def _sources(space: Workspace, part: str, texts: Mapping[str, str]) -> generate.Sources:
     """What the CI files are made from, as it will be once `texts` are written."""
-    chosen: Config = config.load(
-        f"version: 1\ngates: []\n{setup.section(kind, _named(branch))}".encode(), space.project.config
-    ).config
+    chosen: Config = config.load(f"version: 1\ngates: []\n{part}".encode(), space.project.config).config
     found = generating.sources(space, chosen)
     around = found.around
     return dataclasses.replace(
