@@ -1,6 +1,8 @@
 """`ci-ml stage`: one stage on what other jobs handed on, in a checkout that has nothing else."""
 
+import json
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -87,3 +89,60 @@ def test_an_input_that_is_made_again_as_it_was_makes_nothing_run(pair: Project, 
     second = job(pair, "use", first)
     assert (state(first), state(second)) == ("ran", "skipped")
     assert second.read("used.txt") == "1\n"  # for the stage after it, or the gate
+
+
+def tampered(project: Project) -> tuple[Project, Path]:
+    """A clone that is to run the second stage, with what the job of the first one handed on as artifacts."""
+    trained(project, *PATHS["the same"])
+    project.edit("params.yaml", "make: 10", "make: 20")
+    project.commit()
+    first, second = project.clone("job-make"), project.clone("job-use")
+    first.ci_ml("stage", "--base", "origin/main", "make").expect(0)
+    place = second.root / ".ci-ml" / "handover" / "make"
+    shutil.copytree(first.root / ".ci-ml" / "handover" / "make", place)
+    return second, place
+
+
+def refused(project: Project, said: str, code: int = 3) -> None:
+    before = project.status()
+    found = project.ci_ml("stage", "--base", "origin/main", "use").expect(code)
+    assert said in found.err, found.err
+    assert project.status() == before
+    assert not (project.root / "used.txt").exists()
+
+
+class TestWhatSomebodyTamperedWith:
+    def test_an_object_that_is_not_what_its_name_says(self, pair: Project) -> None:
+        second, place = tampered(pair)
+        changed = next(item for item in (place / "objects").rglob("*") if item.is_file() and item.suffix != ".dir")
+        changed.chmod(0o644)
+        changed.write_text("another model\n")
+        refused(second, "is not what its name says")
+
+    def test_an_object_that_is_a_link(self, pair: Project) -> None:
+        second, place = tampered(pair)
+        changed = next(item for item in (place / "objects").rglob("*") if item.is_file())
+        changed.unlink()
+        changed.symlink_to(second.root / ".git" / "config")
+        refused(second, "no plain file")
+
+    def test_an_object_that_is_not_there(self, pair: Project) -> None:
+        second, place = tampered(pair)
+        next(item for item in (place / "objects").rglob("*") if item.is_file()).unlink()
+        refused(second, "handing stages on failed")
+
+    def test_a_file_that_no_stage_makes(self, pair: Project) -> None:
+        second, place = tampered(pair)
+        document = json.loads((place / "handover.json").read_text())
+        (place / "handover.json").write_text(json.dumps({**document, "files": ["stage.py"]}))
+        (place / "files").mkdir()
+        (place / "files" / "stage.py").write_text("print('mine')")
+        refused(second, "is no output of its stages", code=2)
+
+    def test_a_handover_that_is_a_link(self, pair: Project) -> None:
+        second, place = tampered(pair)
+        kept = (place / "handover.json").rename(second.root.parent / "elsewhere.json")
+        (place / "handover.json").symlink_to(kept)
+        found = second.ci_ml("stage", "--base", "origin/main", "use")
+        assert found.code in (2, 3), found.text
+        assert not (second.root / "used.txt").exists()
