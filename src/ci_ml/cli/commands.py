@@ -94,13 +94,19 @@ def check(
     help="How often the sides are exchanged.",
 )
 def selftest(config: str | None, output: str | None, base: str | None, policy: Any, draws: int) -> None:
-    """Exchange base and head at random, example by example: how often do the gates on predictions cry wolf?"""
+    """Exchange base and head at random, example by example: how often do the gates on predictions cry wolf?
+
+    Exits with 10 if more often than they promise, and with 11 if none could be tried.
+    """
     with boundary.errors():
+        from ci_ml.core import trials as tried
+        from ci_ml.core import verdict
         from ci_ml.render import trials
         from ci_ml.wiring import gate, workspace
 
         found, confidence = gate.selftest(workspace.find(config, output), base, policy, draws, sys.stderr)
         click.echo(trials.trials(found, draws=draws, confidence=confidence), nl=False)
+    sys.exit(verdict.EXIT_CODES[tried.outcome(found, confidence)])
 
 
 @cli.command()
