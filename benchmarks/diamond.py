@@ -1,7 +1,7 @@
 """What a job per stage costs and saves: a diamond of 20 stages on 1, 4 and 16 machines, against `dvc repro` in one job.
 
-`python -m benchmarks.diamond` measures what a job adds to its stage (clone, what other jobs handed on, `ci-ml stage`,
 `python -m benchmarks.diamond` measures what a job adds to its stage (clone, what others handed on, `ci-ml stage`, what
+it hands on itself), what the gate adds, and what DVC adds in one job. From that it computes how long the whole takes,
 for stages of different lengths; `--start` is what a machine takes until the job's own commands begin, ci-ml's set-up
 included. With `--rehearse` the computation is compared with a real run on this machine, where stages sleep.
 """
