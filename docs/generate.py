@@ -31,6 +31,19 @@ def main() -> int:
     return 0
 
 
+# Where each model stands in the file.
+_SECTIONS = {
+    "predictions": "PredictionsConfig",
+    "gates": "GateConfig",
+    "gates.slices": "SlicesConfig",
+    "gates.gap": "GapConfig",
+    "train": "TrainConfig",
+    "pipelines": "PipelineConfig",
+    "pipelines.python": "PythonConfig",
+    "pipelines.credentials": "CredentialsConfig",
+}
+
+
 def configuration() -> str:
     """docs/configuration.md: every key of ci-ml.yaml, from the models."""
     schema = config.json_schema()
@@ -40,11 +53,10 @@ def configuration() -> str:
         "Paths are relative to the folder of `ci-ml.yaml`, which may be a subfolder of the repository.",
         "## Top level",
         _table(schema, schema),
-        "## `gates`",
-        _table(schema["$defs"]["GateConfig"], schema),
-        "## `train`",
-        _table(schema["$defs"]["TrainConfig"], schema),
     ]
+    for place, model in _SECTIONS.items():
+        level = "#" * (2 + place.count("."))
+        parts += [f"{level} `{place}`", _table(schema["$defs"][model], schema)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -60,7 +72,7 @@ def _table(model: dict[str, Any], schema: dict[str, Any]) -> str:
 
 def _default(field: dict[str, Any]) -> str:
     value = field.get("default")
-    if value is None or value == []:
+    if value in (None, [], {}, ""):
         return "none"
     if isinstance(value, dict):
         return "see below"

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 import pytest
@@ -17,6 +17,15 @@ settings.load_profile("ci-ml")
 # Where nothing may be left out, a test that would skip itself fails.
 _REQUIRE_ALL = bool(os.environ.get("CI_ML_REQUIRE_ALL"))
 _LEAKS = ("GIT_", "GITHUB_", "GITLAB", "CI_", "RUNNER_", "MLFLOW_", "DVC_", "AWS_", "XDG_", "COLUMNS")
+
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--update-golden", action="store_true", help="write the files of tests/golden instead of comparing with them"
+    )
 
 
 @pytest.hookimpl(wrapper=True)
@@ -73,3 +82,18 @@ def _isolated(_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def repository(tmp_path: Path) -> Repository:
     """An empty repository on the branch main, in a folder with a blank and a letter beyond ASCII in its name."""
     return Repository.init(tmp_path / "a répository")
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
+    """Compares a text with a file of tests/golden. `pytest --update-golden` writes it, for git to show what changed."""
+
+    def compare(name: str, text: str) -> None:
+        place = GOLDEN / name
+        if request.config.getoption("--update-golden"):
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_text(text, encoding="utf-8")
+        assert place.is_file(), f"there is no {place.name} yet: run pytest --update-golden, and look at what it wrote"
+        assert text == place.read_text(encoding="utf-8"), "if that is right, run pytest --update-golden"
+
+    return compare

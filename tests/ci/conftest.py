@@ -10,7 +10,7 @@ import subprocess
 import sys
 import sysconfig
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -129,26 +129,25 @@ def forge(tmp_path_factory: pytest.TempPathFactory, machine: dict[str, str]) -> 
     return runners.forge(tmp_path_factory.mktemp("forge"), environment)
 
 
+@pytest.fixture(scope="session")
+def github_in(
+    act: str, checkout: Path, tool_cache: Path, training: Path, machine: dict[str, str]
+) -> Callable[[Path, Forge], runners.GitHub]:
+    """Makes what runs the workflows of a forge as GitHub does, in a folder."""
+
+    def made(folder: Path, forge: Forge) -> runners.GitHub:
+        (folder / "act").mkdir()
+        (folder / "act" / "tool_cache").symlink_to(tool_cache)
+        env = {**machine, "TRAINING": str(training), "PIP_NO_INDEX": "1"}
+        return runners.GitHub(act=act, action=checkout, folder=folder, forge=forge, env=env)
+
+    return made
+
+
 @pytest.fixture
-def github(
-    act: str,
-    checkout: Path,
-    tool_cache: Path,
-    training: Path,
-    machine: dict[str, str],
-    forge: Forge,
-    tmp_path: Path,
-) -> runners.GitHub:
-    """Runs workflows as GitHub does."""
-    (tmp_path / "act").mkdir()
-    (tmp_path / "act" / "tool_cache").symlink_to(tool_cache)
-    return runners.GitHub(
-        act=act,
-        action=checkout,
-        folder=tmp_path,
-        forge=forge,
-        env={**machine, "TRAINING": str(training), "PIP_NO_INDEX": "1"},
-    )
+def github(github_in: Callable[[Path, Forge], runners.GitHub], forge: Forge, tmp_path: Path) -> runners.GitHub:
+    """Runs the workflows of the example as GitHub does."""
+    return github_in(tmp_path, forge)
 
 
 @pytest.fixture(scope="session")

@@ -4,12 +4,14 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from tests.e2e.project import DEADLINE, Project, Result
+from tests.fakes import github as fake
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "breast-cancer"
@@ -126,6 +128,17 @@ def hosted(project: Project, start: str, proposals: Mapping[str, Sequence[tuple[
     return Forge(url=bare.as_uri(), project=project, trained=start, changes=changes)
 
 
+@contextmanager
+def served(forge: Forge) -> Iterator[fake.GitHub]:
+    """GitHub, as it knows the forge's repository and its pull requests."""
+    with fake.GitHub() as server:
+        repository = server.repository(REPOSITORY, collaborators={"mona": "write"})
+        repository.commit(forge.main, branch="main")
+        for change in forge.changes.values():
+            repository.pull(change.number, head=change.head, branch=change.branch, base=change.base)
+        yield server
+
+
 @dataclass(frozen=True, kw_only=True)
 class Run:
     """How a job ended: the runner's exit code, its log, and the artifacts that the job left."""
@@ -168,6 +181,8 @@ class GitHub:
             (clone / workflow).write_text(content)
         (self.folder / "event.json").write_text(json.dumps(payload))
         artifacts = self.folder / "artifacts"
+        if event != "workflow_run":  # which is there for those of another run
+            shutil.rmtree(artifacts, ignore_errors=True)
         artifacts.mkdir(exist_ok=True)
         actions = {place.name: place for place in STAND_INS.iterdir()}
         done = subprocess.run(
@@ -176,7 +191,8 @@ class GitHub:
                 event,
                 *("--directory", str(clone), "--workflows", workflow, "--eventpath", str(self.folder / "event.json")),
                 *("--platform", "ubuntu-latest=-self-hosted", "--action-cache-path", str(self.folder / "act")),
-                *("--no-skip-checkout", "--no-cache-server"),
+                # Jobs wait for each other, and not for a processor of this machine.
+                *("--no-skip-checkout", "--no-cache-server", "--concurrent-jobs", "8"),
                 *(
                     part
                     for use in _uses(clone / workflow, actions, self.action)

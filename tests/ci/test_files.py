@@ -14,6 +14,7 @@ from tests.ci.runners import EXAMPLE, ROOT
 from tests.e2e.project import DEADLINE
 
 WORKFLOWS = sorted([*EXAMPLE.glob(".github/workflows/*.yml"), *ROOT.glob(".github/workflows/*.yml")])
+GATE = ROOT / ".github" / "workflows" / "gate.yml"
 SCRIPTS = [ROOT / "templates" / "setup.sh", ROOT / ".ci" / "run", ROOT / ".ci" / "tools" / "install"]
 
 
@@ -56,7 +57,9 @@ def test_the_hook_is_as_pre_commit_wants_it() -> None:
     lint("pre-commit", "validate-manifest", ROOT / ".pre-commit-hooks.yaml")
 
 
-@pytest.mark.parametrize("path", [*EXAMPLE.rglob("*.yml"), ROOT / "templates" / "ci-ml.yml"])
+@pytest.mark.parametrize("path", [*EXAMPLE.rglob("*.yml"), ROOT / "templates" / "ci-ml.yml", GATE])
 def test_every_file_names_this_release(path: Path) -> None:
-    named = re.findall(r"ci-ml/ci-ml[@/]v?(\d\S*?)(?=[/\s]|$)|default: v(\d\S+)", path.read_text())
+    named = re.findall(
+        r"ci-ml/ci-ml(?:/\.github/workflows/gate\.yml)?[@/]v?(\d\S*?)(?=[/\s]|$)|default: v(\d\S+)", path.read_text()
+    )
     assert {one or other for one, other in named} == {__version__}

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+from tests.ci import runners
 from tests.ci.runners import REPOSITORY, ROOT, Change, Forge, GitHub, Run
 from tests.e2e.project import Project, Result
 from tests.fakes import github as fake
@@ -21,12 +22,7 @@ MAY_WRITE = {"contents": "read", "pull-requests": "write", "statuses": "write"}
 
 @pytest.fixture
 def api(forge: Forge) -> Iterator[fake.GitHub]:
-    """GitHub, as it knows the forge's repository and its pull requests."""
-    with fake.GitHub() as server:
-        repository = server.repository(REPOSITORY, collaborators={"mona": "write"})
-        repository.commit(forge.main, branch="main")
-        for change in forge.changes.values():
-            repository.pull(change.number, head=change.head, branch=change.branch, base=change.base)
+    with runners.served(forge) as server:
         yield server
 
 
@@ -224,17 +220,39 @@ def test_a_folder_that_is_none_is_named_and_no_command(machine: dict[str, str], 
     assert not list(tmp_path.rglob("owned"))
 
 
-@pytest.mark.parametrize("report", ["", "the report.json", "$(touch owned)"])
-def test_a_report_is_published_and_without_one_there_is_a_training(
-    machine: dict[str, str], tmp_path: Path, report: str
+HOSTILE = "$(touch owned) --help"
+
+
+@pytest.mark.parametrize(
+    ("inputs", "said"),
+    [
+        ({"RUN": "ci"}, ["ci"]),
+        ({"RUN": "ci", "REPORT": "the report.json"}, ["publish", "--", "the report.json"]),
+        ({"RUN": "ci", "REPORT": HOSTILE}, ["publish", "--", HOSTILE]),
+        ({"RUN": "ci", "NEEDS": HOSTILE}, ["ci", f"--needs={HOSTILE}"]),
+        ({"RUN": "plan", "JOBS": "left right"}, ["plan", "--jobs=left right"]),
+        ({"RUN": "stage", "STAGE": HOSTILE}, ["stage", "--", HOSTILE]),
+        ({"RUN": "stage", "STAGE": "a", "TRANSFER": "remote"}, ["stage", "--transfer=remote", "--", "a"]),
+    ],
+)
+def test_inputs_become_arguments_and_nothing_else(
+    machine: dict[str, str], tmp_path: Path, inputs: Mapping[str, str], said: list[str]
 ) -> None:
     command = tmp_path / "what ci-ml is called with"
     command.write_text('#!/bin/sh\nprintf "%s\\n" "$@"; env | grep ^ACTION_ || true\n')
     command.chmod(0o755)
-    env = {**machine, "ACTION_COMMAND": str(command), "ACTION_FOLDER": ".", "ACTION_REPORT": report}
-    done = step("ci-ml", tmp_path, env)
+    given = {f"ACTION_{name}": value for name, value in {"COMMAND": str(command), "FOLDER": ".", **inputs}.items()}
+    done = step("ci-ml", tmp_path, {**machine, **given})
     assert done.code == 0
-    assert done.out.splitlines() == (["publish", report] if report else ["ci"]), "and nothing of ours is left to stages"
+    assert done.out.splitlines() == said, "and nothing of ours is left to stages"
+    assert not list(tmp_path.rglob("owned"))
+
+
+def test_a_command_that_is_none_is_named(machine: dict[str, str], tmp_path: Path) -> None:
+    env = {"ACTION_COMMAND": "true", "ACTION_FOLDER": ".", "ACTION_RUN": "check"}
+    done = step("ci-ml", tmp_path, {**machine, **env})
+    assert done.code == 2
+    assert "::error title=ci-ml::the input command is ci, plan, stage or record, not check" in done.out
 
 
 def test_no_input_is_text_in_a_script() -> None:
@@ -245,5 +263,6 @@ def test_no_input_is_text_in_a_script() -> None:
     used = {name for name in ACTION["inputs"] if f"inputs.{name}" in json.dumps(ACTION["runs"])}
     assert used == set(ACTION["inputs"])
     assert {name: entry["value"] for name, entry in ACTION["outputs"].items()} == {
-        name: f"${{{{ steps.ci-ml.outputs.{name} }}}}" for name in ("outcome", "report", "comment-url")
+        name: f"${{{{ steps.ci-ml.outputs.{name} }}}}"
+        for name in ("outcome", "report", "comment-url", "stages", "handover", "id")
     }

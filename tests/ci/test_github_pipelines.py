@@ -1,20 +1,22 @@
-"""Workflows that `ci-ml generate` writes, run by act: a job per stage, on a graph with a diamond and a foreach."""
+"""Workflows that `ci-ml generate` writes, run by act: a job per stage or one for all, and the pair for forks."""
 
 import dataclasses
 import json
 import os
-import shutil
-import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ci_ml.core.report import MAX_BYTES
 from tests.ci import runners
-from tests.ci.runners import REPOSITORY, Forge, GitHub, Run
-from tests.ci.test_github import addressed, statuses
+from tests.ci.conftest import tool
+from tests.ci.runners import REPOSITORY, Change, Forge, GitHub, Run
+from tests.ci.test_files import lint
+from tests.ci.test_github import MAY_WRITE, addressed, publish, statuses
 from tests.e2e.project import Project
 from tests.fakes import github as fake
 
@@ -26,30 +28,39 @@ version: 1
 name: graph
 train: {track: false}
 gates:
-  - {metric: "metrics.json:acc", direction: higher, margin: 0.5}
+  - {metric: "metrics.json:acc", direction: higher, margin: 0.01}
 pipelines:
   - forge: github
     layout: stages
     runners: {default: ubuntu-latest}
     python: {install: []}
 """
-# A stage joins its inputs and says when it ran; $TIMES is not there in the reference run.
+# A stage joins its inputs, and leaves its name in $RAN. Where a pipe is there to meet at, two of them wait for each other.
 STAGE = """
-import json, os, pathlib, sys, time
+import os, pathlib, signal, sys
 
 name, out, *inputs = sys.argv[1:]
-begun = time.time()
-time.sleep(float(os.environ.get("NAP", "0")))
+if "RAN" in os.environ:
+    ran = pathlib.Path(os.environ["RAN"])
+    (ran / name).touch()
+    if (ran / "meet").exists() and name in ("left", "right-de"):
+        signal.alarm(60)  # who is alone ends here
+        (ran / "meet").open("w" if name == "left" else "r").close()
 text = "".join(pathlib.Path(path).read_text() for path in inputs)
 pathlib.Path(out).write_text(text + name + chr(10))
-if "TIMES" in os.environ:
-    pathlib.Path(os.environ["TIMES"], name).write_text(json.dumps([begun, time.time()]))
+"""
+SCORE = """
+import json, os, pathlib, sys
+
+if "RAN" in os.environ:
+    pathlib.Path(os.environ["RAN"], "score").touch()
+pathlib.Path("metrics.json").write_text(json.dumps({"acc": float(sys.argv[1])}))
 """
 PIPELINE = """
 vars: [{langs: [de, fr]}]
 stages:
   prepare:
-    cmd: python src/stage.py prepare-${n} a.txt seed.txt
+    cmd: python src/stage.py prepare a.txt seed.txt ${n}.txt
     deps: [seed.txt, src/stage.py]
     params: [n]
     outs: [a.txt]
@@ -65,30 +76,36 @@ stages:
       outs:
         - right-${item}.txt
   join:
-    cmd:
-      - python src/stage.py join all.txt left.txt right-de.txt right-fr.txt
-      - python src/score.py
+    cmd: python src/stage.py join all.txt left.txt right-de.txt right-fr.txt
     deps: [left.txt, right-de.txt, right-fr.txt]
     outs: [all.txt]
+  score:
+    cmd: python src/score.py ${acc}
+    deps: [src/score.py]
+    params: [acc]
     metrics:
       - metrics.json:
           cache: false
-  other:
-    cmd: python src/stage.py other other.txt seed.txt
-    deps: [seed.txt]
-    outs: [other.txt]
 """
-SCORE = """
-import json, pathlib
-
-pathlib.Path("metrics.json").write_text(json.dumps({"acc": len(pathlib.Path("all.txt").read_text()) / 1000}))
-"""
+DIAMOND = {"prepare", "left", "right-de", "right-fr", "join"}
 PROPOSALS = {
     "changed": [("params.yaml", "n: 1", "n: 2")],
-    "failing": [("params.yaml", "n: 1", "n: 3"), ("dvc.yaml", "src/stage.py left left.txt", "src/stage.py left no/left.txt")],
+    "worse": [("params.yaml", "acc: 0.9", "acc: 0.8")],
+    "failing": [("dvc.yaml", "src/stage.py left left.txt", "src/stage.py left no/left.txt")],
     "words": [("NOTES.md", "", "More of them.\n")],
     "grown": [("dvc.yaml", "langs: [de, fr]", "langs: [de, fr, it]")],
+    "listed": [
+        ("dvc.yaml", "langs: [de, fr]", "langs: [de, fr, es, pt]"),
+        ("ci-ml.yaml", "layout: stages", "layout: stages\n    graph: dynamic"),
+    ],
 }
+# The last step of the gate's job, which is the last of the file: the lock that was judged.
+SHOW = """\
+      - if: always()
+        run: cp dvc.lock "$ARTIFACTS/dvc.lock"
+"""
+
+Starting = Callable[[Path, Forge], GitHub]
 
 
 @pytest.fixture(scope="module")
@@ -103,8 +120,8 @@ def graph(tmp_path_factory: pytest.TempPathFactory, machine: dict[str, str]) -> 
     for name, text in {
         "ci-ml.yaml": CONFIG,
         "dvc.yaml": PIPELINE,
-        "params.yaml": "n: 1\n",
-        "seed.txt": "seed\n",
+        "params.yaml": "n: 1\nacc: 0.9\n",
+        **{name: f"{name}\n" for name in ("seed.txt", "1.txt", "2.txt")},
         "src/stage.py": STAGE,
         "src/score.py": SCORE,
         "NOTES.md": "Words.\n",
@@ -118,91 +135,142 @@ def graph(tmp_path_factory: pytest.TempPathFactory, machine: dict[str, str]) -> 
 
 
 @pytest.fixture
-def jobs(github: GitHub, graph: Forge, tmp_path: Path) -> GitHub:
-    """Runs workflows on the graph; what its stages say of their times goes to `times`."""
-    (tmp_path / "times").mkdir()
-    return dataclasses.replace(github, forge=graph)
+def jobs(github_in: Starting, graph: Forge, tmp_path: Path) -> GitHub:
+    """Runs the workflows of the graph as GitHub does."""
+    return github_in(tmp_path, graph)
 
 
 @pytest.fixture
 def api(graph: Forge) -> Iterator[fake.GitHub]:
-    with fake.GitHub() as server:
-        repository = server.repository(REPOSITORY, collaborators={"mona": "write"})
-        repository.commit(graph.main, branch="main")
-        for change in graph.changes.values():
-            repository.pull(change.number, head=change.head, branch=change.branch, base=change.base)
+    with runners.served(graph) as server:
         yield server
 
 
 def proposed(jobs: GitHub, api: fake.GitHub, name: str, **options: Any) -> Run:
-    """The run for a change, each stage of which takes a second."""
+    """The run for a change."""
     where = addressed(api)
-    env = {**where["env"], "TIMES": str(jobs.folder / "times"), "NAP": "1"}
+    ran_in(jobs).mkdir(exist_ok=True)
+    env = {**where["env"], "RAN": str(ran_in(jobs))}
     return jobs.pull_request(jobs.forge.changes[name], token=where["token"], env=env, **options)
 
 
-def times(jobs: GitHub) -> dict[str, tuple[float, float]]:
-    return {place.name: tuple(json.loads(place.read_text())) for place in (jobs.folder / "times").iterdir()}
+def ran_in(jobs: GitHub) -> Path:
+    return jobs.folder / "ran"
+
+
+def ran(jobs: GitHub) -> set[str]:
+    """What the stages call themselves that have run."""
+    return {place.name for place in ran_in(jobs).iterdir()} - {"meet"}
+
+
+def at(forge: Forge, commit: str, folder: Path) -> Project:
+    """A clone at a commit, with nothing in DVC's cache."""
+    clone = Project(root=folder / "clone at", env=forge.project.env)
+    forge.project.git("clone", "--quiet", str(forge.project.root), str(clone.root))
+    clone.git("checkout", "--quiet", "--detach", commit)
+    return clone
+
+
+def generated(clone: Project) -> str:
+    """The workflow that `ci-ml generate` writes."""
+    clone.ci_ml("generate").expect(0)
+    return clone.read(".github/workflows/ci-ml.yml")
 
 
 def reproduced(forge: Forge, name: str, folder: Path) -> str:
-    """The dvc.lock that `dvc repro` writes for a change, in a clone of its own."""
-    folder.mkdir()
-    clone = Project(root=folder / "clone", env=forge.project.env)
-    forge.project.git("clone", "--quiet", str(forge.project.root), str(clone.root))
-    clone.git("checkout", "--quiet", "--detach", forge.changes[name].merge)
+    """The dvc.lock that `dvc repro` writes for a change."""
+    clone = at(forge, forge.changes[name].merge, folder)
     clone.dvc("repro", "--quiet")
     return clone.read("dvc.lock")
 
 
-def test_each_stage_is_a_job_and_those_that_can_run_side_by_side(
-    jobs: GitHub, api: fake.GitHub, tmp_path: Path
-) -> None:
-    run = proposed(jobs, api, "changed")
-    assert run.code == 0, run.log
-    ran = times(jobs)
-    assert set(ran) == {"prepare-2", "left", "right-de", "right-fr", "join"}, "what is up to date gets no job"
-    middle = [ran["left"], ran["right-de"], ran["right-fr"]]
-    assert max(begun for begun, _ in middle) < min(ended for _, ended in middle), "not side by side"
-    assert ran["prepare-2"][1] <= min(begun for begun, _ in middle)
-    assert max(ended for _, ended in middle) <= ran["join"][0]
-    report = run.report()
+# --- A job per stage --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Done:
+    """A run, what ran in it, and what GitHub knows after it."""
+
+    run: Run
+    ran: set[str]
+    api: fake.GitHub
+
+
+@pytest.fixture(scope="module")
+def diamond(github_in: Starting, graph: Forge, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Done]:
+    """The run of the change that makes the whole diamond stale. Its two branches wait for each other."""
+    jobs = github_in(tmp_path_factory.mktemp("diamond"), graph)
+    ran_in(jobs).mkdir()
+    os.mkfifo(ran_in(jobs) / "meet")
+    workflow = graph.project.read(".github/workflows/ci-ml.yml")
+    with runners.served(graph) as server:
+        run = proposed(jobs, server, "changed", content=workflow + SHOW)
+        yield Done(run=run, ran=ran(jobs), api=server)
+
+
+def test_branches_of_the_graph_run_side_by_side(diamond: Done) -> None:
+    assert diamond.run.code == 0, diamond.run.log  # neither of the two has waited in vain
+
+
+def test_what_is_up_to_date_does_not_run(diamond: Done) -> None:
+    assert diamond.ran == DIAMOND, diamond.run.log
+
+
+def test_the_lock_that_is_judged_is_that_of_dvc_repro(diamond: Done, graph: Forge, tmp_path: Path) -> None:
+    assert (diamond.run.artifacts / "dvc.lock").read_text() == reproduced(graph, "changed", tmp_path)
+
+
+def test_the_verdict_is_told_once(diamond: Done, graph: Forge) -> None:
+    report = diamond.run.report()
     assert report["verdict"]["outcome"] == "pass"
-    assert {stage["name"] for stage in report["training"]["stages"]} == {"prepare", "left", "right@de", "right@fr", "join"}
-    assert statuses(api, jobs.forge.changes["changed"].head) == {STATUS: "success"}
-    assert len(api.repository(REPOSITORY).pulls[1].comments) == 1
-
-
-def test_the_lock_that_comes_out_is_that_of_dvc_repro(
-    jobs: GitHub, graph: Forge, tmp_path: Path, checkout: Path, machine: dict[str, str]
-) -> None:
-    """Put together as the gate does it, from what the jobs have left."""
+    states = {stage["name"]: stage["state"] for stage in report["training"]["stages"]}
+    assert states == dict.fromkeys(("prepare", "left", "right@de", "right@fr", "join"), "ran")
     change = graph.changes["changed"]
-    run = jobs.pull_request(change, env={"TIMES": str(jobs.folder / "times")})
-    clone = Project(root=tmp_path / "gate", env=graph.project.env)
-    graph.project.git("clone", "--quiet", str(graph.project.root), str(clone.root))
-    clone.git("checkout", "--quiet", "--detach", change.merge)
-    for place in run.artifacts.glob("ci-ml-stage-*"):
-        shutil.copytree(place, clone.root / ".ci-ml" / "handover", dirs_exist_ok=True)
-    clone.ci_ml("ci", "--no-publish", "--needs", "{}", "--base", change.base).expect(0)
-    assert clone.read("dvc.lock") == reproduced(graph, "changed", tmp_path / "reference")
+    assert statuses(diamond.api, change.head) == {STATUS: "success"}
+    assert len(diamond.api.repository(REPOSITORY).pulls[change.number].comments) == 1
+
+
+def test_a_worse_change_is_blocked_and_its_report_is_kept(jobs: GitHub, api: fake.GitHub) -> None:
+    run = proposed(jobs, api, "worse")
+    assert run.code == 1, run.log
+    assert "exit status 10" in run.log
+    assert ran(jobs) == {"score"}
+    assert run.report()["verdict"]["outcome"] == "fail"
+    assert statuses(api, jobs.forge.changes["worse"].head) == {STATUS: "failure"}
 
 
 def test_a_stage_that_fails_makes_the_gate_red_and_not_skipped(jobs: GitHub, api: fake.GitHub) -> None:
+    change = jobs.forge.changes["failing"]
     run = proposed(jobs, api, "failing")
     assert run.code == 1, run.log
-    assert "join" not in times(jobs), "what needs the failed stage does not run"
-    assert "right-de" in times(jobs)
-    assert "the job left ended as failure" in run.log
-    assert statuses(api, jobs.forge.changes["failing"].head) == {STATUS: "error"}
-    (comment,) = api.repository(REPOSITORY).pulls[2].comments
-    assert "not judged" in comment.body.lower()
+    assert "exit status 3" in _gate(run), run.log
+    assert ran(jobs) == {"prepare", "left", "right-de", "right-fr"}, "what needs the failed stage does not run"
+    assert statuses(api, change.head) == {STATUS: "error"}
+    (comment,) = api.repository(REPOSITORY).pulls[change.number].comments
+    assert "the job left ended as failure; the stage left has not run; the stage join has not run" in comment.body
+
+
+def _gate(run: Run) -> str:
+    """What the gate's job says."""
+    return "".join(line for line in run.log.splitlines(keepends=True) if "/gate" in line.split("]")[0])
+
+
+def test_a_job_that_somebody_switches_off_is_no_pass(jobs: GitHub, api: fake.GitHub) -> None:
+    """A skipped job is no failure to GitHub."""
+    change = jobs.forge.changes["worse"]
+    workflow = jobs.forge.project.read(".github/workflows/ci-ml.yml")
+    condition = "fromJSON(needs.plan.outputs.stages)['score']"
+    assert workflow.count(condition) == 1
+    run = proposed(jobs, api, "worse", content=workflow.replace(condition, "false"))
+    assert "exit status 3" in _gate(run), run.log
+    (comment,) = api.repository(REPOSITORY).pulls[change.number].comments
+    assert "not everything ran: the stage score has not run" in comment.body
 
 
 def test_nothing_to_run_is_judged_as_it_is(jobs: GitHub, api: fake.GitHub) -> None:
     run = proposed(jobs, api, "words")
     assert run.code == 0, run.log
-    assert times(jobs) == {}
+    assert ran(jobs) == set()
     assert run.report()["verdict"]["outcome"] == "pass"
 
 
@@ -213,26 +281,151 @@ def test_a_stage_without_a_job_is_no_pass(jobs: GitHub, api: fake.GitHub) -> Non
     assert statuses(api, jobs.forge.changes["grown"].head) == {STATUS: "error"}
 
 
-def test_a_foreach_whose_list_is_known_at_run_time_only(jobs: GitHub, api: fake.GitHub) -> None:
-    project = jobs.forge.project
-    project.edit("ci-ml.yaml", "layout: stages", "layout: stages\n    graph: dynamic")
-    try:
-        project.ci_ml("generate").expect(0)
-        content = project.read(".github/workflows/ci-ml.yml")
-    finally:
-        project.git("checkout", "--quiet", ".")
-    run = proposed(jobs, api, "grown", content=content)
+def test_a_foreach_whose_list_is_known_at_run_time_only(jobs: GitHub, api: fake.GitHub, tmp_path: Path) -> None:
+    workflow = generated(at(jobs.forge, jobs.forge.changes["listed"].merge, tmp_path))
+    assert "right-de" not in workflow
+    run = proposed(jobs, api, "listed", content=workflow)
     assert run.code == 0, run.log
-    assert {"right-it", "join"} <= set(times(jobs))
+    assert ran(jobs) == {"prepare", "right-es", "right-pt"}
 
 
-def test_what_is_generated_is_what_linters_want(jobs: GitHub, tmp_path: Path) -> None:
-    files = sorted((jobs.forge.project.root / ".github" / "workflows").iterdir())
+# --- One job ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def single(graph: Forge, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The workflow with one job for all stages."""
+    clone = at(graph, graph.main, tmp_path_factory.mktemp("single"))
+    clone.edit("ci-ml.yaml", "layout: stages", "layout: single")
+    return generated(clone) + SHOW
+
+
+def test_one_job_runs_what_is_stale_as_dvc_repro_does(
+    jobs: GitHub, api: fake.GitHub, single: str, tmp_path: Path
+) -> None:
+    run = proposed(jobs, api, "changed", content=single)
+    assert run.code == 0, run.log
+    assert ran(jobs) == DIAMOND
+    assert (run.artifacts / "dvc.lock").read_text() == reproduced(jobs.forge, "changed", tmp_path)
+    assert statuses(api, jobs.forge.changes["changed"].head) == {STATUS: "success"}
+
+
+def test_one_job_fails_when_a_stage_does(jobs: GitHub, api: fake.GitHub, single: str) -> None:
+    run = proposed(jobs, api, "failing", content=single)
+    assert "exit status 3" in _gate(run), run.log
+    assert statuses(api, jobs.forge.changes["failing"].head) == {STATUS: "error"}
+
+
+# --- A fork, whose own run may only read --------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def outside(
+    github_in: Starting, graph: Forge, single: str, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Change, Run]:
+    """A worse change from a fork, and its own run, in one job."""
+    worse = graph.changes["worse"]
+    change = dataclasses.replace(worse, number=worse.number + 10)
+    jobs = github_in(tmp_path_factory.mktemp("outside"), graph)
+    with runners.served(graph) as server:
+        knows(server, change)
+        access = addressed(server, dict.fromkeys(MAY_WRITE, "read"))
+        run = jobs.pull_request(change, fork=True, content=single, **access)
+        assert not server.repository(REPOSITORY).pulls[change.number].comments
+    return change, run
+
+
+def knows(api: fake.GitHub, change: Change) -> fake.Pull:
+    """Open the pull request from the fork."""
+    repository = api.repository(REPOSITORY)
+    return repository.pull(change.number, head=change.head, branch=change.branch, source="somebody/tumours")
+
+
+def test_one_job_blocks_a_worse_change_of_a_fork_and_keeps_the_report(outside: tuple[Change, Run]) -> None:
+    _, run = outside
+    assert run.code == 1, run.log
+    assert "exit status 10" in run.log
+    assert run.report()["verdict"]["outcome"] == "fail"
+
+
+def published(jobs: GitHub, api: fake.GitHub, change: Change, report: bytes) -> Run:
+    """The second workflow, after a run that has left a report."""
+    artifact = jobs.folder / "artifacts" / "ci-ml-report" / "report.json"
+    artifact.parent.mkdir(parents=True)
+    artifact.write_bytes(report)
+    return publish(jobs, change, **addressed(api, {**MAY_WRITE, "actions": "read"}))
+
+
+def test_a_second_workflow_publishes_what_a_fork_has_left(
+    jobs: GitHub, api: fake.GitHub, outside: tuple[Change, Run]
+) -> None:
+    """To the pull request that GitHub says it is, which the report need not name."""
+    change, run = outside
+    pull = knows(api, change)
+    report = run.report()
+    report["change"] |= {"repository": None, "number": None}
+    second = published(jobs, api, change, json.dumps(report).encode())
+    assert second.code == 0, second.log
+    assert len(pull.comments) == 1
+    assert statuses(api, change.head) == {STATUS: "failure"}
+
+
+def lies(report: dict[str, Any], change: Change, what: str) -> bytes:
+    """A report that a fork may leave, and that is not what it says."""
+    match what:
+        case "another commit":
+            report["head"]["sha"] = report["change"]["head"] = change.base
+        case "another repository":
+            report["change"]["repository"] = "acme/other"
+        case "another pull request":
+            report["change"]["number"] = change.number - 10
+        case "another verdict":
+            report["verdict"] |= {"outcome": "pass"}
+    text = json.dumps(report).encode()
+    return {"too large": text + b" " * MAX_BYTES, "no JSON": text[:-1]}.get(what, text)
+
+
+@pytest.mark.parametrize(
+    "what",
+    ["another commit", "another repository", "another pull request", "another verdict", "too large", "no JSON"],
+)
+def test_a_report_that_lies_is_refused(jobs: GitHub, api: fake.GitHub, outside: tuple[Change, Run], what: str) -> None:
+    change, run = outside
+    knows(api, change)
+    second = published(jobs, api, change, lies(run.report(), change, what))
+    assert second.code == 1, second.log
+    assert "exit status 2" in second.log
+    assert not any(pull.comments for pull in api.repository(REPOSITORY).pulls.values())
+    assert statuses(api, change.head) == {}
+
+
+# --- The files ----------------------------------------------------------------------------------------------------------
+
+
+LAYOUTS = {
+    "stages": "layout: stages",
+    "dynamic": "layout: stages\n    graph: dynamic",
+    "single": "layout: single",
+    "with everything": """layout: stages
+    schedule: 23 4 * * 1
+    record: true
+    images: {left: "python:3.13"}
+    runners: {"right*": [self-hosted, gpu], default: ubuntu-latest}
+    credentials: {secrets: {AWS_ACCESS_KEY_ID: DVC_KEY_ID}}""",
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_what_is_generated_is_what_linters_want(graph: Forge, tmp_path: Path, layout: str) -> None:
+    clone = at(graph, graph.main, tmp_path)
+    clone.edit("ci-ml.yaml", "layout: stages", LAYOUTS[layout])
+    if layout == "with everything":
+        clone.edit("ci-ml.yaml", "    runners: {default: ubuntu-latest}\n", "")
+    generated(clone)
+    files = sorted((clone.root / ".github" / "workflows").iterdir())
     assert [file.name for file in files] == ["ci-ml-publish.yml", "ci-ml.yml"]
-    done = subprocess.run(
-        [shutil.which("actionlint", path=jobs.env["PATH"]) or runners.ROOT / ".tools/bin/actionlint", *files],
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert done.returncode == 0, done.stdout
+    config = tmp_path / "actionlint.yml"
+    config.write_text("self-hosted-runner: {labels: [gpu]}")
+    tool("shellcheck")
+    lint("actionlint", "-config-file", config, *files)
+    lint("zizmor", "--offline", "--quiet", "--config", Path(__file__).with_name("zizmor.yml"), *files)

@@ -321,8 +321,18 @@ class TestSlices:
     @pytest.mark.parametrize(
         ("n", "status", "outcome", "reason"),
         [
-            (0, Status.INCONCLUSIVE, Outcome.PASS, "has 0 examples, fewer than the 100"),
-            (1, Status.INCONCLUSIVE, Outcome.PASS, "has 1 example, fewer than the 100"),
+            (
+                0,
+                Status.INCONCLUSIVE,
+                Outcome.PASS,
+                "has 0 examples to measure it on (one class only), fewer than the 100",
+            ),
+            (
+                1,
+                Status.INCONCLUSIVE,
+                Outcome.PASS,
+                "has 1 example to measure it on (one class only), fewer than the 100",
+            ),
             (100, Status.MISSING, Outcome.UNDECIDED, "cannot be judged: one class only."),
         ],
     )

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ci_ml.core import sentences
+from ci_ml.core import numbers, sentences
 from ci_ml.core.compare import compare_measured
 from ci_ml.core.types import Contrast, Gap, Require, Status
 from ci_ml.stats import power
@@ -78,7 +78,8 @@ class TestEveryStatus:
             "and the gate allows a loss of 1 pp; about 7,400 examples would settle it.",
             "test.recall on plan = pro, country = DE has 90 examples, fewer than the 200 that its gate asks for: "
             "shown, not judged.",
-            "test.recall on plan = trial has 1 example, fewer than the 200 that its gate asks for: shown, not judged.",
+            "test.recall on plan = trial has 1 example to measure it on (no positives), fewer than the 200 that its gate asks "
+            "for: shown, not judged.",
             "test.recall on plan = old cannot be judged: no positives.",
         ]
 
@@ -187,6 +188,17 @@ class TestWhatWouldSettleIt:
     def test_is_about_the_margin_where_a_bound_is_settled(self) -> None:
         asked, found = gate("test.recall", 0.01, rate=True, floor=0.9), contrast(0.8, 0.8, 0.02, 1000, own=0.02)
         assert sentences.settles(asked, found) == "; about 8,200 examples would settle it"
+
+    def test_of_a_share_takes_what_the_noise_of_the_base_leaves(self) -> None:
+        asked, found = gate("test.recall", "2%", rate=True), contrast(0.8, 0.8, 0.02, 1000)
+        for left, examples in ((0.012, 5_676), (0.009, 10_090)):
+            expected = f"; about {numbers.rough(examples)} examples would settle it"
+            assert sentences.settles(asked, replace(found, allowed=left)) == expected
+        assert sentences.settles(asked, replace(found, allowed=0.001)) == "", "more examples make that larger, too"
+
+    def test_is_nothing_where_that_many_did_not_settle_it(self) -> None:
+        found = contrast(0.8, 0.8, 0.02, 10_000)
+        assert sentences.settles(gate("test.recall", 0.04, rate=True), found) == ""
 
     def test_is_nothing_for_a_margin_of_0(self) -> None:
         asked = gate("test.recall", 0, rate=True)

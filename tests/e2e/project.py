@@ -147,6 +147,7 @@ def clean_environment(home: Path) -> dict[str, str]:
         **{f"GIT_{role}_{key}": value for role in ("AUTHOR", "COMMITTER") for key, value in who.items()},
         "GIT_CONFIG_NOSYSTEM": "1",
         "DVC_NO_ANALYTICS": "1",
+        "MLFLOW_HTTP_REQUEST_TIMEOUT": "100",  # a server that is there answers, however busy the machine is
         "DVC_GLOBAL_CONFIG_DIR": str(home / "dvc-global"),
         "DVC_SYSTEM_CONFIG_DIR": str(home / "dvc-system"),
         "DVC_SITE_CACHE_DIR": str(home / "dvc-site"),

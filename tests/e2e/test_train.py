@@ -128,6 +128,30 @@ def test_only_what_a_stale_stage_needs_is_pulled(project: Project) -> None:
     assert not (clone.root / "data/clean.csv").exists()
 
 
+def test_a_part_of_a_folder_is_pulled_only_when_it_changed(empty: Project) -> None:
+    folder = "mkdir folder && cp params.yaml folder/part.txt && echo same >folder/other.txt"
+    empty.dvc("init", "--quiet")
+    empty.dvc("remote", "add", "--quiet", "--default", "storage", str(empty.root.parent / "remote"))
+    empty.write("ci-ml.yaml", NO_TRACK)
+    empty.write("params.yaml", {"a": 1})
+    stages = {
+        "make": {"cmd": folder, "deps": ["params.yaml"], "outs": ["folder"]},
+        "part": {"cmd": "cp folder/part.txt part.txt", "deps": ["folder/part.txt"], "outs": ["part.txt"]},
+        "other": {"cmd": "cp folder/other.txt other.txt", "deps": ["folder/other.txt"], "outs": ["other.txt"]},
+    }
+    empty.write("dvc.yaml", {"stages": stages})
+    empty.dvc("repro", "--quiet")
+    empty.write("params.yaml", {"a": 2})
+    empty.dvc("repro", "--quiet", "make")
+    empty.dvc("push", "--quiet")
+    empty.commit()
+    clone = empty.clone("clone")
+    clone.ci_ml("train").expect(0)
+    assert states(clone) == {"make": "skipped", "part": "ran", "other": "skipped"}
+    assert clone.read("part.txt") == empty.read("params.yaml")
+    assert not (clone.root / "folder/other.txt").exists()
+
+
 @pytest.fixture(scope="module")
 def s3() -> Any:
     """An S3 server on this machine, with a bucket."""

@@ -17,6 +17,7 @@ from ci_ml.stats import (
     clusters,
     confusion,
     delong,
+    design,
     flips,
     influence,
     means,
@@ -28,7 +29,7 @@ from ci_ml.stats.delong import ClusterPlacements
 from ci_ml.stats.estimate import Difference, Estimate, NoVariance, Undefined, identical
 from ci_ml.stats.influence import Influence, Totals
 from ci_ml.stats.means import Pairs
-from ci_ml.stats.proportion import wilson
+from ci_ml.stats.proportion import wilson, wilson_ends
 from ci_ml.stats.tango import PairedTable, tango
 from tests.metrics.tables import CLASSES, Array, Table
 
@@ -213,56 +214,78 @@ class Answer:
         parts = {"recall": own, "specificity": ~own, "precision": either, "f1": own | either}
         part = parts[metric.name] if which is not None else np.ones(table.n, dtype=bool)
 
-        def linear() -> tuple[Influence, float]:
+        def linear() -> tuple[Influence, float, Array, Array]:
             points = [confusion.point(counts, metric, side) for side in ("base", "head")]
             one, two = (confusion.influence(counts, metric, side)[place] for side in ("base", "head"))
             n = int(part.sum()) if metric.name in ("recall", "specificity") else table.n
             totals = self.where(part)._per_cluster(one[part], two[part] - one[part])
-            return _influence(totals, points, n), confusion.lowest(metric)
+            return _influence(totals, points, n), confusion.lowest(metric), one[part], two[part]
+
+        def ends(worth: float, confidence: float) -> tuple[float, float]:
+            """As of that many times fewer examples, all independent."""
+            pairs = classification.proportion(counts, metric)
+            if pairs is None:
+                return design.counts(counts, metric, worth, confidence)
+            low, high = design.proportions(pairs, worth, confidence)
+            return (-high, -low) if metric.name == "error_rate" else (low, high)
 
         proportion = which is not None or metric.name in ("accuracy", "error_rate")
-        return self._linear(linear, proportion=proportion)
+        fixed = metric.name in ("recall", "specificity", "accuracy", "error_rate")
+        return self._linear(linear, ends, proportion=proportion, fixed=fixed)
 
     def where(self, rows: Array) -> "Answer":
         """The same for some of the examples."""
         return Answer(self.table.where(rows), str(self.asked))
 
-    def _linear(self, linear, *, proportion: bool = False):
+    def _linear(self, linear, ends, *, proportion: bool, fixed: bool):
         """What is asked of linearized estimates over clusters, where no variance is not certainty."""
 
         def difference(confidence: float) -> Difference:
-            found, _ = linear()
+            found, _, one, two = linear()
             answer = influence.difference(found, method="clustered t", confidence=confidence)
-            if not answer.identical or self.same:
+            if not answer.identical:
+                worth = _worth(found.delta_squares, two - one)
+                return design.wider(answer, ends(worth, confidence))
+            if self.same:
                 return answer
             none = PairedTable(both_right=found.units, only_base=0, only_head=0, both_wrong=0)
             bound = tango(none, confidence)
             return replace(answer, low=bound.low, high=bound.high, standard_error=None, df=None, identical=False)
 
         def value(confidence: float, head: bool) -> Estimate:
-            found, lowest = linear()
+            found, lowest, one, two = linear()
             point = found.base + found.delta * head
             if proportion and point in (0, 1):
                 return _agreed(point, found.n, found.units, confidence)
-            return influence.value(found, head=head, method="clustered t", confidence=confidence, within=(lowest, 1))
+            answer = influence.value(found, head=head, method="clustered t", confidence=confidence, within=(lowest, 1))
+            if not (proportion and fixed):
+                return answer
+            squares = found.base_squares + (found.delta_squares + 2 * found.products) * head
+            low, high = wilson_ends(point * found.n, found.n, confidence)
+            worth = _worth(squares, two if head else one)
+            if worth > 1:
+                low, high = wilson_ends(point * found.n / worth, found.n / worth, confidence)
+            return replace(answer, low=min(answer.low, low), high=max(answer.high, high))
 
         return difference, value
 
     def _share(self, base: Array, head: Array, rows: Array):
         if self.table.cluster is not None:
 
-            def linear() -> tuple[Influence, float]:
+            def linear() -> tuple[Influence, float, Array, Array]:
                 n = int(rows.sum())
                 if not n:
                     raise Undefined("no example")
                 points = [float(side[rows].mean()) for side in (base, head)]
                 one, two = ((side[rows] - side[rows].mean()) / n for side in (base, head))
-                return _influence(self.where(rows)._per_cluster(one, two - one), points, n), 0.0
+                return _influence(self.where(rows)._per_cluster(one, two - one), points, n), 0.0, one, two
 
-            return self._linear(linear, proportion=True)
-        parts = (base & head, base & ~head, ~base & head, ~base & ~head)
-        both, one, two, none = (int((part & rows).sum()) for part in parts)
-        pairs = PairedTable(both_right=both, only_base=one, only_head=two, both_wrong=none)
+            def ends(worth: float, confidence: float) -> tuple[float, float]:
+                return design.proportions(_pairs(base, head, rows), worth, confidence)
+
+            return self._linear(linear, ends, proportion=True, fixed=True)
+        pairs = _pairs(base, head, rows)
+        both, one, two = pairs.both_right, pairs.only_base, pairs.only_head
         return (
             lambda confidence: self._unchanged(tango(pairs, confidence)),
             lambda confidence, head: wilson(both + (two if head else one), pairs.n, confidence),
@@ -463,6 +486,18 @@ class Answer:
         return difference, lambda confidence, of_head: quantiles.value(
             quantiles.of_rows(head if of_head else base, 0.5, confidence), n=table.n, confidence=confidence
         )
+
+
+def _pairs(base: Array, head: Array, rows: Array) -> PairedTable:
+    parts = (base & head, base & ~head, ~base & head, ~base & ~head)
+    both, one, two, none = (int((part & rows).sum()) for part in parts)
+    return PairedTable(both_right=both, only_base=one, only_head=two, both_wrong=none)
+
+
+def _worth(clustered: float, moved: Array) -> float:
+    """The design effect: how much more clusters vary than their examples would alone."""
+    alone = float((moved**2).sum())
+    return min(max(clustered / alone, 1.0), max(len(moved) / 2, 1.0)) if alone else 1.0
 
 
 def _influence(totals: Totals, points: list[float], n: int) -> Influence:

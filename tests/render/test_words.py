@@ -3,12 +3,12 @@ from typing import Any
 import pytest
 
 from ci_ml.core.changes import Changes, DataChange, StageChange, ValueChange
-from ci_ml.core.compare import Comparison
+from ci_ml.core.compare import Comparison, compare_measured
 from ci_ml.core.report import StageRunPart, TrainingPart
 from ci_ml.core.types import Gap, MetricKey, Outcome, Require, Revision, Severity
 from ci_ml.core.verdict import decide
 from ci_ml.render import cells, words
-from tests.reports import comparison, report
+from tests.reports import comparison, contrast, gate, report
 
 GONE = Gap(reason="eval/metrics.json has no key acc", absent=True)
 NBSP = "\N{NO-BREAK SPACE}"
@@ -91,6 +91,12 @@ class TestProvenance:
             "point estimates: numbers in files carry no interval, so noise is not accounted for",
             "training 4 min 28 s, 1 of 2 stages ran",
         ]
+
+    def test_says_nothing_of_numbers_in_files_where_no_gate_reads_one(self) -> None:
+        unread = compare_measured(gate("test.recall", 0.01), Gap(reason="there is no such file"))
+        measured = compare_measured(gate("test.mcc", 0.01), contrast(0.8, 0.8, 0.004))
+        for items in ([unread], [unread, measured]):
+            assert not [said for said in words.provenance(report(*items)) if "point estimate" in said]
 
     def test_of_a_clean_detached_head_without_gates(self) -> None:
         content = report(head=Revision(sha="c" * 40))

@@ -109,7 +109,7 @@ def _gitlab(env: Mapping[str, str]) -> Change:
     target, source = (env.get(f"CI_MERGE_REQUEST_{side}PROJECT_ID") for side in ("", "SOURCE_"))
     return Change(
         forge="gitlab",
-        event=env.get("CI_PIPELINE_SOURCE"),
+        event=env.get("CI_ML_EVENT") or env.get("CI_PIPELINE_SOURCE"),  # a child pipeline is told its parent's
         head=_sha(env.get("CI_MERGE_REQUEST_SOURCE_BRANCH_SHA") or env.get("CI_COMMIT_SHA")),
         target=env.get("CI_MERGE_REQUEST_TARGET_BRANCH_NAME"),
         base=_text(dict(env), "CI_COMMIT_BEFORE_SHA") if on_default and number is None else None,

@@ -94,13 +94,19 @@ def check(
     help="How often the sides are exchanged.",
 )
 def selftest(config: str | None, output: str | None, base: str | None, policy: Any, draws: int) -> None:
-    """Exchange base and head at random, example by example: how often do the gates on predictions cry wolf?"""
+    """Exchange base and head at random, example by example: how often do the gates on predictions cry wolf?
+
+    Exits with 10 if more often than they promise, and with 11 if none could be tried.
+    """
     with boundary.errors():
+        from ci_ml.core import trials as tried
+        from ci_ml.core import verdict
         from ci_ml.render import trials
         from ci_ml.wiring import gate, workspace
 
         found, confidence = gate.selftest(workspace.find(config, output), base, policy, draws, sys.stderr)
         click.echo(trials.trials(found, draws=draws, confidence=confidence), nl=False)
+    sys.exit(verdict.EXIT_CODES[tried.outcome(found, confidence)])
 
 
 @cli.command()
@@ -115,6 +121,12 @@ def selftest(config: str | None, output: str | None, base: str | None, policy: A
     help="Train nothing: put together what `ci-ml stage` left in other jobs. JSON says how they ended: GitHub's "
     "toJSON(needs), elsewhere {}.",
 )
+@click.option(
+    "--hand-on",
+    envvar="CI_ML_HAND_ON",
+    is_flag=True,
+    help="Leave what was trained in .ci-ml/handover, for `ci-ml record` in a job that may write.",
+)
 @_format("terminal", "markdown", "json")
 def ci(
     config: str | None,
@@ -123,6 +135,7 @@ def ci(
     policy: Any,
     publish: bool,
     needs: str | None,
+    hand_on: bool,
     format: str,
 ) -> None:
     """Train what is stale, check, publish: what a CI job runs. Its exit code is the verdict, published or not."""
@@ -130,7 +143,11 @@ def ci(
         from ci_ml.wiring import gate, reports, workspace
 
         space = workspace.find(config, output)
-        report = gate.ci(space, base, policy, sys.stderr, publish=publish, needs=needs)
+        report = gate.ci(space, base, policy, sys.stderr, publish=publish, needs=needs, hand_on=hand_on)
+        if hand_on:
+            from ci_ml.wiring import stages
+
+            stages.tell(space, handover=str(place) if (place := stages.folder(space)).is_dir() else "")
         _show(report, format)
     sys.exit(reports.exit_code(report))
 
@@ -293,9 +310,23 @@ def stage(
         done, place = stages.run(space, name, Transfer(transfer), base, policy, sys.stderr)
         from ci_ml.render import terminal
 
-        stages.tell(space, handover=str(place))
+        stages.tell(space, handover=str(place.parent), id=place.name)
         text = terminal.training(done, space.output / training.FILE, width=boundary.width(), color=boundary.color())
         click.echo(text, nl=False)
+
+
+@cli.command()
+@_common
+def record(config: str | None, output: str | None) -> None:
+    """Push the data that other jobs trained, and commit dvc.lock and metrics: what is merged is the next baseline.
+
+    For a job on the default branch, after the gate. It commits right after the commit that was judged; where the branch
+    has moved on, it leaves that to the run of what is there now.
+    """
+    with boundary.errors():
+        from ci_ml.wiring import recording, workspace
+
+        click.echo(recording.record(workspace.find(config, output)))
 
 
 @cli.command()

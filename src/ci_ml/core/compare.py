@@ -86,7 +86,9 @@ def _compared(
             base=measured,
             head=measured,
             status=Status.INCONCLUSIVE if small else Status.MISSING,
-            reason=sentences.small(gate, measured.n) if small else sentences.unmeasured(gate, measured),
+            reason=sentences.small(gate, measured.n, measured.reason)
+            if small
+            else sentences.unmeasured(gate, measured),
             family=family,
         )
     measured = _with_allowance(gate, measured)

@@ -26,7 +26,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 from ci_ml.core import catalogue, documents
 from ci_ml.core.catalogue import Asked, Family, Task
 from ci_ml.core.models import Model
-from ci_ml.core.pipelines import PipelineConfig
+from ci_ml.core.pipelines import CredentialsConfig, PipelineConfig, PythonConfig
 from ci_ml.core.types import Direction, Margin, Metric, MetricKey, Require, Severity, TableKey
 from ci_ml.errors import ConfigError
 
@@ -186,8 +186,13 @@ class SlicesConfig(Model):
     min_n: int = Field(
         default=100, ge=2, description="A slice with fewer examples is shown as too small, and never blocks."
     )
-    floor: Finite | None = Field(default=None, description="As the gate's floor, for every slice.")
-    ceiling: Finite | None = Field(default=None, description="As the gate's ceiling, for every slice.")
+    floor: Finite | None = Field(
+        default=None, description="As the gate's floor, for every slice; that of the gate is for all examples together."
+    )
+    ceiling: Finite | None = Field(
+        default=None,
+        description="As the gate's ceiling, for every slice; that of the gate is for all examples together.",
+    )
 
     @field_validator("by")
     @classmethod
@@ -321,7 +326,17 @@ class GateConfig(Model):
             raise ValueError(f"the gap of {asked[1]} between groups has no interval")
         if asked and asked[1].known.family in _WITHIN_ONE:
             self._within_one(str(asked[1]))
+        self._can_lose()
         return self
+
+    def _can_lose(self) -> None:
+        """A margin that lets everything pass is a mistake."""
+        if self.asked and self.asked[1].name == "flips_to_right" and self.margin.value:
+            raise _located("the base has none of them, so no margin is ever lost: give a `floor`", "margin")
+        for place, part in (((), self), (("slices",), self.slices)):
+            margin = part.margin if part else None
+            if margin and margin.relative and margin.value >= 1 and self.direction is Direction.HIGHER:
+                raise _located(f"a loss of {margin.value:.0%} of the base would be everything", *place, "margin")
 
     def _within_one(self, name: str) -> None:
         """A margin of 5 where 5 percentage points are meant would let everything pass."""
@@ -606,12 +621,15 @@ def _message(detail: ErrorDetails) -> str:
 
 
 def _known_keys(location: Sequence[Any]) -> list[str]:
-    models: dict[str, type[BaseModel]] = {
+    models: dict[str, type[Model]] = {
         "gates": GateConfig,
         "train": TrainConfig,
         "predictions": PredictionsConfig,
         "slices": SlicesConfig,
         "gap": GapConfig,
+        "pipelines": PipelineConfig,
+        "python": PythonConfig,
+        "credentials": CredentialsConfig,
     }
     found = [models[str(part)] for part in location if str(part) in models]
     return list((found[-1] if found else Config).model_fields)

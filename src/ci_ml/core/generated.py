@@ -1,7 +1,7 @@
 """A generated file: what wrote it, what people may add to it, and whether somebody edited the rest. Layer: core.
 
-Its first lines end in a digest of everything but the kept lines. Lines between `# ci-ml: keep NAME` and `# ci-ml: end` belong
-to people, and go over into the next version.
+Its first lines end in a digest of everything but the kept lines. Lines between `# ci-ml: keep NAME` and `# ci-ml: end`
+belong to people, and go over into the next version.
 """
 
 import difflib

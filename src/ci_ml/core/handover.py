@@ -16,7 +16,7 @@ from ci_ml.core.pipeline import Pipeline, Stage
 from ci_ml.core.training import StageRun, StageState
 from ci_ml.errors import UsageError
 
-SCHEMA = "ci-ml/handover/v1"
+SCHEMA: Literal["ci-ml/handover/v1"] = "ci-ml/handover/v1"
 FILE = "handover.json"
 FOLDER = "handover"
 MOST_BYTES = documents.MAX_BYTES
@@ -38,7 +38,7 @@ class Handed(_Model):
 
 
 class Handover(_Model):
-    """The stages of one job. `files` are outputs that DVC does not cache, `objects` what it does, by place in its cache.
+    """The stages of one job. `files` are outputs that DVC does not cache, `objects` what it caches, by place.
 
     `transfer` says whether the objects come along, or are on the remote.
     """
@@ -72,7 +72,7 @@ def read(data: bytes, place: str) -> Handover:
 
 
 def refuse(found: Handover, place: str, pipeline: Pipeline, commit: str) -> None:
-    """Raises UsageError for a handover of another commit, and for a stage, file or object that has no business in it."""
+    """Raises UsageError for a handover of another commit, and for a stage, file or object that is out of place."""
     if found.commit != commit:
         raise UsageError(
             f"{place} is of the commit {found.commit[:7]}, and this is {commit[:7]}",
@@ -82,9 +82,9 @@ def refuse(found: Handover, place: str, pipeline: Pipeline, commit: str) -> None
     if strange := next((one.stage for one in found.stages if one.stage not in stages), None):
         raise UsageError(f"{place}: there is no stage {strange!r} here", "run the whole pipeline again")
     declared = _uncached(stages[one.stage] for one in found.stages)
-    if bad := next((path for path in found.files if not _within(path, declared)), None):
+    if (bad := next((path for path in found.files if not _within(path, declared)), None)) is not None:
         raise UsageError(f"{place}: {bad!r} is no output of its stages that git would track", "run the job again")
-    if bad := next((name for name in found.objects if not _OBJECT.fullmatch(name)), None):
+    if (bad := next((name for name in found.objects if not _OBJECT.fullmatch(name)), None)) is not None:
         raise UsageError(f"{place}: {bad!r} is no object of DVC's cache", "run the job again")
 
 
@@ -107,7 +107,7 @@ def missing(planned: Iterable[str], found: Iterable[Handover]) -> tuple[str, ...
 
 
 def failed(needs: str) -> Mapping[str, str]:
-    """The jobs that a gate needs and that did not do what they should, from GitHub's `toJSON(needs)`, with their result.
+    """The jobs that a gate needs and that did not succeed, with their result, from GitHub's `toJSON(needs)`.
 
     A job that was skipped is no failure by itself: `missing` knows whether it had to run. Raises UsageError for
     anything else than that JSON.
@@ -116,5 +116,7 @@ def failed(needs: str) -> Mapping[str, str]:
         listed = json.loads(needs)
         results = {str(job): str(about["result"]) for job, about in listed.items()}
     except (AttributeError, KeyError, TypeError, ValueError):
-        raise UsageError("CI_ML_NEEDS is not what GitHub's toJSON(needs) gives", "pass `needs: ${{ toJSON(needs) }}`") from None
+        raise UsageError(
+            "CI_ML_NEEDS is not what GitHub's toJSON(needs) gives", "pass `needs: ${{ toJSON(needs) }}`"
+        ) from None
     return {job: result for job, result in results.items() if result not in ("success", "skipped")}

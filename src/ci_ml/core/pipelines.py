@@ -26,7 +26,9 @@ def _listed(value: Any) -> Any:
 def _text(value: Any) -> Any:
     """A version is text; YAML reads 3.13 as a number, and 3.10 as 3.1."""
     if isinstance(value, float | int) and not isinstance(value, bool):
-        raise ValueError(f'must be in quotes, such as "3.13": YAML reads {value} as a number')
+        raise ValueError(  # noqa: TRY004  pydantic takes it for what is wrong with the value
+            f'must be in quotes, such as "3.13": YAML reads {value} as a number'
+        )
     return value
 
 
@@ -113,12 +115,13 @@ class PipelineConfig(Model):
     branch: Text | None = Field(default=None, description="The default branch; main when absent.")
     record: bool = Field(
         default=False,
-        description="On the default branch: push the data, and commit dvc.lock and metrics where training changed them.",
+        description="On the default branch: push the data, and commit dvc.lock and metrics if training changed them.",
     )
     forks: bool = Field(default=True, description="GitHub: a second workflow comments on pull requests from forks.")
     queue: bool = Field(default=True, description="GitHub: judge what a merge queue is about to merge.")
     schedule: Annotated[str, AfterValidator(_cron)] = Field(
-        default="", description="When to train and judge the default branch anew, as cron; GitLab keeps it in its settings."
+        default="",
+        description="When to train and judge the default branch anew, as cron; GitLab keeps it in its settings.",
     )
     templates: Text | None = Field(
         default=None,

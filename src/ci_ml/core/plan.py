@@ -57,7 +57,7 @@ def _wanted(ordered: Iterable[Stage], upstream: Mapping[str, set[str]], targets:
 
 
 def _named(stage: Stage, asked: set[str]) -> bool:
-    """Whether a target is the stage, the group it was made of (`train` for `train@de`), its file or one of its outputs."""
+    """Whether a target is the stage, its group (`train` for `train@de`), its file or one of its outputs."""
     names = {stage.name, group(stage.name), stage.file, *(out.path for out in stage.outs)}
     return not asked.isdisjoint(names)
 

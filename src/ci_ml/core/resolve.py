@@ -61,6 +61,11 @@ def resolve(
     """
     forge = chosen.forge
     where = f"pipelines: {forge.value}"
+    if chosen.record and around.remote is None:
+        raise UsageError(
+            f"{where}: record needs a default remote of DVC: a recorded dvc.lock points to data that nobody had",
+            "`dvc remote add --default …`",
+        )
     python = _python(chosen.python, around)
     runner = chosen.runners.get("default", _RUNNERS[forge])
     image = chosen.images.get("default", _image(forge, python))
@@ -119,7 +124,8 @@ def _few(jobs: tuple[workflow.Job, ...], where: str, *, together: bool) -> None:
     """Raises UsageError where a job would need more others than GitLab allows; `together`: one job needs them all."""
     if together and len(jobs) > _MOST_NEEDS:
         raise UsageError(
-            f"{where}: {len(jobs)} stages, and a job on GitLab needs {_MOST_NEEDS} others at most", "choose graph: dynamic"
+            f"{where}: {len(jobs)} stages, and a job on GitLab needs {_MOST_NEEDS} others at most",
+            "choose graph: dynamic",
         )
     if wide := next((job for job in jobs if len(job.needs) > _MOST_NEEDS), None):
         raise UsageError(

@@ -83,10 +83,11 @@ def unmeasured(gate: Gate, gap: Gap) -> str:
     return f"{gate.name} cannot be judged: {gap.reason.removesuffix('.')}."
 
 
-def small(gate: Gate, n: int | None) -> str:
-    """A slice that is too small to be judged."""
+def small(gate: Gate, n: int | None, why: str = "") -> str:
+    """A slice that is too small to be judged; `why` it could not even be measured, if so."""
     counted = f"{n:,} example{'' if n == 1 else 's'}" if n is not None else "no examples"
-    return f"{gate.name} has {counted}, fewer than the {gate.min_n:,} that its gate asks for: shown, not judged."
+    of = f" to measure it on ({why.removesuffix('.')})" if why else ""
+    return f"{gate.name} has {counted}{of}, fewer than the {gate.min_n:,} that its gate asks for: shown, not judged."
 
 
 def interval(gate: Gate, found: Contrast, status: Status, corrected: float | None, family: int | None) -> str:
@@ -215,6 +216,8 @@ def settles(gate: Gate, found: Contrast) -> str:
                 return ""
             shown = numbers.amount(least, -2, rate=gate.rate)
             return f"; no test set can show that, and the smallest margin that this one holds is {shown}"
+        if found.allowed is not None:  # noise in the base takes its part, and how much more examples would take is open
+            return _enough(_needed(gate, found.found, found.allowed), found) if found.allowed > margin / 2 else ""
         return _enough(_needed(gate, found.found, margin), found)
     except (NotEstimable, OverflowError):
         return ""
@@ -224,9 +227,10 @@ _MOST = 10**8
 
 
 def _enough(needed: int | None, found: Contrast) -> str:
-    """So many examples would decide; nothing where nobody could ever have as many."""
-    units = "clusters" if found.n_clusters is not None else _units(found)
-    return f"; about {numbers.rough(needed)} {units} would settle it" if needed and needed <= _MOST else ""
+    """So many examples would decide; nothing where nobody could ever have as many, or where these here did not do."""
+    units, have = ("clusters", found.n_clusters) if found.n_clusters is not None else (_units(found), found.n)
+    sensible = needed is not None and (have or 0) < needed <= _MOST
+    return f"; about {numbers.rough(needed)} {units} would settle it" if needed and sensible else ""
 
 
 def _straddled(gate: Gate, found: Contrast) -> float | None:

@@ -1,7 +1,10 @@
 """What an A/A test found: how often a gate said what, though neither side was better. Layer: core."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+from ci_ml.core.types import Outcome
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,3 +42,11 @@ class Trial:
         promised = 1 - confidence if self.slices else (1 - confidence) / 2
         error = math.sqrt(promised * (1 - promised) / self.draws)
         return self.false_alarms > promised + 3 * error
+
+
+def outcome(found: Sequence[Trial], confidence: float) -> Outcome:
+    """What an A/A test comes to: false alarms fail it, and it is undecided when no gate could be tried."""
+    tried = [trial for trial in found if trial.draws]
+    if any(trial.alarming(confidence) for trial in tried):
+        return Outcome.FAIL
+    return Outcome.PASS if tried else Outcome.UNDECIDED

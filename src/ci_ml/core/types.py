@@ -210,6 +210,11 @@ class Change:
     pipeline: int | None = None
     run_url: str | None = None
 
+    @property
+    def is_scheduled(self) -> bool:
+        """Whether the clock started this run, and no change: does the model still come out of what is committed?"""
+        return self.event == "schedule"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:

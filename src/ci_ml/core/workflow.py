@@ -249,7 +249,7 @@ def _above(ordered: Sequence[Stage], upstream: Mapping[str, set[str]], kept: set
 
 
 def entangled(listed: Sequence[Job]) -> tuple[str, ...]:
-    """The stages of jobs that need each other, which happens to groups whose instances do; empty when there are none."""
+    """The stages of jobs that need each other, which happens to groups whose instances do; mostly none."""
     needs = {job.id: set(job.needs) for job in listed}
     while free := {name for name, above in needs.items() if not above & needs.keys()}:
         needs = {name: above for name, above in needs.items() if name not in free}

@@ -3,6 +3,8 @@
 Whatever is wrong with a table is found in one pass over it, and told with the number of rows and the first of them.
 """
 
+import functools
+import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -19,6 +21,8 @@ Custom = Callable[[ibis.Table], ibis.Value]
 _SHOWN = 3
 _MOST_NAMES = 20
 _LONGEST = 60
+# Sums of squares of what is beyond this are not numbers any more.
+_LARGEST = 1e140
 _TRUE, _FALSE = ("1", "1.0", "true", "True", "TRUE"), ("0", "0.0", "false", "False", "FALSE")
 
 
@@ -36,25 +40,45 @@ class Wanted:
     """What gates ask of a table beyond its id, labels and predictions.
 
     `slices` are columns, `means` further columns of numbers by the metric that reads them (`mean(seconds)`), and
-    `customs` a user's own functions likewise. `ids`: examples keep theirs once they are paired.
+    `customs` a user's own functions likewise. `ids`: examples keep theirs once they are paired. `shares`: scores of
+    several classes are read as probabilities, so they have to add up to 1.
     """
 
     slices: Sequence[str] = ()
     means: Mapping[str, str] = field(default_factory=dict)
     customs: Mapping[str, Custom] = field(default_factory=dict)
     ids: bool = False
+    shares: bool = False
 
 
 class Unusable(Exception):
     """A table cannot be used; the text says why, with the file, the column and examples of the rows."""
 
 
+class _Count(int):
+    """How many, with the endings of words that go with so many."""
+
+    def __str__(self) -> str:
+        return f"{int(self):,}"
+
+    def __format__(self, spec: str) -> str:
+        return str(self)
+
+    def __call__(self, one: str, many: str) -> str:
+        """The word for one, or for several."""
+        return one if self == 1 else many
+
+
+# How many are wrong, said in words.
+_Words = Callable[[_Count], str]
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Problem:
-    """Rows that are wrong: which, in how many words, and what to show of them."""
+    """Rows that are wrong: which, what is said of so many, and what to show of them."""
 
     rows: ibis.Value
-    words: str
+    words: _Words
     shown: ibis.Value
 
 
@@ -82,7 +106,7 @@ def side(engine: Engine, source: Source, about: PredictionsConfig, wanted: Wante
     for index, problem in enumerate(problems):
         if count := int(row[f"p{index}"] or 0):
             examples = _examples(engine, source, about, problem)
-            raise Unusable(f"{source.name}: {problem.words.format(count=f'{count:,}')} ({examples})")
+            raise Unusable(f"{source.name}: {problem.words(_Count(count))} ({examples})")
     return Side(table=table, n=n, name=source.name, classes=reader.classes, slices=reader.slices)
 
 
@@ -158,11 +182,19 @@ class _Reader:
         absent = column.isnull()
         if column.type().is_floating() and name in (self.about.id, self.about.cluster):
             absent = absent | column.isnan()  # how pandas writes that there is none
-        self._add(absent, f"{{count}} rows have no {shown(name)}", column)
+        self._add(absent, lambda n: f"{n} {n('row has', 'rows have')} no {shown(name)}", column)
         return column
 
-    def _add(self, rows: ibis.Value, words: str, what: ibis.Value) -> None:
+    def _add(self, rows: ibis.Value, words: _Words, what: ibis.Value) -> None:
         self.problems.append(_Problem(rows=rows, words=words, shown=what))
+
+    def _values(self, rows: ibis.Value, name: str, one: str, many: str | None = None, *, what: ibis.Value) -> None:
+        """Values of a column are such as they should not be."""
+        self._add(
+            rows,
+            lambda n: f"{n} {n('value of', 'values of')} {shown(name)} {n(f'is {one}', f'are {many or one}')}",
+            what,
+        )
 
     def _number(self, name: str, *, flags: bool = False) -> ibis.Value:
         """A column of finite numbers; with `flags`, of yes and no as well, however a text spells them."""
@@ -174,11 +206,12 @@ class _Reader:
             number = column.try_cast("float64")
             if flags:
                 number = ibis.cases((column.isin(_TRUE), 1.0), (column.isin(_FALSE), 0.0), else_=number)
-            self._add(column.notnull() & number.isnull(), f"{{count}} values of {shown(name)} are not numbers", column)
+            self._values(column.notnull() & number.isnull(), name, "not a number", "not numbers", what=column)
         else:
             raise self._other(name, "numbers")
         if not (kind.is_integer() or kind.is_boolean()):
             self._finite(number, name, column)
+            self._values(number.abs() > _LARGEST, name, f"beyond ±{_LARGEST:g}", what=column)
         return number
 
     def _other(self, name: str, wanted: str) -> Unusable:
@@ -187,12 +220,17 @@ class _Reader:
         return Unusable(f"{self.source.name}: the column {shown(name)} holds {holds}, not {wanted}")
 
     def _finite(self, number: ibis.Value, name: str, what: ibis.Value) -> None:
-        self._add(number.isnan(), f"{{count}} values of {shown(name)} are NaN", what)
-        self._add(number.isinf(), f"{{count}} values of {shown(name)} are infinite", what)
+        self._values(number.isnan(), name, "NaN", what=what)
+        self._values(number.isinf(), name, "infinite", what=what)
 
     def _score(self, name: str) -> ibis.Value:
         score = self._number(name)
-        self._add((score < 0) | (score > 1), f"{{count}} scores in {shown(name)} are outside 0..1", self.raw[name])
+        outside = (score < 0) | (score > 1)
+        self._add(
+            outside,
+            lambda n: f"{n} {n('score', 'scores')} in {shown(name)} {n('is', 'are')} outside 0..1",
+            self.raw[name],
+        )
         return score
 
     def _classes(self) -> tuple[str, ...]:
@@ -219,7 +257,14 @@ class _Reader:
         if self.about.task is Task.BINARY:
             return {"score": self._score(self.about.score)}
         pattern = self.about.score
-        return {f"score_{index}": self._score(pattern.replace("*", name)) for index, name in enumerate(self.classes)}
+        found = {f"score_{index}": self._score(pattern.replace("*", name)) for index, name in enumerate(self.classes)}
+        if self.wanted.shares:
+            total = functools.reduce(operator.add, found.values())
+            # Scores that were rounded to two digits are off by half of the second each.
+            off = (total - 1).abs() > min(0.005 * len(found) + 1e-6, 0.1)
+            what = f"do not add up to 1 over the classes, and log_loss, brier and ece read {pattern} as probabilities"
+            self._add(off, lambda n: f"the scores of {n} {n('row', 'rows')} {what}", total)
+        return found
 
     def _label(self, name: str) -> ibis.Value:
         """A class: 1 or 0 of two, the name of several."""
@@ -227,8 +272,14 @@ class _Reader:
         if self.about.task is Task.MULTICLASS:
             text = _name(column, typed=self.source.typed)
             if self.classes:
-                words = f"{{count}} classes in {shown(name)} have no column of scores {self.about.score}"
-                self._add(~text.isin(self.classes), words, column)
+                self._add(
+                    ~text.isin(self.classes),
+                    lambda n: (
+                        f"{n} {n('label', 'labels')} in {shown(name)} {n('has', 'have')} no column of scores "
+                        f"{self.about.score}"
+                    ),
+                    column,
+                )
             return text
         if self.about.positive is not None:
             return self._is_positive(column, name, str(self.about.positive)).cast("int8")
@@ -239,8 +290,9 @@ class _Reader:
         found, neither = (column == 1, column == 0) if numeric else (column.isin(_TRUE), column.isin(_FALSE))
         if not numeric and not kind.is_string():
             raise self._other(name, "classes")
-        words = f"{{count}} values of {shown(name)} are neither 1 nor 0 (say which class is looked for with `positive`)"
-        self._add(~(found | neither), words, column)
+        self._values(
+            ~(found | neither), name, "neither 1 nor 0 (say which class is looked for with `positive`)", what=column
+        )
         return found.cast("int8")
 
     def _is_positive(self, column: ibis.Value, name: str, positive: str) -> ibis.Value:
@@ -261,12 +313,20 @@ class _Reader:
         if self.about.prediction is not None:
             return self._label(self.about.prediction)
         if self.about.task is Task.BINARY:
-            return (chosen["score"] >= self.about.threshold).cast("int8")
+            return self._reached(chosen["score"]).cast("int8")
         scores = [chosen[f"score_{index}"] for index in range(len(self.classes))]
         largest = ibis.greatest(*scores)
         return ibis.cases(
             *((score == largest, name) for score, name in zip(scores, self.classes, strict=True)), else_=""
         )
+
+    def _reached(self, score: ibis.Value) -> ibis.Value:
+        """Whether a score reaches the threshold. 0.7 of single precision is less than 0.7, and means the same."""
+        assert self.about.score is not None
+        raw, threshold = self.raw[self.about.score], self.about.threshold
+        if raw.type().is_float32():
+            return raw >= ibis.literal(threshold, type="float32")
+        return score >= threshold
 
     def _custom(self, metric: str, custom: Custom) -> ibis.Value:
         try:
@@ -275,7 +335,7 @@ class _Reader:
         except Exception as error:  # noqa: BLE001  somebody else's function
             what = str(error).partition("\n")[0]
             raise Unusable(f"{metric} failed on {self.source.name}: {type(error).__name__}: {what}") from None
-        self._add(number.isnull(), f"{{count}} rows have no {metric}", number)
+        self._add(number.isnull(), lambda n: f"{n} {n('row has', 'rows have')} no {metric}", number)
         self._finite(number, metric, number)
         return number
 

@@ -16,7 +16,7 @@ from ci_ml.core.types import Slice
 from ci_ml.metrics.engine import Engine, Row
 from ci_ml.metrics.paired import Cut, Paired, by_cut, number, sliced, total
 from ci_ml.metrics.statistic import Statistic, Statistics
-from ci_ml.stats import classification, confusion, influence
+from ci_ml.stats import classification, confusion, design, influence
 from ci_ml.stats.confusion import Metric
 from ci_ml.stats.counts import Counts
 from ci_ml.stats.estimate import Difference, Estimate, Undefined, identical
@@ -188,6 +188,23 @@ class _Weights:
     fixed: bool
     lowest: float
     proportion: bool
+    rule: Rule
+
+    def worth(self, counts: Counts, clustered: float, *, of_delta: bool, head: bool = False) -> float:
+        """The design effect on the difference, or on a side; `clustered` is the sum of squares over clusters."""
+        one = self.on_delta if of_delta else self.on_base + self.on_delta * head
+        return design.effect(clustered, float(counts.count @ one**2), float(counts.count @ self.part))
+
+    def ends(self, counts: Counts, worth: float, confidence: float) -> tuple[float, float]:
+        """The interval of the difference as if there were that many times fewer examples, all independent."""
+        rule = self.rule
+        table = rule.table(counts) if isinstance(rule, _Share) else classification.proportion(counts, rule)
+        if table is None:
+            assert isinstance(rule, Metric)
+            return design.counts(counts, rule, worth, confidence)
+        low, high = design.proportions(table, worth, confidence)
+        turned = isinstance(rule, Metric) and rule.name == "error_rate"
+        return (-high, -low) if turned else (low, high)
 
 
 def _weights(found: Cells, rule: Rule) -> _Weights | ValueError:
@@ -206,6 +223,7 @@ def _weights(found: Cells, rule: Rule) -> _Weights | ValueError:
         fixed=fixed,
         lowest=0.0 if isinstance(rule, _Share) else confusion.lowest(rule),
         proportion=isinstance(rule, _Share) or rule.which is not None or rule.name in ("accuracy", "error_rate"),
+        rule=rule,
     )
 
 
@@ -302,16 +320,24 @@ def _statistic(known: Cells, weights: _Weights | ValueError, squares: Row, index
         )
 
     def difference(confidence: float) -> Difference:
-        found = moved()
+        found, about = moved(), usable()
         answer = influence.difference(found, method=CLUSTERED, confidence=confidence)
-        return _unmoved(answer, found.units) if answer.identical and not known.same else answer
+        if answer.identical:
+            return answer if known.same else _unmoved(answer, found.units)
+        worth = about.worth(known.counts, found.delta_squares, of_delta=True)
+        return design.wider(answer, about.ends(known.counts, worth, confidence))
 
     def value(confidence: float, head: bool) -> Estimate:
         found, about = moved(), usable()
         point = found.base + found.delta * head
         if about.proportion and point in (0, 1):
             return agreed(point, n=found.n, units=found.units, confidence=confidence)
-        return influence.value(found, head=head, method=CLUSTERED, confidence=confidence, within=(about.lowest, 1))
+        answer = influence.value(found, head=head, method=CLUSTERED, confidence=confidence, within=(about.lowest, 1))
+        if not (about.proportion and about.fixed):
+            return answer
+        squares = found.base_squares + (found.delta_squares + 2 * found.products) * head
+        worth = about.worth(known.counts, squares, of_delta=False, head=head)
+        return design.wider_value(answer, design.share(point, found.n, worth, confidence))
 
     return Statistic(difference=difference, value=value)
 

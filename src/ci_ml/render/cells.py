@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from ci_ml.core import numbers
 from ci_ml.core.report import ComparisonPart
 from ci_ml.core.types import Direction, Require, Status
-from ci_ml.render import charts
+from ci_ml.render import charts, methods
 
 NONE = "\N{EN DASH}"
 NBSP = "\N{NO-BREAK SPACE}"
@@ -125,7 +125,8 @@ def counted(item: ComparisonPart) -> str:
     """`4,812 examples`, or the clusters that they fall into."""
     if item.n is None:
         return "its examples"
-    examples = f"{item.n:,} example{'' if item.n == 1 else 's'}"
+    noun = "example" if methods.covers_examples(item.method) else "training"
+    examples = f"{item.n:,} {noun}{'' if item.n == 1 else 's'}"
     return examples if item.n_clusters is None else f"{item.n_clusters:,} clusters ({examples})"
 
 

@@ -13,11 +13,13 @@ _LONGEST = 80
 
 def lines(items: Sequence[ComparisonPart]) -> list[str]:
     """Which intervals judged what, on how many examples, and what they do and do not cover."""
-    points = sum(item.method == "point" and item.status is not Status.MISSING for item in items)
+    points = sum(
+        item.method == "point" and item.head is not None and item.status is not Status.MISSING for item in items
+    )
     noise = "numbers in files carry no interval, so noise is not accounted for"
     judged = [item for item in items if item.method != "point"]
     if not judged:
-        return [f"point estimates: {noise}"] if items else []
+        return [f"point estimates: {noise}"] if points else []
     levels = sorted({item.confidence for item in judged if item.confidence is not None})
     at = f"{' and '.join(map(level, levels))} intervals" if levels else "intervals"
     found = [f"{at}: {_methods(judged)}", _sizes(judged)]
@@ -54,5 +56,11 @@ def _sizes(items: Sequence[ComparisonPart]) -> str:
     of_whole = sorted([item for item in known if item.slice is None] or known, key=lambda item: item.n or 0)
     if not of_whole:
         return "on an unknown number of examples"
-    counts = [item.n for item in of_whole if item.n is not None]
-    return f"on {span(counts)} examples"
+    nouns = {"examples": True, "trainings": False}
+    counts = {
+        noun: [
+            item.n for item in of_whole if item.n is not None and methods.covers_examples(item.method) is of_examples
+        ]
+        for noun, of_examples in nouns.items()
+    }
+    return f"on {' and '.join(f'{span(found)} {noun}' for noun, found in counts.items() if found)}"

@@ -40,7 +40,7 @@ def context(spec: PipelineSpec) -> dict[str, Any]:
 
 
 def named(spec: PipelineSpec, job: str) -> str:
-    """A job's name. Two projects of a repository are in one pipeline, so that the name begins with the project's folder."""
+    """A job's name. Two projects of a repository are in one pipeline, so it begins with the project's folder."""
     if not spec.folder:
         return job
     folder = workflow.slug(spec.folder)
@@ -82,11 +82,14 @@ _SETTINGS = {
 }
 _IDENTITY = {
     "s3": (
-        'export AWS_WEB_IDENTITY_TOKEN_FILE="$(mktemp)"',
+        'AWS_WEB_IDENTITY_TOKEN_FILE="$(mktemp)"',
+        "export AWS_WEB_IDENTITY_TOKEN_FILE",
         """printf '%s' "$CI_ML_ID_TOKEN" >"$AWS_WEB_IDENTITY_TOKEN_FILE\"""",
     ),
     "gs": (
-        'export GOOGLE_APPLICATION_CREDENTIALS="$(mktemp)" CI_ML_ID_TOKEN_FILE="$(mktemp)"',
+        'GOOGLE_APPLICATION_CREDENTIALS="$(mktemp)"',
+        'CI_ML_ID_TOKEN_FILE="$(mktemp)"',
+        "export GOOGLE_APPLICATION_CREDENTIALS",
         """printf '%s' "$CI_ML_ID_TOKEN" >"$CI_ML_ID_TOKEN_FILE\"""",
         'cat >"$GOOGLE_APPLICATION_CREDENTIALS" <<END',
         "{",
@@ -101,14 +104,16 @@ _IDENTITY = {
         "END",
     ),
     "azure": (
-        'export AZURE_FEDERATED_TOKEN_FILE="$(mktemp)"',
+        'AZURE_FEDERATED_TOKEN_FILE="$(mktemp)"',
+        "export AZURE_FEDERATED_TOKEN_FILE",
         """printf '%s' "$CI_ML_ID_TOKEN" >"$AZURE_FEDERATED_TOKEN_FILE\"""",
     ),
 }
 # GitLab gives the path of a file for a variable of the type file, and the text itself for any other.
 _SSH = (
     """text() { if [ -f "$1" ]; then cat -- "$1"; else printf '%s\\n' "$1"; fi; }""",
-    "mkdir -p -m 700 ~/.ssh",
+    "mkdir -p ~/.ssh",
+    "chmod 700 ~/.ssh",
     'text "$SSH_PRIVATE_KEY" >~/.ssh/id_ci',
     'text "$SSH_KNOWN_HOSTS" >>~/.ssh/known_hosts',
     "chmod 600 ~/.ssh/id_ci",

@@ -1,12 +1,12 @@
 """A PipelineSpec as the files of its forge, from Jinja templates. Layer: render.
 
-Delimiters are `{{{ }}}` and `{{% %}}`, because `{{ }}` is GitHub's own. Whatever a template prints goes out as a scalar or
-a list of YAML, quoted where it has to be, so that no name in a repository can become more than a name.
+Delimiters are `{{{ }}}` and `{{% %}}`, because `{{ }}` is GitHub's own. Whatever a template prints goes out as a scalar
+or a list of YAML, quoted where it has to be, so that no name in a repository can become more than a name.
 """
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +25,10 @@ PINS = {
     "setup_python": ("actions/setup-python", "5fda3b95a4ea91299a34e894583c3862153e4b97", "v7.0.0"),
     "upload": ("actions/upload-artifact", "bbbca2ddaa5d8feaa63e36b76fdaad77386f024f", "v7.0.0"),
     "download": ("actions/download-artifact", "3e5f45b2cfb9172054b4087a40e8e0b5a5461e7c", "v8.0.1"),
+    "setup_uv": ("astral-sh/setup-uv", "20cfd1bf945f4377ade1205e4dbc17946fc9a30d", "v10.0.1"),
+    "aws": ("aws-actions/configure-aws-credentials", "e6de054238d6b7531b4efff3b6587d9aade6a06c", "v6.2.3"),
+    "google": ("google-github-actions/auth", "7c6bc770dae815cd3e89ee6cdf493a5fab2cc093", "v3.0.0"),
+    "azure": ("Azure/login", "f5d393ae46f8fde4be8b75f32e3fc50e654ad0ca", "v3.0.1"),
 }
 
 
@@ -60,7 +64,8 @@ def _rendered(name: str, path: str, spec: PipelineSpec, templates: Templates) ->
     try:
         text = _environment(spec, templates).get_template(name).render(_context(spec, name, path))
     except TemplateError as error:
-        where = f":{error.lineno}" if getattr(error, "lineno", None) else ""
+        line = getattr(error, "lineno", None)
+        where = f":{line}" if line else ""
         raise UsageError(
             f"the template {getattr(error, 'name', None) or name}{where}: {error}", "see docs/pipelines.md"
         ) from None
@@ -98,6 +103,8 @@ def _context(spec: PipelineSpec, name: str, path: str) -> dict[str, Any]:
         "pins": {name: _pinned(*pin) for name, pin in PINS.items()},
         "action": _action(spec),
         "workflow": f"ci-ml{suffix}",
+        # Required checks go by this name, and two projects of a repository must not answer for each other.
+        "required": f"gate{suffix}",
         "header": Markup(_HEADER.format(version=spec.version, config=config, graph=graph, unsigned=generated.UNSIGNED)),
         "keep": lambda name, indent: Markup(generated.keep(name, indent)),
         "expression": Markup,
@@ -135,14 +142,16 @@ def _environment(spec: PipelineSpec, templates: Templates) -> ImmutableSandboxed
         keep_trailing_newline=True,
         **_DELIMITERS,
     )
-    environment.filters |= {
+    filters: dict[str, Callable[..., Any]] = {
         "secret": _secret,
         "shell": _line,
         "ours": lambda name: Markup(scalar(_inside(spec.folder, f".ci-ml/{name}"))),
         "artifacts": lambda job: Markup(scalar(_artifacts(job, spec))),
+        "title": lambda job: Markup(scalar(_title(job))),
         "named": lambda job: Markup(scalar(gitlab.named(spec, job))),
         "command": gitlab.command,
     }
+    environment.filters |= filters
     return environment
 
 
@@ -188,6 +197,11 @@ def _line(command: str) -> Markup:
     """A line of a script, as it is: the configuration is checked to hold neither expressions nor line breaks."""
     scalar(command)
     return Markup(command)
+
+
+def _title(job: Job) -> str:
+    """What GitHub shows for a stage's job: the stage, unless that is the name of one of ours, which may be required."""
+    return job.id if job.stage in workflow.RESERVED else job.stage
 
 
 def _inside(folder: str, path: str) -> str:

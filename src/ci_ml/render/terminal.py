@@ -81,6 +81,9 @@ def explain(content: Report, wanted: str, *, width: int = 100, color: bool = Fal
     for gate in chosen:
         for item in gate.whole:
             said.extend([line(""), accounts.account(item)])
+            said.extend(
+                line(f"note: {notice}", style="yellow") for notice in content.notices if notice.startswith(item.metric)
+            )
         if gate.slices:
             said.extend([line(""), accounts.slices(gate.slices)])
     return to_text(Group(*said), width=width, color=color)

@@ -22,8 +22,7 @@ def trials(found: Sequence[Trial], *, draws: int, confidence: float) -> str:
             if trial.problem
         ),
     ]
-    if tried:
-        lines += ["", _verdict(tried, confidence)]
+    lines += ["", _verdict(tried, confidence) if tried else "Nothing was tried, so nothing is known."]
     return safe.inert("\n".join(lines)) + "\n"
 
 
@@ -51,7 +50,10 @@ def _verdict(tried: Sequence[Trial], confidence: float) -> str:
     if loud := [trial for trial in tried if trial.alarming(confidence)]:
         names = ", ".join(trial.gate for trial in loud)
         return f"More false alarms than chance explains: {names}. Are examples independent? If not, name a `cluster`."
-    quiet = f"No gate cries wolf more often than it promises ({promised} %; the slices of a gate together twice that)."
+    quiet = (
+        f"False alarms are no more than what is promised ({promised} %; the slices of a gate together twice that), "
+        "give or take chance."
+    )
     weak = [trial for trial in tried if trial.passed < 0.8]
     if not weak:
         return f"{quiet} All pass an unchanged model in 80 % of draws or more."

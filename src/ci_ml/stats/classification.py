@@ -51,7 +51,7 @@ def difference(counts: Counts, metric: Metric, confidence: float = CONFIDENCE, m
     if metric.which is not None and counts.classes > 2:
         return difference(counts.one_vs_rest(metric.which), Metric(name=metric.name, which=1), confidence, method)
     base, head = point(counts, metric, "base"), point(counts, metric, "head")
-    if method is None and (table := _proportion(counts, metric)):
+    if method is None and (table := proportion(counts, metric)):
         found = tango(table, confidence)
         return _mirrored(found) if metric.name == "error_rate" else found
     if not counts.changed:
@@ -91,7 +91,7 @@ def _ends(counts: Counts, metric: Metric, confidence: float, asked: str | None) 
     return method, low, high
 
 
-def _proportion(counts: Counts, metric: Metric) -> PairedTable | None:
+def proportion(counts: Counts, metric: Metric) -> PairedTable | None:
     """The paired 2x2 table that decides the metric; None if there is none."""
     rows: NDArray[np.bool_] = np.ones(len(counts.count), dtype=bool)
     if metric.which is not None and metric.name in {"recall", "specificity"}:

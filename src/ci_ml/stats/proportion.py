@@ -20,19 +20,27 @@ def wilson(successes: int, n: int, confidence: float = CONFIDENCE) -> Estimate:
     Never empty and never outside [0, 1], also at 0 and at n. Raises TooFew for n < 2, ValueError for impossible counts.
     """
     _check(successes, n)
-    z2 = critical(confidence) ** 2
     value = successes / n
-    centre = (successes + z2 / 2) / (n + z2)
-    reach = math.sqrt(z2 * (value * (1 - value) * n + z2 / 4)) / (n + z2)
+    low, high = wilson_ends(successes, n, confidence)
     return Estimate(
         value=value,
-        low=0.0 if successes == 0 else min(value, centre - reach),
-        high=1.0 if successes == n else max(value, centre + reach),
+        low=low,
+        high=high,
         confidence=confidence,
         method="wilson",
         n=n,
         standard_error=math.sqrt(value * (1 - value) / n),
     )
+
+
+def wilson_ends(successes: float, n: float, confidence: float = CONFIDENCE) -> tuple[float, float]:
+    """Both ends of Wilson's interval, also of counts that are not whole."""
+    z2 = critical(confidence) ** 2
+    value = successes / n
+    centre = (successes + z2 / 2) / (n + z2)
+    reach = math.sqrt(z2 * (value * (1 - value) * n + z2 / 4)) / (n + z2)
+    low = 0.0 if successes == 0 else min(value, centre - reach)
+    return low, 1.0 if successes == n else max(value, centre + reach)
 
 
 def clopper_pearson(successes: int, n: int, confidence: float = CONFIDENCE) -> Estimate:

@@ -79,7 +79,10 @@ def _dynamic(chosen: PipelineConfig) -> bool:
 
 
 def templates(sources: Sources, chosen: PipelineConfig) -> Templates:
-    """Ours, and the user's by the same names. Raises UsageError for a folder without any, or a name that none of ours has."""
+    """Ours, and the user's by the same names.
+
+    Raises UsageError for a folder without any, or a name that none of ours has.
+    """
     if chosen.templates is None:
         return Templates(builtin=sources.templates, own={})
     folder = sources.inside(chosen.templates)

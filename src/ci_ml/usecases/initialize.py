@@ -11,7 +11,7 @@ from pathlib import Path
 
 import ibis
 
-from ci_ml.core import proposal
+from ci_ml.core import catalogue, proposal
 from ci_ml.core.config import Config
 from ci_ml.core.gates import is_glob
 from ci_ml.core.pipeline import Pipeline
@@ -137,7 +137,7 @@ def _gates(
     measured = _measured(config, head, before(table.keys["path"]), open_tables)
     for name in names:
         found = measured.get(name)
-        margin = _margin(found) if isinstance(found, Contrast) else None
+        margin = _margin(name, found) if isinstance(found, Contrast) else None
         comment = ""
         if isinstance(found, Gap):
             comment = f"not measured: {found.reason}".replace("\n", " ")[:200]
@@ -171,20 +171,30 @@ class _Nothing:
         return Gap(reason=f"no file {path}", absent=True)
 
 
-def _margin(found: Contrast) -> float | None:
+def _margin(name: str, found: Contrast) -> float | None:
     """The smallest margin that the test set can hold, rounded up."""
     try:
         if found.found is not None:
             least = power.smallest_margin_of(found.found)
         elif found.head_interval is not None:
-            # Two models that agree on most examples share most of the noise: √(2 (1 - r)) of it is left.
-            error = (found.head_interval[1] - found.head_interval[0]) / (2 * critical(CONFIDENCE))
-            least = power.smallest_margin(error * math.sqrt(2 * CHANGED))
+            least = power.smallest_margin(_error(name, found, found.head_interval))
         else:
             return None
     except NotEstimable:
         return None
     return proposal.rounded(least) if least else None
+
+
+def _error(name: str, found: Contrast, interval: tuple[float, float]) -> float:
+    """The standard error of the change, as if a retrained model changed so many of its predictions.
+
+    Two models that agree on most examples share most of the noise: √(2 (1 - r)) of it is left. Of classes it is no less
+    than what so many changes make of accuracy, √(changed / n), whatever share of the examples that are counted.
+    """
+    own = (interval[1] - interval[0]) / (2 * critical(CONFIDENCE))
+    shared = own * math.sqrt(2 * CHANGED)
+    counted = catalogue.parse(name.partition(".")[2]).known.family is catalogue.Family.COUNTS
+    return max(shared, math.sqrt(CHANGED / found.n)) if counted and found.n else shared
 
 
 def _numbers(head: Side) -> tuple[list[str], list[GateProposal]]:

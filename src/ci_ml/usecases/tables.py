@@ -168,6 +168,9 @@ class Measuring:
         base, head = len(self.base) or len(self.head), len(self.head)
         first = pairings[0]
         self.notices += dict.fromkeys(notice for pairing in pairings for notice in pairing.notices)
+        if self.about.repeats and self.base:
+            seeds = f"{head} trainings of the head and {base} of the base"
+            self.notices.append(f"{self.about.repeats}: {seeds}, each with another seed")
         cuts = self._cuts(first)
         found = [
             registry.measure(self.tables.engine, pairing.paired, self._metrics(first.paired, cuts), self.confidence)
@@ -188,7 +191,8 @@ class Measuring:
             str(asked): self.tables.custom(asked.argument or "") for asked in self._asked() if asked.name == "custom"
         }
         slices = dict.fromkeys(name for gate in self.gates for cut in _cuts_of(gate) for name in cut)
-        return Wanted(slices=tuple(slices), means=columns, customs=customs, ids=self.ids)
+        shares = any(asked.name in ("log_loss", "brier", "ece") for asked in self._asked())
+        return Wanted(slices=tuple(slices), means=columns, customs=customs, ids=self.ids, shares=shares)
 
     def _asked(self) -> Iterator[Asked]:
         for gate in self.gates:
@@ -351,7 +355,8 @@ class _Results:
         ratio = gate.gap.measure == "ratio"
         groups = [where for where, n in sizes.items() if n >= gate.gap.min_n]
         if len(groups) < 2:
-            return Gap(reason=f"{len(groups)} groups of {gate.gap.min_n:,} examples or more: a gap needs 2")
+            there = f"{len(groups)} group{'' if len(groups) == 1 else 's'}"
+            return Gap(reason=f"{there} of {gate.gap.min_n:,} examples or more: a gap needs 2")
         metrics = [{str(where): self.statistics[asked, where] for where in groups} for asked in every]
         measured = contrast(gaps.statistic(metrics, ratio=ratio), self.confidence, new=self.new)
         if isinstance(measured, Gap):

@@ -26,15 +26,16 @@ def ci(
     *,
     publish: bool = True,
     needs: str | None = None,
+    hand_on: bool = False,
 ) -> Report:
     """Train, judge, publish. The verdict is what the job's exit code says, whatever becomes of publishing it.
 
     With `needs` other jobs have trained, a stage each: what they hand on is put together instead. It is what GitHub
-    says of those jobs, as JSON; `{}` elsewhere.
+    says of those jobs, as JSON; `{}` elsewhere. `hand_on` leaves what was trained for a job that records it.
     """
     out = publishing.outlet(space.change, space.env) if publish else publishing.SILENT
     try:
-        space, report = _reproduced(space, base, prefer, stream, needs)
+        space, report = _reproduced(space, base, prefer, stream, needs, hand_on=hand_on)
     except CiMlError as error:
         with publishing.harmless(stream):
             out.tell_failure(_name(space), error, stream)
@@ -58,7 +59,13 @@ def _name(space: Workspace) -> str:
 
 
 def _reproduced(
-    space: Workspace, base: str | None, prefer: Literal["base", "head"], stream: TextIO, needs: str | None
+    space: Workspace,
+    base: str | None,
+    prefer: Literal["base", "head"],
+    stream: TextIO,
+    needs: str | None,
+    *,
+    hand_on: bool,
 ) -> tuple[Workspace, Report]:
     """Train, then judge. What would make the judgement impossible is found out before anything is trained."""
     baseline.require_change(space.history, space.head, space.change)
@@ -66,10 +73,10 @@ def _reproduced(
     assert against.sha is not None
     chosen = policy.choose(space.history.tree(against.sha), space.head_tree, space.project.config, against, prefer)
     if space.project.dvc is not None:  # what is trained is part of the policy: a change cannot leave stages out
-        own = policy.load(space.head_tree, space.project.config, space.project.config)
-        track = (own or chosen).config.train.track
         if needs is None:
-            training.run(space, stream, chosen.config.train.model_copy(update={"track": track}))
+            done = training.run(space, stream, training.settings(space, chosen))
+            if hand_on:
+                stages.give_all(dataclasses.replace(space), done)
         else:
             stages.collect(space, needs, stages.planned(space, base, prefer))
     trained = dataclasses.replace(space)  # the files have changed: forget what was read of them

@@ -54,7 +54,7 @@ def _read(space: Workspace, path: str) -> str:
     return "" if isinstance(data, Gap) else data.decode("utf-8", "replace")
 
 
-# The same for every installation of a version, so that `--check` says the same everywhere.
+# The same for every installation of a version, so that `--check` says the same everywhere; `action` may pin a commit.
 _ACTION = {ForgeKind.GITHUB: f"{_HOME}@v{__version__}", ForgeKind.GITLAB: f"{_ADDRESS}@v{__version__}"}
 
 

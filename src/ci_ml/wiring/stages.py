@@ -14,7 +14,7 @@ from ci_ml.adapters.dvc import commands, definitions
 from ci_ml.adapters.dvc import handover as moving
 from ci_ml.core import handover, plan, workflow
 from ci_ml.core.handover import Handed, Handover
-from ci_ml.core.training import Training, TrainingOutcome
+from ci_ml.core.training import StageState, Training, TrainingOutcome
 from ci_ml.core.workflow import Transfer
 from ci_ml.errors import DependencyError, OutOfDate, UsageError
 from ci_ml.usecases import baseline, policy
@@ -34,7 +34,7 @@ def planned(space: Workspace, base: str | None, prefer: Literal["base", "head"])
     return plan.plan(
         space.head_pipeline,
         space.freshness(),
-        when=chosen.config.train.when,
+        when=training.settings(space, chosen).when,
         targets=tuple(map(space.project.inside, chosen.config.train.targets)),
         remote=definitions.default_remote(space.head_tree, root) is not None,
     )
@@ -93,7 +93,7 @@ def run(
     prefer: Literal["base", "head"],
     stream: TextIO,
 ) -> tuple[Training, Path]:
-    """Run one stage on what the jobs before it handed on, and write what it hands on itself.
+    """Run one stage on what the jobs before it handed on, and write what it hands on itself: into a folder with its id.
 
     Raises UsageError when there is no such stage, StageFailed when it fails.
     """
@@ -106,16 +106,21 @@ def run(
     receive(space)
     space = dataclasses.replace(space)
     shutil.rmtree(folder(space), ignore_errors=True)  # it is in place, and what is there next is this job's own
-    own = policy.load(space.head_tree, space.project.config, space.project.config)
-    settings = chosen.config.train.model_copy(update={"track": (own or chosen).config.train.track})
-    done = training.run(space, stream, settings, only=name)
+    done = training.run(space, stream, training.settings(space, chosen), only=name)
     give(dataclasses.replace(space), done, (name,), target, transfer)
-    return done, folder(space)
+    return done, target
 
 
 def folder(space: Workspace) -> Path:
     """Where jobs find what others hand on, and leave what they do."""
     return space.output / handover.FOLDER
+
+
+def give_all(space: Workspace, done: Training) -> None:
+    """Hand on whatever a training changed, for a job that records it."""
+    shutil.rmtree(folder(space), ignore_errors=True)
+    if names := tuple(stage.name for stage in done.stages if stage.state is not StageState.SKIPPED):
+        give(space, done, names, folder(space) / "all", Transfer.ARTIFACTS)
 
 
 def give(space: Workspace, done: Training, names: Sequence[str], target: Path, transfer: Transfer) -> None:
@@ -124,7 +129,7 @@ def give(space: Workspace, done: Training, names: Sequence[str], target: Path, t
     files.make_output(space.output)
     target.mkdir(parents=True)
     if transfer is Transfer.REMOTE:
-        commands.run([["push", "--quiet", *names]], cwd=root, env=space.env)
+        commands.run([["push", "--quiet", "--", *names]], cwd=root, env=space.env)
     written = moving.give(root, names, target, objects=transfer is Transfer.ARTIFACTS, env=space.env)
     runs = {stage.name: stage for stage in done.stages}
     assert space.head.sha is not None

@@ -12,6 +12,7 @@ from ci_ml.core import config
 from ci_ml.core.pipeline import Pipeline
 from ci_ml.core.training import Event, Training, secrets
 from ci_ml.usecases import check, difference, policy, train, verify
+from ci_ml.usecases.policy import Policy
 from ci_ml.wiring import publishing
 from ci_ml.wiring.workspace import Workspace, require_dvc
 
@@ -46,7 +47,10 @@ def run(
     if chosen.when != "never":
         asked = (only,) if only else tuple(targets or chosen.targets)
         events = repro.reproduce(folder, asked, force=chosen.when == "always", alone=only is not None, env=env)
-    with console.display(stream, 1 if only else len(stages)) as display, contextlib.closing(_generator(events)) as running:
+    with (
+        console.display(stream, 1 if only else len(stages)) as display,
+        contextlib.closing(_generator(events)) as running,
+    ):
         return train.train(
             train.Job(
                 head=space.head,
@@ -64,6 +68,16 @@ def run(
                 hidden=secrets(space.env),
             )
         )
+
+
+def settings(space: Workspace, chosen: Policy) -> config.TrainConfig:
+    """How the policy says that CI trains; the change says whether it is tracked. On a schedule, everything anew."""
+    own = policy.load(space.head_tree, space.project.config, space.project.config)
+    asked = chosen.config.train
+    always = space.change.is_scheduled and asked.when == "stale"
+    return asked.model_copy(
+        update={"track": (own or chosen).config.train.track, "when": "always" if always else asked.when}
+    )
 
 
 def _generator(events: Iterator[Event]) -> Generator[Event]:

@@ -1,7 +1,7 @@
 """Handing stages from job to job: their entries of dvc.lock, and what they made. Layer: adapters.
 
-Runs in a process of its own, as `python -E -P -m ci_ml.adapters.dvc.handover give|take OPTIONS`, because importing DVC costs
-a second and it logs on its own. What it says goes to stdout as one line of JSON.
+Runs in a process of its own, as `python -E -P -m ci_ml.adapters.dvc.handover give|take` with options on stdin, because
+importing DVC costs a second and it logs on its own. What it says goes to stdout as one line of JSON.
 """
 
 import json
@@ -76,7 +76,9 @@ class _Wrong(Exception):
 
 def _give(repo: Any, options: Mapping[str, Any]) -> dict[str, Any]:
     target = Path(options["target"])
-    entries, files, objects = {}, [], []
+    entries: dict[str, Any] = {}
+    files: list[str] = []
+    objects: list[str] = []
     for address in options["stages"]:
         stage = _stage(repo, address)
         entries[address] = _entry(stage)

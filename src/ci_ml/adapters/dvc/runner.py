@@ -148,8 +148,8 @@ class Run:
         from dvc.repo.reproduce import _reproduce_stage
 
         self._stop.check()
-        if not stage.cmd:  # data, which is not made by anything
-            return _reproduce_stage(stage, pull=self._pull, **keywords)
+        if not stage.cmd:  # data, which is not made by anything: to force it would be to take what is here for it
+            return _reproduce_stage(stage, pull=self._pull, **{**keywords, "force": False})
         self._current = stage.addressing
         if self._alone:
             # With these DVC tells that an input has changed that is not here; without, it would take it for the same.
@@ -174,19 +174,22 @@ class Run:
         return result
 
     def _prepare(self, stage: Any, keywords: dict[str, Any]) -> None:
-        """Mend three ways in which `--allow-missing` would keep DVC from the truth.
+        """Mend four ways in which `--allow-missing` would keep DVC from the truth.
 
         A folder that a stage depends on and that lacks some of its DVC-tracked files would be hashed as it is, and the
         stage run on part of the data: they are pulled first. An output that dvc.lock does not know, because it was
         never made, would count as merely missing: the stage is run. An input that a skipped stage makes and that is
-        nowhere to be had would be an error: that stage is reproduced after all.
+        nowhere to be had would be an error: that stage is reproduced after all. A part of a folder that is not here
+        would count as unchanged, whatever became of the folder: it is looked up, and provided when it differs.
         """
         self._fill_folders(stage)
         runs = bool(keywords.get("force")) or stage.changed(True, keywords.get("upstream"))
         if not runs and (any(not out.hash_info for out in stage.outs) or (self._alone and not self._have(stage))):
             keywords["force"] = runs = True
-        if runs:
+        parts = [] if runs else _changed_parts(stage)
+        if runs or parts:
             self._provide(stage, keywords)
+            _check_here(parts)
 
     def _have(self, stage: Any) -> bool:
         """Whether a stage's outputs are in the cache, or can be pulled: somebody waits for them."""
@@ -254,6 +257,24 @@ def _maker(repo: Any, path: str) -> Any:
     places = {path, *map(str, Path(path).parents)}
     stages = (stage for stage in repo.index.stages if stage.cmd and not stage.frozen)
     return next((stage for stage in stages if any(out.fs_path in places for out in stage.outs)), None)
+
+
+def _changed_parts(stage: Any) -> list[Any]:
+    """The inputs that are not here, and that are parts of a tracked folder whose listing has something else for them.
+
+    A listing that cannot be had says nothing, like any data that is not here.
+    """
+    absent = [dep for dep in stage.deps if dep.protocol == "local" and dep.hash_info and not dep.exists]
+    folders = [out for out in stage.repo.index.outs if absent and out.use_cache and out.is_dir_checksum]
+    return [
+        dep
+        for dep in absent
+        for out in folders
+        if Path(out.fs_path) in Path(dep.fs_path).parents
+        and out.hash_name == dep.hash_name  # digests of DVC 2 and 3 cannot be compared
+        and out.get_dir_cache() is not None
+        and ((part := out.get_obj(dep.fs_path)) is None or part.hash_info.value != dep.hash_info.value)
+    ]
 
 
 def _check_here(items: list[Any]) -> None:

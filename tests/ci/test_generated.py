@@ -1,0 +1,224 @@
+"""Files for GitHub as texts: what `ci-ml generate` writes, and what linters and GitHub's own schema say of it."""
+
+import itertools
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from check_jsonschema.builtin_schemas import get_builtin_schema
+from jsonschema import Draft7Validator
+from ruamel.yaml import YAML
+
+from ci_ml.adapters import templates
+from ci_ml.core import resolve
+from ci_ml.core.pipeline import Output, Pipeline, Stage
+from ci_ml.core.pipelines import PipelineConfig
+from ci_ml.core.resolve import Surroundings
+from ci_ml.core.workflow import ForgeKind
+from ci_ml.render import pipelines
+from ci_ml.render.pipelines import Templates
+from tests.ci.conftest import tool
+from tests.ci.test_files import lint
+from tests.conftest import GOLDEN
+
+TEMPLATES = Templates(builtin=templates.builtin(), own={})
+COMMIT = "ci-ml/ci-ml@0123456789abcdef0123456789abcdef01234567"
+
+
+def stage(name: str, *deps: str, outs: tuple[str, ...] = ()) -> Stage:
+    return Stage(
+        name=name, file="dvc.yaml", command=("x",), wdir="", deps=deps, outs=tuple(Output(path=path) for path in outs)
+    )
+
+
+# A diamond with a foreach in it, and a stage named as a job of ours is.
+PIPELINE = Pipeline(
+    stages=(
+        stage("prepare", "raw.csv", outs=("clean.csv",)),
+        stage("fold@1", "clean.csv", outs=("fold-1.pkl",)),
+        stage("fold@2", "clean.csv", outs=("fold-2.pkl",)),
+        stage("gate", "fold-1.pkl", "fold-2.pkl", outs=("best.pkl",)),
+        stage("report", "best.pkl", "clean.csv"),
+    )
+)
+
+
+def made(
+    chosen: Mapping[str, Any], *, lock: str = "requirements.txt", remote: str | None = "s3://data", folder: str = ""
+) -> dict[str, str]:
+    """The files of a pipeline by their paths, for a project whose stages are PIPELINE."""
+    around = Surroundings(
+        files=frozenset({lock}),
+        read=lambda _: "",
+        folder=folder,
+        config=f"{folder}/ci-ml.yaml".lstrip("/"),
+        name="tumours",
+        branch="main",
+        remote=remote,
+        action={ForgeKind.GITHUB: "ci-ml/ci-ml@v0.1.0"},
+        version="0.1.0",
+    )
+    config = PipelineConfig.model_validate({"forge": "github", **chosen})
+    return pipelines.files(resolve.resolve(config, PIPELINE, around), TEMPLATES)
+
+
+# --- Golden files: what a change of a template does to the files of users, for review ---------------------------------
+
+# Together they have every layout, package manager, kind of remote, and way to reach one.
+STAGES = {
+    "layout": "stages",
+    "runners": {"fold": ["self-hosted", "gpu"], "default": "ubuntu-24.04"},
+    "images": {"fold": "nvidia/cuda@sha256:" + 4 * "0123456789abcdef"},
+    "timeouts": {"default": 30, "fold": 600},
+}
+S3 = {"identity": {"role": "arn:aws:iam::123456789012:role/ci", "region": "eu-central-1"}}
+GS = {"identity": {"provider": "projects/1/locations/global/workloadIdentityPools/ci", "service_account": "ci@a.iam"}}
+AZURE = {"identity": {"client_id": "1-2", "tenant_id": "3-4", "subscription_id": "5-6"}}
+RENAMED = {"secrets": {"AWS_ACCESS_KEY_ID": "DVC_KEY_ID", "AWS_SECRET_ACCESS_KEY": "DVC_KEY"}}
+FULL = {"record": True, "schedule": "23 4 * * 1", "branch": "trunk/next", "action": COMMIT}
+CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "single": ({"forks": False}, {}),
+    "single-all": (
+        {**FULL, "credentials": GS},
+        {"lock": "models/a b/uv.lock", "remote": "gs://a", "folder": "models/a b"},
+    ),
+    "single-poetry": ({"forks": False, "queue": False, "credentials": S3}, {"lock": "poetry.lock"}),
+    "single-package": ({"forks": False}, {"lock": "pyproject.toml", "remote": "azure://a"}),
+    "stages-artifacts": ({**STAGES, "forks": False}, {"remote": None}),
+    "stages-remote": (
+        {**STAGES, "record": True, "forks": False},
+        {"lock": "environment.yml", "remote": "ssh://host/a"},
+    ),
+    "stages-dynamic": (
+        {**STAGES, "graph": "dynamic", "forks": False, "credentials": AZURE},
+        {"lock": "uv.lock", "remote": "azure://a"},
+    ),
+    "stages-both": (
+        {"layout": "stages", "transfer": "artifacts", "record": True, "forks": False, "queue": False},
+        {"remote": "gs://a"},
+    ),
+}
+
+
+def name(case: str, path: str) -> str:
+    """The golden file of a case and of one of the files that it gives."""
+    return f"github/{case}{'-publish' if path.endswith('-publish.yml') else ''}.yml"
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_what_is_written(case: str, golden: Callable[[str, str], None]) -> None:
+    chosen, around = CASES[case]
+    files = made(chosen, **around)
+    assert len(files) == (1 if "forks" in chosen else 2)
+    for path, text in files.items():
+        golden(name(case, path), text)
+
+
+def test_there_is_no_other_golden_file() -> None:
+    known = {name(case, path) for case, (chosen, around) in CASES.items() for path in made(chosen, **around)}
+    assert {f"github/{place.name}" for place in (GOLDEN / "github").iterdir()} == known
+
+
+# --- What linters say ------------------------------------------------------------------------------------------------
+
+GOLDENS = sorted((GOLDEN / "github").glob("*.yml"))
+# GitHub publishes it for SchemaStore: https://www.schemastore.org/github-workflow.json
+SCHEMA = Draft7Validator(get_builtin_schema("vendor.github-workflows"))
+CONFIGS = Path(__file__).parent
+
+
+def right(*files: Path) -> None:
+    tool("shellcheck")
+    lint("actionlint", "-config-file", CONFIGS / "actionlint.yml", *files)
+
+
+def safe(*files: Path) -> None:
+    lint("zizmor", "--offline", "--quiet", "--persona", "auditor", "--config", CONFIGS / "zizmor.yml", *files)
+
+
+def parsed(text: str) -> Any:
+    """A file as GitHub reads it; ruamel.yaml refuses a key that is there twice."""
+    return YAML(typ="safe", pure=True).load(text)
+
+
+def valid(text: str) -> None:
+    """What GitHub's schema says, and what every file of ours promises: whatever it uses is a commit that names its version."""
+    document = parsed(text)
+    faults = [f"{fault.json_path}: {fault.message[:300]}" for fault in SCHEMA.iter_errors(document)]
+    assert not faults
+    steps = itertools.chain.from_iterable(job["steps"] for job in document["jobs"].values())
+    lines = re.findall(r"^ +- uses: (.*)$", text, re.MULTILINE)
+    assert [step["uses"] for step in steps if "uses" in step] == [line.partition(" #")[0] for line in lines]
+    assert not [line for line in lines if not re.fullmatch(r"[\w.-]+/[\w.-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", line)]
+
+
+def test_golden_files_are_right() -> None:
+    right(*GOLDENS)
+
+
+def test_golden_files_are_safe() -> None:
+    safe(*GOLDENS)
+
+
+@pytest.mark.parametrize("place", GOLDENS, ids=lambda place: place.stem)
+def test_golden_files_are_valid(place: Path) -> None:
+    valid(place.read_text().replace("ci-ml/ci-ml@v0.1.0", f"{COMMIT} # v0.1.0"))
+
+
+@pytest.mark.parametrize(
+    ("check", "old", "new"),
+    [
+        (right, "steps.ci-ml.outputs.report ", "steps.ci.outputs.report "),
+        (safe, "permissions: {}\n", "permissions: write-all\n"),
+        (valid, "    timeout-minutes: 60\n", "    minutes: 60\n"),
+        (valid, f"{COMMIT} # v0.1.0", "ci-ml/ci-ml@v0.1.0"),
+    ],
+)
+def test_these_tests_notice_what_is_wrong(check: Callable[..., None], old: str, new: str, tmp_path: Path) -> None:
+    text = (GOLDEN / "github" / "single-all.yml").read_text()
+    assert old in text
+    place = tmp_path / "wrong.yml"
+    place.write_text(text.replace(old, new))
+    with pytest.raises(AssertionError):
+        check(place.read_text() if check is valid else place)
+
+
+def test_no_other_job_answers_for_the_required_one() -> None:
+    for chosen, around in CASES.values():
+        shown = [job["name"] for text in made(chosen, **around).values() for job in parsed(text)["jobs"].values()]
+        assert len(shown) == len(set(shown))
+    (one,), (other,) = ([*made({"forks": False}, folder=folder).values()] for folder in ("a", "b"))
+    assert (parsed(one)["jobs"]["gate"]["name"], parsed(other)["jobs"]["gate"]["name"]) == ("gate a", "gate b")
+
+
+# What the golden files have one of, together with any of the others.
+LAYOUTS: dict[str, dict[str, Any]] = {"single": {}, "stages": STAGES, "dynamic": {**STAGES, "graph": "dynamic"}}
+REMOTES: list[tuple[str | None, dict[str, Any]]] = [
+    (None, {}),
+    ("/data", {}),
+    ("s3://a", {}),
+    ("s3://a", RENAMED),
+    ("s3://a", S3),
+    ("gs://a", {}),
+    ("gs://a", GS),
+    ("azure://a", {}),
+    ("azure://a", AZURE),
+    ("ssh://host/a", {}),
+]
+LOCKS = ["requirements.txt", "pyproject.toml", "uv.lock", "poetry.lock", "environment.yml", "nothing"]
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_files_for_every_remote_and_manager_are_right_safe_and_valid(layout: str, tmp_path: Path) -> None:
+    both = {**LAYOUTS[layout], "record": True, "action": COMMIT}
+    found = [made({**both, "credentials": credentials}, remote=remote) for remote, credentials in REMOTES]
+    found += [made(both, lock=lock, folder=folder) for lock in LOCKS for folder in ("", "models/a b")]
+    texts = list(dict.fromkeys(itertools.chain.from_iterable(files.values() for files in found)))
+    assert len(texts) >= len(REMOTES) + 2 * len(LOCKS) - 2  # a remote without credentials is like none
+    for number, text in enumerate(texts):
+        valid(text)
+        (tmp_path / f"{number}.yml").write_text(text)
+    right(*sorted(tmp_path.iterdir()))
+    safe(*sorted(tmp_path.iterdir()))

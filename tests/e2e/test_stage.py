@@ -1,0 +1,148 @@
+"""`ci-ml stage`: one stage on what other jobs handed on, in a checkout that has nothing else."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.project import Project
+
+NO_TRACK = "version: 1\ntrain: {track: false}\ngates: []\n"
+
+# What is made, and what the stage after it reads: the same path, a file in a folder, the folder around a file.
+PATHS = {"the same": ("made", "made"), "inside": ("made", "made/part.txt"), "around": ("folder/made", "folder")}
+
+STAGE = """\
+import sys, yaml
+from pathlib import Path
+params = yaml.safe_load(open("params.yaml"))
+name, out = sys.argv[1:]
+Path(out).parent.mkdir(parents=True, exist_ok=True)
+if name == "make":
+    Path(out).mkdir()
+    Path(out, "part.txt").write_text(f"{params['make'] // 10}\\n")
+else:
+    parts = [place for top in ("made", "folder") for place in Path(top).rglob("part.txt")]
+    Path(out).write_text("".join(place.read_text() for place in parts))
+"""
+
+
+@pytest.fixture
+def pair(empty: Project) -> Project:
+    """Two stages, one after the other, whose data goes through a remote; nothing is trained or committed yet."""
+    empty.dvc("init", "--quiet")
+    empty.dvc("remote", "add", "--quiet", "--default", "storage", str(empty.root.parent / "remote"))
+    empty.write("ci-ml.yaml", NO_TRACK)
+    empty.write("stage.py", STAGE)
+    empty.write("params.yaml", {"make": 10})
+    return empty
+
+
+def trained(project: Project, made: str, read: str) -> None:
+    """Train and commit, then change the first stage on a branch."""
+    first = {"cmd": f"python stage.py make {made}", "params": ["make"], "outs": [made]}
+    second = {"cmd": "python stage.py use used.txt", "deps": [read], "outs": ["used.txt"]}
+    project.write("dvc.yaml", {"stages": {"make": first, "use": second}})
+    project.dvc("repro", "--quiet")
+    project.dvc("push", "--quiet")
+    project.commit("trained")
+    project.branch()
+
+
+def job(project: Project, stage: str, *before: Project) -> Project:
+    """Run a stage in a clone of its own, with what the jobs before it left."""
+    clone = project.clone(f"job-{stage}")
+    for other in before:
+        shutil.copytree(other.root / ".ci-ml" / "handover", clone.root / ".ci-ml" / "handover", dirs_exist_ok=True)
+    clone.ci_ml("stage", "--base", "origin/main", "--transfer", "remote", stage).expect(0)
+    return clone
+
+
+def state(project: Project) -> str:
+    """What became of the only stage of a job."""
+    (stage,) = project.json(".ci-ml/training.json")["stages"]
+    return str(stage["state"])
+
+
+@pytest.mark.parametrize("kind", PATHS)
+def test_an_input_that_changed_and_is_not_here_is_noticed(pair: Project, kind: str) -> None:
+    trained(pair, *PATHS[kind])
+    pair.edit("params.yaml", "make: 10", "make: 20")
+    pair.commit()
+    first = job(pair, "make")
+    second = job(pair, "use", first)
+    assert (state(first), state(second)) == ("ran", "ran")
+    assert second.read("used.txt") == "2\n"
+    (handed,) = (second.root / ".ci-ml" / "handover").iterdir()  # what it received is in place, and not handed on again
+    assert handed.name == "use"
+    pair.dvc("repro", "--quiet")
+    assert second.read("dvc.lock") == pair.read("dvc.lock")
+
+
+@pytest.mark.parametrize("kind", PATHS)
+def test_an_input_that_is_made_again_as_it_was_makes_nothing_run(pair: Project, kind: str) -> None:
+    trained(pair, *PATHS[kind])
+    pair.edit("params.yaml", "make: 10", "make: 11")
+    pair.commit()
+    first = job(pair, "make")
+    second = job(pair, "use", first)
+    assert (state(first), state(second)) == ("ran", "skipped")
+    assert second.read("used.txt") == "1\n"  # for the stage after it, or the gate
+
+
+def tampered(project: Project) -> tuple[Project, Path]:
+    """A clone that is to run the second stage, with what the job of the first one handed on as artifacts."""
+    trained(project, *PATHS["the same"])
+    project.edit("params.yaml", "make: 10", "make: 20")
+    project.commit()
+    first, second = project.clone("job-make"), project.clone("job-use")
+    first.ci_ml("stage", "--base", "origin/main", "make").expect(0)
+    place = second.root / ".ci-ml" / "handover" / "make"
+    shutil.copytree(first.root / ".ci-ml" / "handover" / "make", place)
+    return second, place
+
+
+def refused(project: Project, said: str, code: int = 3) -> None:
+    before = project.status()
+    found = project.ci_ml("stage", "--base", "origin/main", "use").expect(code)
+    assert said in found.err, found.err
+    assert project.status() == before
+    assert not (project.root / "used.txt").exists()
+
+
+class TestWhatSomebodyTamperedWith:
+    def test_an_object_that_is_not_what_its_name_says(self, pair: Project) -> None:
+        second, place = tampered(pair)
+        changed = next(item for item in (place / "objects").rglob("*") if item.is_file() and item.suffix != ".dir")
+        changed.chmod(0o644)
+        changed.write_text("another model\n")
+        refused(second, "is not what its name says")
+
+    def test_an_object_that_is_a_link(self, pair: Project) -> None:
+        second, place = tampered(pair)
+        changed = next(item for item in (place / "objects").rglob("*") if item.is_file())
+        changed.unlink()
+        changed.symlink_to(second.root / ".git" / "config")
+        refused(second, "no plain file")
+
+    def test_an_object_that_is_not_there(self, pair: Project) -> None:
+        second, place = tampered(pair)
+        next(item for item in (place / "objects").rglob("*") if item.is_file()).unlink()
+        refused(second, "handing stages on failed")
+
+    def test_a_file_that_no_stage_makes(self, pair: Project) -> None:
+        second, place = tampered(pair)
+        document = json.loads((place / "handover.json").read_text())
+        (place / "handover.json").write_text(json.dumps({**document, "files": ["stage.py"]}))
+        (place / "files").mkdir()
+        (place / "files" / "stage.py").write_text("print('mine')")
+        refused(second, "is no output of its stages", code=2)
+
+    def test_a_handover_that_is_a_link(self, pair: Project) -> None:
+        second, place = tampered(pair)
+        kept = (place / "handover.json").rename(second.root.parent / "elsewhere.json")
+        (place / "handover.json").symlink_to(kept)
+        found = second.ci_ml("stage", "--base", "origin/main", "use")
+        assert found.code in (2, 3), found.text
+        assert not (second.root / "used.txt").exists()
