@@ -9,7 +9,7 @@ from ci_ml.core.models import Model
 from ci_ml.core.workflow import ForgeKind, Layout, Manager
 
 # What ends up in a file that a CI system interprets: no expressions of GitHub, no line breaks, nothing invisible.
-_UNSAFE = re.compile(r"\$\{\{|[\x00-\x1f\x7f\u2028\u2029]")
+_UNSAFE = re.compile(r"\$\{\{|[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _CRON = re.compile(r"(?:[0-9A-Za-z*/,-]+ ){4}[0-9A-Za-z*/,-]+")
 
 
