@@ -27,11 +27,13 @@ def generated(project: Project, forge: str, more: str = "layout: stages") -> str
     return project.read(PATHS[forge])
 
 
-def add(project: Project, forge: str, what: str | None = None) -> str:
-    """Write a line between the first two marks, as people may; hands back the file."""
+def add(project: Project, forge: str, what: str | None = None, job: str = "prepare") -> str:
+    """Write a line between the marks of a job, as people may; hands back the file."""
     text = project.read(PATHS[forge])
-    found = re.sub(r"( *# ci-ml: keep .*\n)", lambda match: match[1] + (what or ADDED[forge]), text, count=1)
-    assert found != text
+    found, count = re.subn(
+        rf"( *# ci-ml: keep .* of the job {job}\n)", lambda match: match[1] + (what or ADDED[forge]), text
+    )
+    assert count == 1
     project.write(PATHS[forge], found)
     return found
 
@@ -125,15 +127,13 @@ def test_a_file_of_somebody_else_is_not_overwritten_unless_it_must(project: Proj
 @FORGES
 def test_lines_without_a_place_are_not_lost_unless_they_must(project: Project, forge: str) -> None:
     generated(project, forge)
-    text = add(project, forge)
-    declare(project, forge, "layout: single")
-    where = re.findall(r"# ci-ml: keep (.*)\n.*# ours", text)[0]
-    done = project.ci_ml("generate")
-    if done.code == 2:  # else the file of the other layout has that place as well
-        assert f"the lines kept for {where!r} have no place in the new file" in done.err
-        assert project.read(PATHS[forge]) == text
-        project.ci_ml("generate", "--force").expect(0)
-        assert "# ours" not in project.read(PATHS[forge])
+    text = add(project, forge, job="train")
+    project.edit("dvc.yaml", "  train:\n", "  fit:\n")
+    done = project.ci_ml("generate").expect(2)
+    assert re.search("the lines kept for '.* of the job train' have no place in the new file", done.err)
+    assert project.read(PATHS[forge]) == text
+    project.ci_ml("generate", "--force").expect(0)
+    assert "# ours" not in project.read(PATHS[forge])
     project.ci_ml("generate", "--check").expect(0)
 
 
