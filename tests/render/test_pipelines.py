@@ -169,6 +169,13 @@ def test_blanks_before_a_command_do_not_end_its_script() -> None:
     assert script.splitlines() == ["a", "second", 'echo "$PWD/.venv/bin" >> "$GITHUB_PATH"']
 
 
+def test_a_machine_of_github_has_a_label() -> None:
+    with pytest.raises(ValidationError, match=r"runners\.default: GitHub finds no machine without a label"):
+        made("name", "a", "github", runners={"default": []})
+    (document,) = documents(made("name", "a", "gitlab", runners={"default": []}))
+    assert "tags" not in document["train"]
+
+
 # --- Templates of users ----------------------------------------------------------------------------------------------
 
 BLOCK = """\

@@ -131,6 +131,12 @@ class PipelineConfig(Model):
     )
 
     @model_validator(mode="after")
+    def _labelled(self) -> "PipelineConfig":
+        if self.forge is ForgeKind.GITHUB and (bare := [name for name, labels in self.runners.items() if not labels]):
+            raise ValueError(f"runners.{bare[0]}: GitHub finds no machine without a label")
+        return self
+
+    @model_validator(mode="after")
     def _fits(self) -> "PipelineConfig":
         if self.layout is Layout.SINGLE:
             for key in ("graph", "transfer"):
