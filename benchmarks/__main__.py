@@ -4,32 +4,10 @@ import argparse
 import sys
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import repositories, timing
-
-
-@dataclass(frozen=True, kw_only=True)
-class Result:
-    """One promise: what was measured, and the most it may be."""
-
-    what: str
-    ours: float
-    theirs: float
-    measured: float
-    limit: float
-    unit: str
-
-    @property
-    def kept(self) -> bool:
-        """Whether the measurement is within the limit."""
-        return self.measured <= self.limit
-
-    def __str__(self) -> str:
-        mark = "ok  " if self.kept else "SLOW"
-        figures = f"{self.ours:6.2f} s against {self.theirs:6.2f} s"
-        return f"{mark} {self.what:<58} {figures}   {self.measured:5.2f} {self.unit} (at most {self.limit:g})"
+from benchmarks import generate, repositories, results, timing
+from benchmarks.results import Result
 
 
 def check(folder: Path, runs: int) -> Result:
@@ -38,27 +16,27 @@ def check(folder: Path, runs: int) -> Result:
     ours, theirs = timing.in_turn(
         timing.ci_ml("check", "--base", "HEAD~1"), timing.dvc("metrics", "diff", "HEAD~1", "HEAD"), project, runs
     )
-    return _ratio("check, 200 metrics files / dvc metrics diff", ours, theirs, 0.25)
+    return results.ratio("check, 200 metrics files / dvc metrics diff", ours, theirs, 0.25)
 
 
 def verify(folder: Path, runs: int) -> Result:
     """`ci-ml verify` on 1,000 stages against `dvc status`."""
     project = repositories.stages(folder / "verify", 1000)
     ours, theirs = timing.in_turn(timing.ci_ml("verify"), timing.dvc("status"), project, runs)
-    return _ratio("verify, 1,000 stages / dvc status", ours, theirs, 0.5)
+    return results.ratio("verify, 1,000 stages / dvc status", ours, theirs, 0.5)
 
 
 def version(folder: Path, runs: int) -> Result:
     """`ci-ml --version` against an interpreter that does nothing."""
     ours, theirs = timing.in_turn(timing.ci_ml("--version"), [sys.executable, "-c", "pass"], folder, runs)
-    return _difference("--version - python -c pass", ours, theirs, 0.15)
+    return results.difference("--version - python -c pass", ours, theirs, 0.15)
 
 
 def ci(folder: Path, runs: int) -> Result:
     """`ci-ml ci` on a pipeline that is up to date against `dvc repro` on it."""
     project = repositories.stages(folder / "ci", 20)
     ours, theirs = timing.in_turn(timing.ci_ml("ci", "--base", "HEAD~1"), timing.dvc("repro"), project, runs)
-    return _difference("ci, nothing to train - dvc repro", ours, theirs, 2.0)
+    return results.difference("ci, nothing to train - dvc repro", ours, theirs, 2.0)
 
 
 def predictions(folder: Path, runs: int) -> Result:
@@ -70,17 +48,7 @@ def predictions(folder: Path, runs: int) -> Result:
         project,
         runs,
     )
-    return _difference("check, 1,000 predictions - check without tables", ours, theirs, 1.5)
-
-
-def _ratio(what: str, ours: timing.Measured, theirs: timing.Measured, limit: float) -> Result:
-    measured = ours.median / theirs.median
-    return Result(what=what, ours=ours.median, theirs=theirs.median, measured=measured, limit=limit, unit="x")
-
-
-def _difference(what: str, ours: timing.Measured, theirs: timing.Measured, limit: float) -> Result:
-    measured = ours.median - theirs.median
-    return Result(what=what, ours=ours.median, theirs=theirs.median, measured=measured, limit=limit, unit="s")
+    return results.difference("check, 1,000 predictions - check without tables", ours, theirs, 1.5)
 
 
 BENCHMARKS: dict[str, Callable[[Path, int], Result]] = {
@@ -89,6 +57,8 @@ BENCHMARKS: dict[str, Callable[[Path, int], Result]] = {
     "version": version,
     "ci": ci,
     "predictions": predictions,
+    "generate": generate.generate,
+    "plan": generate.plan,
 }
 
 

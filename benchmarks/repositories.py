@@ -14,7 +14,18 @@ def stages(folder: Path, count: int) -> Path:
     _run(folder, "git", "init", "-q", "-b", "main")
     _run(folder, sys.executable, "-m", "dvc", "init", "-q")
     for revision in range(2):
-        _write(folder, count, revision)
+        _write(folder, count, revision, _GATES)
+        _commit(folder, revision)
+    return folder
+
+
+def graph(folder: Path, count: int) -> Path:
+    """Like `stages`, where each stage but the first needs the output of another, and has a job in ci-ml.yaml."""
+    folder.mkdir(parents=True)
+    _run(folder, "git", "init", "-q", "-b", "main")
+    _run(folder, sys.executable, "-m", "dvc", "init", "-q")
+    for revision in range(2):
+        _write(folder, count, revision, _GATES + _PIPELINES, edges=True)
         _commit(folder, revision)
     return folder
 
@@ -44,16 +55,18 @@ def _commit(folder: Path, revision: int) -> None:
     _run(folder, "git", *identity, "commit", "-q", "-m", f"revision {revision}")
 
 
-def _write(folder: Path, count: int, revision: int) -> None:
+def _write(folder: Path, count: int, revision: int, gates: str, *, edges: bool = False) -> None:
     rate = 0.1 + revision / 10
-    files = {"params.yaml": f"lr: {rate}\n", "ci-ml.yaml": _GATES}
+    files = {"params.yaml": f"lr: {rate}\n", "ci-ml.yaml": gates}
     pipeline, lock = ["stages:"], ["schema: '2.0'", "stages:"]
     for index in range(count):
         script = f"print({index})\n"
         metrics = json.dumps({"accuracy": 0.9 + revision / 100, "loss": 0.1, "classes": {"a": index, "b": 0.5}})
         files[f"src/s{index}.py"], files[f"metrics/m{index}.json"] = script, metrics
-        pipeline.append(_STAGE.format(index=index))
-        lock.append(_LOCK.format(index=index, script=_md5(script), metrics=_md5(metrics), rate=rate))
+        above = f"metrics/m{(index - 1) // 2}.json" if edges and index else ""
+        pipeline.append(_STAGE.format(index=index, above=f"\n    - {above}" if above else ""))
+        known = _NEEDED.format(path=above, digest=_md5(files[above])) if above else ""
+        lock.append(_LOCK.format(index=index, script=_md5(script), metrics=_md5(metrics), rate=rate, above=known))
     files |= {"dvc.yaml": "\n".join(pipeline) + "\n", "dvc.lock": "\n".join(lock) + "\n"}
     for name, text in files.items():
         place = folder / name
@@ -94,10 +107,17 @@ gates:
 - {metric: "metrics/*.json:accuracy", direction: higher, margin: 0.005}
 - {metric: "metrics/*.json:loss", direction: lower}
 """
+_PIPELINES = """pipelines:
+- {forge: github, layout: stages}
+"""
+_NEEDED = """
+    - path: {path}
+      hash: md5
+      md5: {digest}"""
 _STAGE = """  s{index}:
     cmd: python src/s{index}.py
     deps:
-    - src/s{index}.py
+    - src/s{index}.py{above}
     params:
     - lr
     metrics:
@@ -108,7 +128,7 @@ _LOCK = """  s{index}:
     deps:
     - path: src/s{index}.py
       hash: md5
-      md5: {script}
+      md5: {script}{above}
     params:
       params.yaml:
         lr: {rate}

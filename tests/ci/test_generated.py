@@ -143,14 +143,29 @@ def parsed(text: str) -> Any:
     return YAML(typ="safe", pure=True).load(text)
 
 
+# The inputs in action.yml at the commit that is pinned; whoever moves a pin looks them up. GitHub only warns of others.
+INPUTS = {
+    "actions/checkout": {"fetch-depth", "persist-credentials", "ref"},
+    "actions/setup-python": {"python-version", "cache", "cache-dependency-path"},
+    "actions/upload-artifact": {"name", "path", "if-no-files-found", "include-hidden-files", "overwrite"},
+    "actions/download-artifact": {"name", "path", "pattern", "merge-multiple", "run-id", "github-token"},
+    "astral-sh/setup-uv": {"python-version", "enable-cache", "cache-dependency-glob"},
+    "aws-actions/configure-aws-credentials": {"role-to-assume", "aws-region"},
+    "google-github-actions/auth": {"workload_identity_provider", "service_account"},
+    "Azure/login": {"client-id", "tenant-id", "subscription-id"},
+}
+
+
 def valid(text: str) -> None:
     """What GitHub's schema says, and what every file of ours promises: whatever it uses is a commit that names its version."""
     document = parsed(text)
     faults = [f"{fault.json_path}: {fault.message[:300]}" for fault in SCHEMA.iter_errors(document)]
     assert not faults
-    steps = itertools.chain.from_iterable(job["steps"] for job in document["jobs"].values())
+    steps = [step for job in document["jobs"].values() for step in job["steps"]]
     lines = re.findall(r"^ +- uses: (.*)$", text, re.MULTILINE)
     assert [step["uses"] for step in steps if "uses" in step] == [line.partition(" #")[0] for line in lines]
+    others = [(step["uses"].partition("@")[0], step.get("with", {})) for step in steps if "uses" in step]
+    assert not [(action, given) for action, given in others if not given.keys() <= INPUTS.get(action, given.keys())]
     assert not [line for line in lines if not re.fullmatch(r"[\w.-]+/[\w.-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", line)]
 
 
@@ -173,6 +188,7 @@ def test_golden_files_are_valid(place: Path) -> None:
         (right, "steps.ci-ml.outputs.report ", "steps.ci.outputs.report "),
         (safe, "permissions: {}\n", "permissions: write-all\n"),
         (valid, "    timeout-minutes: 60\n", "    minutes: 60\n"),
+        (valid, "service_account: ", "service-account: "),
         (valid, f"{COMMIT} # v0.1.0", "ci-ml/ci-ml@v0.1.0"),
     ],
 )
@@ -183,6 +199,10 @@ def test_these_tests_notice_what_is_wrong(check: Callable[..., None], old: str, 
     place.write_text(text.replace(old, new))
     with pytest.raises(AssertionError):
         check(place.read_text() if check is valid else place)
+
+
+def test_the_inputs_of_every_action_are_known() -> None:
+    assert INPUTS.keys() == {action for action, _, _ in pipelines.PINS.values()}
 
 
 def test_no_other_job_answers_for_the_required_one() -> None:

@@ -33,9 +33,9 @@ class Generated:
 
     def diff(self) -> str:
         """What writing it would change, as a unified diff."""
-        old = (self.before or "").splitlines(keepends=True)
-        lines = difflib.unified_diff(old, self.text.splitlines(keepends=True), f"a/{self.path}", f"b/{self.path}")
-        return "".join(line if line.endswith("\n") else f"{line}\n" for line in lines)
+        old, new = ([] if text is None else _split(text) for text in (self.before, self.text))
+        lines = difflib.unified_diff(old, new, f"a/{self.path}", f"b/{self.path}", lineterm="")
+        return "".join(f"{line}\n" for line in lines)
 
 
 def keep(name: str, indent: int) -> str:
@@ -56,10 +56,15 @@ def _digest(text: str) -> str:
     return f"sha256:{hashlib.sha256(bare.encode()).hexdigest()}"
 
 
+def _split(text: str) -> list[str]:
+    """The lines of a file. There are more letters that Python takes for the end of a line, and YAML does not."""
+    return text.replace("\r\n", "\n").replace("\r", "\n").removesuffix("\n").split("\n")
+
+
 def _lines(text: str) -> Iterator[tuple[str, str | None]]:
     """Every line, and the name of the region that it is kept in. Raises ValueError for marks that do not pair."""
     inside: str | None = None
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(_split(text), start=1):
         if match := _KEEP.fullmatch(line):
             if inside is not None:
                 raise ValueError(f"line {number}: `ci-ml: keep {inside}` has no `ci-ml: end`")
@@ -87,7 +92,7 @@ def kept(text: str) -> Mapping[str, tuple[str, ...]]:
 
 def ours(text: str) -> bool:
     """Whether ci-ml wrote this file, whatever happened to it since."""
-    return any(_DIGEST.fullmatch(line) for line in text.splitlines()[:20])
+    return any(_DIGEST.fullmatch(line) for line in _split(text)[:20])
 
 
 def merged(path: str, text: str, before: str | None, *, force: bool) -> Generated:
@@ -117,14 +122,14 @@ def merged(path: str, text: str, before: str | None, *, force: bool) -> Generate
 def _refuse(path: str, text: str, before: str, added: Mapping[str, tuple[str, ...]]) -> None:
     if not ours(before):
         raise UsageError(f"{path} is there, and ci-ml did not write it", "move it away, or overwrite it: --force")
-    signature = next(match[1] for line in before.splitlines() if (match := _DIGEST.fullmatch(line)))
+    signature = next(match[1] for line in _split(before) if (match := _DIGEST.fullmatch(line)))
     if _digest(before) != signature:
         raise UsageError(
             f"{path} was edited outside of the lines that are kept",
             "move the edit between `ci-ml: keep` and `ci-ml: end`, or into a template (docs/pipelines.md); "
             "--force overwrites it",
         )
-    places = {match["name"] for line in text.splitlines() if (match := _KEEP.fullmatch(line))}
+    places = {match["name"] for line in _split(text) if (match := _KEEP.fullmatch(line))}
     if lost := [name for name in added if name not in places]:
         raise UsageError(
             f"{path}: the lines kept for {lost[0]!r} have no place in the new file",

@@ -9,7 +9,7 @@ from ci_ml.core.models import Model
 from ci_ml.core.workflow import ForgeKind, Layout, Manager
 
 # What ends up in a file that a CI system interprets: no expressions of GitHub, no line breaks, nothing invisible.
-_UNSAFE = re.compile(r"\$\{\{|[\x00-\x1f\x7f\u2028\u2029]")
+_UNSAFE = re.compile(r"\$\{\{|[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _CRON = re.compile(r"(?:[0-9A-Za-z*/,-]+ ){4}[0-9A-Za-z*/,-]+")
 
 
@@ -132,6 +132,12 @@ class PipelineConfig(Model):
         description="Where ci-ml itself comes from: OWNER/NAME@COMMIT on GitHub, ADDRESS@COMMIT on GitLab.",
         examples=["ci-ml/ci-ml@0123456789abcdef0123456789abcdef01234567"],
     )
+
+    @model_validator(mode="after")
+    def _labelled(self) -> "PipelineConfig":
+        if self.forge is ForgeKind.GITHUB and (bare := [name for name, labels in self.runners.items() if not labels]):
+            raise ValueError(f"runners.{bare[0]}: GitHub finds no machine without a label")
+        return self
 
     @model_validator(mode="after")
     def _fits(self) -> "PipelineConfig":

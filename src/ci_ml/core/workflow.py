@@ -125,7 +125,9 @@ class PipelineSpec:
 # Ids that the templates use themselves, and what is no job's name on GitLab, or one with a meaning of its own:
 # https://docs.gitlab.com/ci/jobs/#job-names
 _KEYWORDS = "image services stages types before_script after_script variables cache include true false nil null default"
-RESERVED = ("plan", "gate", "publish", "record", "ci-ml", *_KEYWORDS.split(), "spec", "workflow", "pages")
+# What YAML 1.1 takes for true and false, besides the words themselves.
+_TRUTHS = ("yes", "no", "on", "off", "y", "n")
+RESERVED = ("plan", "gate", "publish", "record", "ci-ml", *_KEYWORDS.split(), "spec", "workflow", "pages", *_TRUTHS)
 
 
 def slug(name: str) -> str:

@@ -10,7 +10,16 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from jinja2 import BaseLoader, ChoiceLoader, FunctionLoader, PrefixLoader, StrictUndefined, TemplateError
+from jinja2 import (
+    BaseLoader,
+    ChoiceLoader,
+    FunctionLoader,
+    PrefixLoader,
+    StrictUndefined,
+    TemplateError,
+    TemplateSyntaxError,
+)
+from jinja2.exceptions import SecurityError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup
 
@@ -63,13 +72,16 @@ _CHILD = "gitlab/child.yml.j2"
 def _rendered(name: str, path: str, spec: PipelineSpec, templates: Templates) -> str:
     try:
         text = _environment(spec, templates).get_template(name).render(_context(spec, name, path))
-    except TemplateError as error:
-        line = getattr(error, "lineno", None)
-        where = f":{line}" if line else ""
-        raise UsageError(
-            f"the template {getattr(error, 'name', None) or name}{where}: {error}", "see docs/pipelines.md"
-        ) from None
+    except TemplateSyntaxError as error:
+        raise UsageError(f"the template {error.name or name}:{error.lineno}: {error}", _HINT) from None
+    except _FAULTS as error:
+        raise UsageError(f"the template {name}: {error}", _HINT) from None
     return _finished(text, name)
+
+
+# What a template can do wrong while it is rendered: beside what Jinja says itself, whatever its expressions raise.
+_FAULTS = (TemplateError, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+_HINT = "see docs/pipelines.md"
 
 
 def _files(spec: PipelineSpec) -> dict[str, str]:
@@ -147,12 +159,33 @@ def _environment(spec: PipelineSpec, templates: Templates) -> ImmutableSandboxed
         "shell": _line,
         "ours": lambda name: Markup(scalar(_inside(spec.folder, f".ci-ml/{name}"))),
         "artifacts": lambda job: Markup(scalar(_artifacts(job, spec))),
+        "pattern": _pattern,
         "title": lambda job: Markup(scalar(_title(job))),
         "named": lambda job: Markup(scalar(gitlab.named(spec, job))),
         "command": gitlab.command,
     }
     environment.filters |= filters
+    environment.globals["range"] = _ranges()
     return environment
+
+
+# More than the longest file needs; ranges inside of ranges would keep a template busy for ever.
+_MOST_STEPS = 100_000
+
+
+def _ranges() -> Callable[..., range]:
+    """`range` for one file: all that it gives out together is bounded. There are no other loops without an end."""
+    left = _MOST_STEPS
+
+    def limited(*bounds: int) -> range:
+        nonlocal left
+        found = range(*bounds)
+        left -= len(found)
+        if left < 0:
+            raise SecurityError(f"loops of more than {_MOST_STEPS:,} steps")
+        return found
+
+    return limited
 
 
 _DELIMITERS = {
@@ -179,11 +212,33 @@ def scalar(value: Any) -> str:
         return text
     if "${{" in text:
         raise UsageError(f"{text!r} would be an expression of GitHub", "give it a name without ${{")
-    return text if _PLAIN.fullmatch(text) and text.lower() not in _WORDS else json.dumps(text)
+    return text if _PLAIN.fullmatch(text) and text.lower() not in _WORDS else _quoted(text)
 
 
-_PLAIN = re.compile(r"[A-Za-z_./][A-Za-z0-9_./@=+-]*(?:[ :][A-Za-z0-9_./@=+-]+)*")
-_WORDS = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}
+# Never a number: one that begins with a point is out as well, and so are the words of YAML 1.1.
+_PLAIN = re.compile(r"(?:[A-Za-z_/]|\.(?![0-9_]))[A-Za-z0-9_./@=+-]*(?:[ :][A-Za-z0-9_./@=+-]+)*")
+_WORDS = {"true", "false", "null", "yes", "no", "on", "off", "y", "n", ".inf", ".nan"}
+
+
+def _quoted(text: str) -> str:
+    """A text in double quotes, with what cannot be seen escaped. Not as JSON, whose pairs of escapes YAML takes apart.
+
+    Raises UsageError for half a character, which is how Python holds bytes that are not UTF-8.
+    """
+    if re.search("[\ud800-\udfff]", text):
+        raise UsageError(f"{text!r} is not UTF-8, and no CI file can hold it", "give it another name")
+    return f'"{"".join(map(_escaped, text))}"'
+
+
+def _escaped(letter: str) -> str:
+    if letter in '"\\':
+        return f"\\{letter}"
+    return letter if letter.isprintable() else f"\\U{ord(letter):08x}"
+
+
+def _pattern(name: str) -> str:
+    """The pattern of GitHub that fits this branch and no other."""
+    return re.sub(r"([*+?!\[\]\\])", r"\\\1", name)
 
 
 def _secret(name: str) -> Markup:
@@ -194,9 +249,11 @@ def _secret(name: str) -> Markup:
 
 
 def _line(command: str) -> Markup:
-    """A line of a script, as it is: the configuration is checked to hold neither expressions nor line breaks."""
+    """A line of a script, as it is. Raises UsageError for more than a line, and for an expression of GitHub."""
+    if len(command.splitlines()) > 1:
+        raise UsageError(f"{command!r} is more than a line", "give each command a line of its own")
     scalar(command)
-    return Markup(command)
+    return Markup(command.strip())  # blanks at its start would move the lines after it out of the script
 
 
 def _title(job: Job) -> str:
@@ -219,5 +276,8 @@ def _finished(text: str, name: str) -> str:
     """A rendered text: no blanks at the ends of lines, never two empty lines, and signed."""
     if text.count(generated.UNSIGNED) != 1:
         raise UsageError(f"the template {name} does not begin with {{{{{{ header }}}}}}", "ci-ml knows its files by it")
-    lines = "\n".join(line.rstrip() for line in text.splitlines())
-    return generated.signed(re.sub(r"\n{3,}", "\n\n", lines).strip("\n") + "\n")
+    lines = "\n".join(line.rstrip() for line in text.split("\n"))
+    try:
+        return generated.signed(re.sub(r"\n{3,}", "\n\n", lines).strip("\n") + "\n")
+    except ValueError as error:  # marks of kept lines that a template, or a command in ci-ml.yaml, has too many of
+        raise UsageError(f"what the template {name} makes: {error}", _HINT) from None

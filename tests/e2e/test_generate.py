@@ -1,0 +1,196 @@
+"""`ci-ml generate`: CI files out of ci-ml.yaml and dvc.yaml, with real git and DVC, for both forges."""
+
+import re
+from typing import Any
+
+import pytest
+
+from tests.e2e.project import CI_ML_YAML, Project
+
+PATHS = {"github": ".github/workflows/ci-ml.yml", "gitlab": ".gitlab/ci-ml.yml"}
+# A line that people may add between the marks, as the file of the forge has it, and one of ours to change by hand.
+ADDED = {"github": "      - run: make models # ours\n", "gitlab": "    - make models # ours\n"}
+FORGES = pytest.mark.parametrize("forge", PATHS)
+
+
+def declare(project: Project, forge: str, more: str = "layout: stages") -> None:
+    """Say what there should be, and commit it."""
+    project.write("ci-ml.yaml", f"{CI_ML_YAML}pipelines:\n  - {{forge: {forge}, {more}}}\n")
+    project.commit("Pipelines")
+
+
+def generated(project: Project, forge: str, more: str = "layout: stages") -> str:
+    """The file of a forge, written and committed."""
+    declare(project, forge, more)
+    project.ci_ml("generate").expect(0)
+    project.commit("Generate")
+    return project.read(PATHS[forge])
+
+
+def add(project: Project, forge: str, what: str | None = None, job: str = "prepare") -> str:
+    """Write a line between the marks of a job, as people may; hands back the file."""
+    text = project.read(PATHS[forge])
+    found, count = re.subn(
+        rf"( *# ci-ml: keep .* of the job {job}\n)", lambda match: match[1] + (what or ADDED[forge]), text
+    )
+    assert count == 1
+    project.write(PATHS[forge], found)
+    return found
+
+
+@FORGES
+def test_files_are_written_once(project: Project, forge: str) -> None:
+    declare(project, forge)
+    written = set(project.ci_ml("generate").expect(0).out.split())
+    assert PATHS[forge] in written
+    assert set(project.git("ls-files", "--others", "--exclude-standard").split()) == written - {"wrote"}
+    assert project.ci_ml("generate").expect(0).out == "every file is as it should be\n"
+    project.ci_ml("generate", "--check").expect(0)
+    jobs = {"prepare", "train", "evaluate"}
+    document = re.sub("!reference", "", project.read(PATHS[forge]))
+    project.write("read.yaml", document)
+    found: dict[str, Any] = project.yaml("read.yaml")
+    assert jobs <= (found["jobs"] if forge == "github" else found).keys()
+
+
+@FORGES
+def test_check_shows_what_is_not_there(project: Project, forge: str) -> None:
+    declare(project, forge)
+    done = project.ci_ml("generate", "--check").expect(12)
+    assert f"+++ b/{PATHS[forge]}\n" in done.out
+    assert not re.search(r"^-(?!--)", done.out, re.MULTILINE)
+    assert project.status() == ""
+
+
+@FORGES
+def test_check_shows_what_another_stage_changes(project: Project, forge: str) -> None:
+    generated(project, forge)
+    project.edit("dvc.yaml", "  train:\n", "  other:\n    cmd: echo\n    deps: [data/clean.csv]\n  train:\n")
+    before = project.read(PATHS[forge])
+    done = project.ci_ml("generate", "--check").expect(12)
+    assert f"--- a/{PATHS[forge]}\n+++ b/{PATHS[forge]}\n" in done.out
+    assert re.search(r"^\+.*\bother\b", done.out, re.MULTILINE)
+    assert project.read(PATHS[forge]) == before
+    assert project.ci_ml("generate").expect(0).out == f"wrote {PATHS[forge]}\n"
+    project.ci_ml("generate", "--check").expect(0)
+
+
+@FORGES
+def test_check_shows_what_somebody_changed_by_hand(project: Project, forge: str) -> None:
+    text = generated(project, forge)
+    project.write(PATHS[forge], f"{text}# mine\n")
+    done = project.ci_ml("generate", "--check").expect(12)
+    assert "\n-# mine\n" in done.out
+
+
+@FORGES
+def test_lines_that_are_kept_survive(project: Project, forge: str) -> None:
+    generated(project, forge)
+    lines = ADDED[forge] + ADDED[forge].replace("ours", "a\x0cb\u2028c\x85d 🦊")
+    text = add(project, forge, lines)
+    project.ci_ml("generate", "--check").expect(0)
+    assert project.ci_ml("generate").expect(0).out == "every file is as it should be\n"
+    declare(project, forge, "layout: stages, timeouts: {default: 7}")
+    project.ci_ml("generate").expect(0)
+    found = project.read(PATHS[forge])
+    assert found != text
+    assert lines in found
+    assert found.count("# ours") == 1
+    project.ci_ml("generate", "--check").expect(0)
+
+
+@FORGES
+def test_a_change_by_hand_is_not_overwritten_unless_it_must(project: Project, forge: str) -> None:
+    generated(project, forge)
+    text = f"{add(project, forge)}# mine\n"
+    project.write(PATHS[forge], text)
+    done = project.ci_ml("generate").expect(2)
+    assert f"{PATHS[forge]} was edited outside of the lines that are kept" in done.err
+    assert "--force" in done.err
+    assert project.read(PATHS[forge]) == text
+    assert project.ci_ml("generate", "--force").expect(0).out == f"wrote {PATHS[forge]}\n"
+    assert project.read(PATHS[forge]) == text.removesuffix("# mine\n")
+
+
+@FORGES
+def test_a_file_of_somebody_else_is_not_overwritten_unless_it_must(project: Project, forge: str) -> None:
+    project.write(PATHS[forge], "jobs: {}\n")
+    declare(project, forge)
+    done = project.ci_ml("generate").expect(2)
+    assert f"{PATHS[forge]} is there, and ci-ml did not write it" in done.err
+    assert project.read(PATHS[forge]) == "jobs: {}\n"
+    assert project.status() == ""
+    project.ci_ml("generate", "--force").expect(0)
+    project.ci_ml("generate", "--check").expect(0)
+
+
+@FORGES
+def test_lines_without_a_place_are_not_lost_unless_they_must(project: Project, forge: str) -> None:
+    generated(project, forge)
+    text = add(project, forge, job="train")
+    project.edit("dvc.yaml", "  train:\n", "  fit:\n")
+    done = project.ci_ml("generate").expect(2)
+    assert re.search("the lines kept for '.* of the job train' have no place in the new file", done.err)
+    assert project.read(PATHS[forge]) == text
+    project.ci_ml("generate", "--force").expect(0)
+    assert "# ours" not in project.read(PATHS[forge])
+    project.ci_ml("generate", "--check").expect(0)
+
+
+@FORGES
+def test_marks_that_do_not_pair(project: Project, forge: str) -> None:
+    text = generated(project, forge)
+    project.write(PATHS[forge], re.sub(r" *# ci-ml: end\n", "", text, count=1))
+    done = project.ci_ml("generate").expect(2)
+    assert re.search(r"line \d+: `ci-ml: keep .*` has no `ci-ml: end`", done.err)
+    project.ci_ml("generate", "--force").expect(0)
+    assert project.read(PATHS[forge]) == text
+
+
+def test_the_first_file_of_gitlab_belongs_to_the_team(project: Project) -> None:
+    generated(project, "gitlab")
+    first = project.yaml(".gitlab-ci.yml")
+    assert first == {"include": [{"local": "/.gitlab/ci-ml.yml"}]}
+    project.write(".gitlab-ci.yml", "include: [local: /.gitlab/ci-ml.yml]\nstages: [test]\n")
+    project.ci_ml("generate", "--check").expect(0)
+    assert project.ci_ml("generate").expect(0).out == "every file is as it should be\n"
+
+
+def test_nothing_to_generate(project: Project) -> None:
+    assert "declares no pipelines" in project.ci_ml("generate").expect(2).err
+
+
+# --- Templates of users ----------------------------------------------------------------------------------------------
+
+WITH_OWN = "layout: single, forks: false, templates: ci"
+
+
+def test_templates_of_users_replace_ours(project: Project) -> None:
+    project.write("ci/github/checkout.yml.j2", "      - run: git clone . # {{{ spec.branch }}}\n")
+    project.write(
+        "ci/github/single.yml.j2",
+        '{{% extends "ci-ml/github/single.yml.j2" %}}\n{{% block setup %}}\n      - run: make setup\n{{% endblock %}}\n',
+    )
+    generated(project, "github", WITH_OWN)
+    steps = project.yaml(PATHS["github"])["jobs"]["gate"]["steps"]
+    assert [step["run"] for step in steps if "run" in step] == ["git clone .", "make setup"]
+    project.edit("ci/github/single.yml.j2", "make setup", "make all")
+    assert "\n+      - run: make all\n" in project.ci_ml("generate", "--check").expect(12).out
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("github/single.yml.j2", "jobs: {}\n", "the template github/single.yml.j2 does not begin with {{{ header }}}"),
+        ("github/singel.yml.j2", "", "ci/github/singel.yml.j2 replaces no template of ci-ml"),
+        ("README.md", "", "there is no .yml.j2 file in ci"),
+        ("github/single.yml.j2", "{{{ header }}}\n{{{ ''.__class__ }}}\n", "__class__"),
+        ("github/single.yml.j2", "{{{ header }}}\n{{% for a in range(10 ** 9) %}}{{% endfor %}}\n", "100,000 steps"),
+        ("github/single.yml.j2", b"\xff", "ci/github/single.yml.j2 is not UTF-8 text"),
+    ],
+)
+def test_templates_that_cannot_be_used(project: Project, name: str, text: Any, words: str) -> None:
+    project.write(f"ci/{name}", text)
+    declare(project, "github", WITH_OWN)
+    assert words in project.ci_ml("generate").expect(2).err
+    assert project.status() == ""
