@@ -421,6 +421,7 @@ def test_what_is_generated_is_what_linters_want(graph: Forge, tmp_path: Path, la
     clone.edit("ci-ml.yaml", "layout: stages", LAYOUTS[layout])
     if layout == "with everything":
         clone.edit("ci-ml.yaml", "    runners: {default: ubuntu-latest}\n", "")
+        clone.dvc("remote", "add", "--quiet", "--default", "storage", "s3://bucket/data")
     generated(clone)
     files = sorted((clone.root / ".github" / "workflows").iterdir())
     assert [file.name for file in files] == ["ci-ml-publish.yml", "ci-ml.yml"]
