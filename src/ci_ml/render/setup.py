@@ -9,8 +9,9 @@ from ci_ml.core.workflow import ForgeKind, Manager, PipelineSpec
 from ci_ml.render import safe
 
 _COLUMN = 16
+_MOST = 5
 _SETTING = {
-    ForgeKind.GITHUB: "Settings → Rules → Rulesets: require the status check `gate` on {branch}",
+    ForgeKind.GITHUB: "Settings → Rules → Rulesets: require the status check `{check}` on {branch}",
     ForgeKind.GITLAB: "Settings → Merge requests: tick `Pipelines must succeed`",
 }
 _SECRETS = {
@@ -30,9 +31,7 @@ def _found(setup: Setup) -> Iterator[tuple[str, str]]:
         yield "example", f"{setup.example}, a DVC pipeline of three stages"
     else:
         stages = f"{setup.stages} stage{'' if setup.stages == 1 else 's'} of DVC" if setup.stages else "none of DVC"
-        old = "; DVC refuses it" if setup.broken else ""
-        old = old or f"; dvc.lock is out of date for {', '.join(setup.stale)}" if setup.stale else ""
-        yield "pipeline", stages + old
+        yield "pipeline", stages + _state(setup)
     if setup.proposal is not None:
         tables = [f"{table.keys['path']} ({table.task.value})" for table in setup.proposal.tables]
         yield "predictions", ", ".join(tables) or "no table with a row per example"
@@ -46,6 +45,14 @@ def _found(setup: Setup) -> Iterator[tuple[str, str]]:
     if setup.spec is not None:
         yield "packages", _packages(setup.spec)
     yield "DVC remote", setup.remote or "none"
+
+
+def _state(setup: Setup) -> str:
+    """What is wrong with the pipeline, if anything is."""
+    if setup.broken:
+        return "; DVC refuses it"
+    more = f" and {len(setup.stale) - _MOST} more" if setup.stale[_MOST:] else ""
+    return f"; dvc.lock is out of date for {', '.join(setup.stale[:_MOST])}{more}" if setup.stale else ""
 
 
 def _packages(spec: PipelineSpec) -> str:
@@ -101,13 +108,20 @@ def _steps(setup: Setup) -> Iterator[str]:
         yield f"add to {setup.entry}: include: [{{local: /{listed}}}]"
     yield _commit(setup)
     if setup.forge.kind is not None:
-        setting = _SETTING[setup.forge.kind].format(branch=setup.branch)
+        setting = _SETTING[setup.forge.kind].format(branch=setup.branch, check=_check(setup))
         yield f"make the gate binding. {setting} (`ci-ml doctor` looks whether it is)"
         yield from _secrets(setup, setup.forge.kind)
 
 
+def _check(setup: Setup) -> str:
+    """The name of the check: two projects of a repository have one each."""
+    folder = setup.spec.folder if setup.spec else ""
+    return f"gate {folder}" if folder else "gate"
+
+
 def _commit(setup: Setup) -> str:
-    paths = ["--all"] if setup.example or setup.entry else [shlex.quote(one.path) for one in setup.files]
+    top = ":/" if "/" in setup.config else ""  # from the root, wherever somebody is
+    paths = ["--all"] if setup.example or setup.entry else [shlex.quote(f"{top}{one.path}") for one in setup.files]
     request = _REQUEST.get(setup.forge.kind or ForgeKind.GITHUB, "")
     return (
         f"git switch -c ci-ml && git add {' '.join(paths)} && git commit -m 'Gate changes with ci-ml' "
