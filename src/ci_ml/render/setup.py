@@ -94,7 +94,7 @@ def _preparations(setup: Setup) -> Iterator[str]:
     if setup.spec and setup.stages and setup.spec.python.manager is Manager.NONE and not setup.spec.python.install:
         yield f"say in {setup.config} how CI installs packages: `python: {{install: …}}` of the pipeline"
     if setup.example:
-        yield "pip install -r requirements.txt, then try it: ci-ml ci --no-publish"
+        yield "pip install -r requirements.txt"
 
 
 def _steps(setup: Setup) -> Iterator[str]:
@@ -106,7 +106,7 @@ def _steps(setup: Setup) -> Iterator[str]:
     if setup.entry:
         listed = next(one.path for one in setup.files if one.path.startswith(".gitlab/"))
         yield f"add to {setup.entry}: include: [{{local: /{listed}}}]"
-    yield _commit(setup)
+    yield from _first_model() if setup.example else [_commit(setup)]
     if setup.forge.kind is not None:
         setting = _SETTING[setup.forge.kind].format(branch=setup.branch, check=_check(setup))
         yield f"make the gate binding. {setting} (`ci-ml doctor` looks whether it is)"
@@ -119,9 +119,18 @@ def _check(setup: Setup) -> str:
     return f"gate {folder}" if folder else "gate"
 
 
+def _first_model() -> Iterator[str]:
+    """An example is trained once it is committed, which is what later changes are compared with."""
+    yield "git add --all && git commit -m 'A pipeline and its gates'"
+    yield (
+        "ci-ml ci --no-publish, which trains it; then git add --all && git commit -m 'Train the first model' "
+        "&& git push -u origin HEAD: what pull requests are compared with"
+    )
+
+
 def _commit(setup: Setup) -> str:
     top = ":/" if "/" in setup.config else ""  # from the root, wherever somebody is
-    paths = ["--all"] if setup.example or setup.entry else [shlex.quote(f"{top}{one.path}") for one in setup.files]
+    paths = ["--all"] if setup.entry else [shlex.quote(f"{top}{one.path}") for one in setup.files]
     request = _REQUEST.get(setup.forge.kind or ForgeKind.GITHUB, "")
     return (
         f"git switch -c ci-ml && git add {' '.join(paths)} && git commit -m 'Gate changes with ci-ml' "
