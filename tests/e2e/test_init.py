@@ -178,6 +178,11 @@ class TestWithNothingToJudge:
         empty.write("models/churn/dvc.yaml", {"stages": {"train": {"cmd": "true"}}})
         empty.commit()
         assert "run `ci-ml init` in models/churn" in empty.ci_ml("init").expect(2).err
+        (empty.root / "models/churn/.dvc").mkdir()
+        said = empty.ci_ml("init", "--forge", "github", cwd="models/churn").expect(0).out
+        assert "git add :/models/churn/ci-ml.yaml :/.github/workflows/ci-ml-models-churn-publish.yml" in said
+        assert "require the status check `gate models/churn` on main" in said
+        assert "name: gate models/churn" in empty.read(".github/workflows/ci-ml-models-churn.yml")
 
 
 class TestExamples:

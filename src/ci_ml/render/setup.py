@@ -9,8 +9,9 @@ from ci_ml.core.workflow import ForgeKind, Manager, PipelineSpec
 from ci_ml.render import safe
 
 _COLUMN = 16
+_MOST = 5
 _SETTING = {
-    ForgeKind.GITHUB: "Settings → Rules → Rulesets: require the status check `gate` on {branch}",
+    ForgeKind.GITHUB: "Settings → Rules → Rulesets: require the status check `{check}` on {branch}",
     ForgeKind.GITLAB: "Settings → Merge requests: tick `Pipelines must succeed`",
 }
 _SECRETS = {
@@ -30,9 +31,7 @@ def _found(setup: Setup) -> Iterator[tuple[str, str]]:
         yield "example", f"{setup.example}, a DVC pipeline of three stages"
     else:
         stages = f"{setup.stages} stage{'' if setup.stages == 1 else 's'} of DVC" if setup.stages else "none of DVC"
-        old = "; DVC refuses it" if setup.broken else ""
-        old = old or f"; dvc.lock is out of date for {', '.join(setup.stale)}" if setup.stale else ""
-        yield "pipeline", stages + old
+        yield "pipeline", stages + _state(setup)
     if setup.proposal is not None:
         tables = [f"{table.keys['path']} ({table.task.value})" for table in setup.proposal.tables]
         yield "predictions", ", ".join(tables) or "no table with a row per example"
@@ -46,6 +45,14 @@ def _found(setup: Setup) -> Iterator[tuple[str, str]]:
     if setup.spec is not None:
         yield "packages", _packages(setup.spec)
     yield "DVC remote", setup.remote or "none"
+
+
+def _state(setup: Setup) -> str:
+    """What is wrong with the pipeline, if anything is."""
+    if setup.broken:
+        return "; DVC refuses it"
+    more = f" and {len(setup.stale) - _MOST} more" if setup.stale[_MOST:] else ""
+    return f"; dvc.lock is out of date for {', '.join(setup.stale[:_MOST])}{more}" if setup.stale else ""
 
 
 def _packages(spec: PipelineSpec) -> str:
@@ -87,7 +94,7 @@ def _preparations(setup: Setup) -> Iterator[str]:
     if setup.spec and setup.stages and setup.spec.python.manager is Manager.NONE and not setup.spec.python.install:
         yield f"say in {setup.config} how CI installs packages: `python: {{install: …}}` of the pipeline"
     if setup.example:
-        yield "pip install -r requirements.txt, then try it: ci-ml ci --no-publish"
+        yield "pip install -r requirements.txt"
 
 
 def _steps(setup: Setup) -> Iterator[str]:
@@ -99,15 +106,31 @@ def _steps(setup: Setup) -> Iterator[str]:
     if setup.entry:
         listed = next(one.path for one in setup.files if one.path.startswith(".gitlab/"))
         yield f"add to {setup.entry}: include: [{{local: /{listed}}}]"
-    yield _commit(setup)
+    yield from _first_model() if setup.example else [_commit(setup)]
     if setup.forge.kind is not None:
-        setting = _SETTING[setup.forge.kind].format(branch=setup.branch)
+        setting = _SETTING[setup.forge.kind].format(branch=setup.branch, check=_check(setup))
         yield f"make the gate binding. {setting} (`ci-ml doctor` looks whether it is)"
         yield from _secrets(setup, setup.forge.kind)
 
 
+def _check(setup: Setup) -> str:
+    """The name of the check: two projects of a repository have one each."""
+    folder = setup.spec.folder if setup.spec else ""
+    return f"gate {folder}" if folder else "gate"
+
+
+def _first_model() -> Iterator[str]:
+    """An example is trained once it is committed, which is what later changes are compared with."""
+    yield "git add --all && git commit -m 'A pipeline and its gates'"
+    yield (
+        "ci-ml ci --no-publish, which trains it; then git add --all && git commit -m 'Train the first model' "
+        "&& git push -u origin HEAD: what pull requests are compared with"
+    )
+
+
 def _commit(setup: Setup) -> str:
-    paths = ["--all"] if setup.example or setup.entry else [shlex.quote(one.path) for one in setup.files]
+    top = ":/" if "/" in setup.config else ""  # from the root, wherever somebody is
+    paths = ["--all"] if setup.entry else [shlex.quote(f"{top}{one.path}") for one in setup.files]
     request = _REQUEST.get(setup.forge.kind or ForgeKind.GITHUB, "")
     return (
         f"git switch -c ci-ml && git add {' '.join(paths)} && git commit -m 'Gate changes with ci-ml' "
