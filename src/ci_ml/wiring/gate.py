@@ -69,7 +69,7 @@ def _reproduced(
 ) -> tuple[Workspace, Report]:
     """Train, then judge. What would make the judgement impossible is found out before anything is trained."""
     baseline.require_change(space.history, space.head, space.change)
-    space, against = _against(space, base)
+    space, against = settled(space, base, first=True)
     assert against.sha is not None
     chosen = policy.choose(space.history.tree(against.sha), space.head_tree, space.project.config, against, prefer)
     if space.project.dvc is not None:  # what is trained is part of the policy: a change cannot leave stages out
@@ -81,14 +81,6 @@ def _reproduced(
             stages.collect(space, needs, stages.planned(space, base, prefer))
     trained = dataclasses.replace(space)  # the files have changed: forget what was read of them
     return trained, judge(trained, against, prefer)
-
-
-def _against(space: Workspace, base: str | None) -> tuple[Workspace, Revision]:
-    """The base; the first commit of all is compared with itself, as it is before its stages have run."""
-    try:
-        return settled(space, base)
-    except baseline.FirstCommit:
-        return space, Revision(sha=space.head.sha, ref=space.head.ref, why="the first commit, before it was trained")
 
 
 def run(space: Workspace, base: str | None, prefer: Literal["base", "head"]) -> Report:

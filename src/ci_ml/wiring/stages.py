@@ -43,7 +43,7 @@ def planned(space: Workspace, base: str | None, prefer: Literal["base", "head"])
 def _policy(space: Workspace, base: str | None, prefer: Literal["base", "head"]) -> tuple[Workspace, Policy]:
     """The policy that judges, as in `ci`: a change cannot leave stages out."""
     baseline.require_change(space.history, space.head, space.change)
-    space, against = settled(space, base)
+    space, against = settled(space, base, first=True)
     assert against.sha is not None
     return space, policy.choose(space.history.tree(against.sha), space.head_tree, space.project.config, against, prefer)
 

@@ -192,8 +192,10 @@ def _dvc_root(folder: Path, root: Path) -> str | None:
     return None
 
 
-def settled(space: Workspace, explicit: str | None) -> tuple[Workspace, Revision]:
+def settled(space: Workspace, explicit: str | None, *, first: bool = False) -> tuple[Workspace, Revision]:
     """The base, and the project that the base has here.
+
+    With `first` the very first commit is compared with itself, as it is before its stages have run.
 
     Which ci-ml.yaml counts is up to the base, like what is in it: a change that adds a nearer one, or deletes it, is
     still judged by the one that was there.
@@ -206,7 +208,12 @@ def settled(space: Workspace, explicit: str | None) -> tuple[Workspace, Revision
             place = next((path for path in _upwards(space.here, space.project.root) if path in known), None)
             if place is not None and place != space.project.config:
                 space = _located(space, space.project.root / place)
-    return space, space.base(explicit)
+    try:
+        return space, space.base(explicit)
+    except baseline.FirstCommit:
+        if not first:
+            raise
+        return space, dataclasses.replace(space.head, dirty=False, why="the first commit, before it was trained")
 
 
 def _upwards(here: Path, root: Path) -> Iterator[str]:
