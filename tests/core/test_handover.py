@@ -77,9 +77,12 @@ def test_what_is_no_json_is_one_error(data: bytes) -> None:
             ({"files": [path]}, "is no output of its stages")
             for path in (
                 "model", "params.yaml", "../metrics.json", "/etc/passwd", "plots/../params.yaml", "./metrics.json",
-                ".git/hooks/post-checkout", "plots/./x", "metrics.json/", "",
+                ".git/hooks/post-checkout", "plots/./x", "metrics.json/", "", "plots/.git/config", "plots/.GIT/config",
+                "plots/.dvc/config", "plots/a\\b", "plots/ci-ml.yaml", "plots/.github/workflows/x.yml", "plots/.gitattributes",
             )
         ),
+        ({"executable": ["params.yaml"]}, "is no output of its stages"),
+        ({"folders": ["plots/.git/hooks"]}, "is no output of its stages"),
         *(
             ({"objects": [name]}, "is no object of DVC's cache")
             for name in ("../x", f"../{OBJECT}", f"{OBJECT}/x", "md5/AB/cdef0123456789abcdef0123456789", f"{OBJECT}\n")

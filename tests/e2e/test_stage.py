@@ -1,5 +1,6 @@
 """`ci-ml stage`: one stage on what other jobs handed on, in a checkout that has nothing else."""
 
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -139,6 +140,27 @@ class TestWhatSomebodyTamperedWith:
         (place / "files" / "stage.py").write_text("print('mine')")
         refused(second, "is no output of its stages", code=2)
 
+    @pytest.mark.parametrize("name", ["../.git/config", "/etc/x", "a/../../x", ".git/config", "a/.DVC/config"])
+    def test_a_folder_that_lists_what_is_elsewhere(self, pair: Project, name: str) -> None:
+        second, place = tampered(pair)
+        document = json.loads((place / "handover.json").read_text())
+        (listing,) = (place / "objects").rglob("*.dir")
+        entries = json.loads(listing.read_text())
+        changed = json.dumps([{**entries[0], "relpath": name}]).encode()
+        digest = hashlib.md5(changed, usedforsecurity=False).hexdigest()
+        target = place / "objects" / "md5" / digest[:2] / f"{digest[2:]}.dir"
+        target.parent.mkdir(exist_ok=True)
+        target.write_bytes(changed)
+        document["objects"].append(f"md5/{digest[:2]}/{digest[2:]}.dir")
+        document["stages"][0]["entry"]["outs"][0]["md5"] = f"{digest}.dir"
+        (place / "handover.json").write_text(json.dumps(document))
+        refused(second, "which is no place for data")
+
+    def test_a_stage_in_the_place_of_another(self, pair: Project) -> None:
+        second, place = tampered(pair)
+        place.rename(place.with_name("use"))
+        refused(second, "is not the place of make", code=2)
+
     def test_a_handover_that_is_a_link(self, pair: Project) -> None:
         second, place = tampered(pair)
         kept = (place / "handover.json").rename(second.root.parent / "elsewhere.json")
@@ -146,3 +168,51 @@ class TestWhatSomebodyTamperedWith:
         found = second.ci_ml("stage", "--base", "origin/main", "use")
         assert found.code in (2, 3), found.text
         assert not (second.root / "used.txt").exists()
+
+
+def test_what_git_tracks_is_handed_on_as_it_is(empty: Project) -> None:
+    """A program may be run, and a folder without anything in it is there: neither is in an artifact of a CI system."""
+    empty.dvc("init", "--quiet")
+    empty.write("ci-ml.yaml", NO_TRACK)
+    made = "printf '#!/bin/sh\\necho 1 > $1\\n' > tool.sh; chmod +x tool.sh; mkdir -p kept/empty; echo a > kept/a"
+    empty.write(
+        "dvc.yaml",
+        {
+            "stages": {
+                "make": {"cmd": made, "outs": [{"tool.sh": {"cache": False}}, {"kept": {"cache": False}}]},
+                "use": {
+                    "cmd": "ls kept/empty && ./tool.sh used.txt",
+                    "deps": ["tool.sh", "kept"],
+                    "outs": ["used.txt"],
+                },
+            }
+        },
+    )
+    empty.commit()
+    empty.write("README.md", "A change.\n")
+    empty.commit()
+    first, second = empty.clone("job-make"), empty.clone("job-use")
+    first.ci_ml("stage", "--base", "HEAD~1", "make").expect(0)
+    place = second.root / ".ci-ml" / "handover" / "make"
+    shutil.copytree(first.root / ".ci-ml" / "handover" / "make", place, copy_function=shutil.copyfile)
+    for left in place.rglob("kept/empty"):
+        left.rmdir()
+    second.ci_ml("stage", "--base", "HEAD~1", "use").expect(0)
+    empty.dvc("repro", "--quiet")
+    assert second.read("dvc.lock") == empty.read("dvc.lock")
+
+
+def test_a_project_in_a_folder_of_the_pipelines_repository(empty: Project) -> None:
+    empty.dvc("init", "--quiet")
+    empty.write("proj/ci-ml.yaml", NO_TRACK)
+    empty.write("proj/dvc.yaml", {"stages": {"make": {"cmd": "echo 1 > made.txt", "outs": ["made.txt"]}}})
+    empty.commit()
+    empty.write("proj/README.md", "A change.\n")
+    empty.commit()
+    clone = empty.clone("job")
+    plan = clone.ci_ml("plan", "--base", "HEAD~1", cwd="proj").expect(0).json()
+    ((name,),) = plan.values()
+    clone.ci_ml("stage", "--base", "HEAD~1", name, cwd="proj").expect(0)
+    clone.ci_ml("ci", "--base", "HEAD~1", "--needs", "{}", "--no-publish", cwd="proj").expect(11)  # it has no gates
+    empty.run("python", "-m", "dvc", "repro", "--quiet", cwd="proj")
+    assert clone.read("proj/dvc.lock") == empty.read("proj/dvc.lock")

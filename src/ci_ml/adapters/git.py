@@ -18,15 +18,25 @@ _TIMEOUT = 600.0
 
 @dataclass(frozen=True, kw_only=True)
 class Git:
-    """One repository; `root` is the top of its work tree, `env` the environment its commands get."""
+    """One repository; `root` is the top of its work tree, `env` the environment its commands get.
+
+    `access` is what those get on top that fetch and push: how to say who asks.
+    """
 
     root: Path
     env: Mapping[str, str] = field(repr=False)
+    access: Mapping[str, str] = field(default_factory=dict, repr=False)
     timeout: float = _TIMEOUT
 
     def ask(self, *arguments: str, stdin: bytes | None = None) -> proc.Completed:
         """Run a git command here and hand back how it ended, whatever that was."""
         return proc.run(["git", *arguments], cwd=self.root, env=self.env, stdin=stdin, timeout=self.timeout)
+
+    def call(self, *arguments: str) -> proc.Completed:
+        """Run a git command that talks to a server."""
+        env = {**self.env, **self.access}
+        options = ("-c", "credential.interactive=never")
+        return proc.run(["git", *options, *arguments], cwd=self.root, env=env, timeout=self.timeout)
 
     def tell(self, *arguments: str, stdin: bytes | None = None) -> bytes:
         """Run a git command that must succeed. Raises DependencyError with git's own words."""
@@ -92,10 +102,10 @@ class Git:
 
     def fetch(self, *arguments: str) -> bool:
         """Fetch without tags or submodules; whether it worked. The caller explains when it did not."""
-        done = self.ask(
-            "-c", "credential.interactive=never", "fetch", "--quiet", "--no-tags", "--no-recurse-submodules", *arguments
-        )
-        return done.code == 0
+        command = ("fetch", "--quiet", "--no-tags", "--no-recurse-submodules", *arguments)
+        if self.ask("-c", "credential.interactive=never", *command).code == 0:
+            return True  # as the clone knows how to
+        return bool(self.access) and self.call(*command).code == 0
 
     def tree(self, sha: str) -> "CommitTree":
         """The files of a commit."""

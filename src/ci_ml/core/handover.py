@@ -40,7 +40,8 @@ class Handed(_Model):
 class Handover(_Model):
     """The stages of one job. `files` are outputs that DVC does not cache, `objects` what it caches, by place.
 
-    `transfer` says whether the objects come along, or are on the remote.
+    Of the files some may be `executable`; `folders` are those of the outputs that hold nothing. `transfer` says whether
+    the objects come along, or are on the remote.
     """
 
     schema_: Literal["ci-ml/handover/v1"] = Field(alias="schema")
@@ -48,6 +49,8 @@ class Handover(_Model):
     transfer: Literal["remote", "artifacts"]
     stages: tuple[Handed, ...]
     files: tuple[str, ...] = ()
+    executable: tuple[str, ...] = ()
+    folders: tuple[str, ...] = ()
     objects: tuple[str, ...] = ()
 
     def runs(self) -> tuple[StageRun, ...]:
@@ -82,7 +85,8 @@ def refuse(found: Handover, place: str, pipeline: Pipeline, commit: str) -> None
     if strange := next((one.stage for one in found.stages if one.stage not in stages), None):
         raise UsageError(f"{place}: there is no stage {strange!r} here", "run the whole pipeline again")
     declared = _uncached(stages[one.stage] for one in found.stages)
-    if (bad := next((path for path in found.files if not _within(path, declared)), None)) is not None:
+    listed = (*found.files, *found.executable, *found.folders)
+    if (bad := next((path for path in listed if not _within(path, declared)), None)) is not None:
         raise UsageError(f"{place}: {bad!r} is no output of its stages that git would track", "run the job again")
     if (bad := next((name for name in found.objects if not _OBJECT.fullmatch(name)), None)) is not None:
         raise UsageError(f"{place}: {bad!r} is no object of DVC's cache", "run the job again")
@@ -92,11 +96,23 @@ def _uncached(stages: Iterable[Stage]) -> frozenset[str]:
     return frozenset(out.path for stage in stages for out in stage.outs if not out.cached)
 
 
-def _within(path: str, declared: frozenset[str]) -> bool:
-    """Whether a path is one of the outputs, or a file in one that is a folder; `..` leads nowhere."""
-    if posixpath.normpath(path) != path or path.startswith(("/", "../")):
+# What git, DVC, ci-ml and the CI systems obey: no training makes it, whatever dvc.yaml declares.
+_OBEYED = frozenset({".git", ".dvc", ".ci-ml", ".github", ".gitlab", ".gitlab-ci.yml", ".gitattributes", ".gitmodules"})
+_POLICY = frozenset({"ci-ml.yaml", "dvc.yaml", "dvc.lock", ".gitignore", ".dvcignore"})
+
+
+def harmless(path: str) -> bool:
+    """Whether a path stays where it is put, and is nothing that git, DVC or a CI system would obey."""
+    if posixpath.normpath(path) != path or path.startswith("/") or "\\" in path or "\0" in path:
         return False
+    return not any(part == ".." or part.lower() in _OBEYED for part in path.split("/"))
+
+
+def _within(path: str, declared: frozenset[str]) -> bool:
+    """Whether a path is one of the outputs, or a file in one that is a folder."""
     parts = path.split("/")
+    if not harmless(path) or parts[-1].lower() in _POLICY:
+        return False
     return any("/".join(parts[:end]) in declared for end in range(1, len(parts) + 1))
 
 

@@ -78,4 +78,6 @@ def specs(space: Workspace) -> tuple[PipelineSpec, ...]:
 
 def jobs(space: Workspace, forge: ForgeKind = ForgeKind.GITHUB) -> tuple[Job, ...]:
     """The jobs of a forge's pipeline; none when there is no such pipeline, or it has one job for all stages."""
-    return next((spec.jobs for spec in specs(space) if spec.forge is forge), ())
+    found = sources(space)
+    declared = generate.specs(found) if found.config.pipelines else ()
+    return next((spec.jobs for spec in declared if spec.forge is forge), ())

@@ -1,5 +1,6 @@
 """Telling the forge: which one this job runs on, with which token, and what it is told. Layer: wiring."""
 
+import base64
 import contextlib
 import os
 import re
@@ -164,6 +165,36 @@ def token_for(change: Change, env: Mapping[str, str]) -> str | None:
     """The token that publishes, or None."""
     given = (env.get(name, "").strip() for name in (TOKEN, *_FALLBACKS.get(change.forge or "", ())))
     return next(filter(None, given), None)  # without the line end that it was pasted with
+
+
+def repository(change: Change, env: Mapping[str, str]) -> str | None:
+    """The address of the repository that this job is about; None outside of CI."""
+    if change.forge == "github":
+        return f"{env.get('GITHUB_SERVER_URL', 'https://github.com')}/{env.get('GITHUB_REPOSITORY', '')}.git"
+    return f"{env.get('CI_PROJECT_URL', '')}.git" if change.forge == "gitlab" else None
+
+
+def access(change: Change, env: Mapping[str, str]) -> dict[str, str]:
+    """What lets git into the job's own server: a header, so that no command line and no file holds the token.
+
+    https://git-scm.com/docs/git-config#Documentation/git-config.txt-GITCONFIGCOUNT
+    """
+    place, token, user = repository(change, env), token_for(change, env), "x-access-token"
+    if change.forge == "gitlab":
+        user = "oauth2" if token else "gitlab-ci-token"
+        token = token or env.get("CI_JOB_TOKEN")
+    if not place or not token or "://" not in place:
+        return {}
+    scheme, _, rest = place.partition("://")
+    basic = base64.b64encode(f"{user}:{token}".encode()).decode()
+    key = f"http.{scheme}://{rest.partition('/')[0]}/.extraHeader"
+    return {
+        "GIT_CONFIG_COUNT": "2",
+        "GIT_CONFIG_KEY_0": key,  # nothing first, for the checkout may have left one, and two would be refused
+        "GIT_CONFIG_VALUE_0": "",
+        "GIT_CONFIG_KEY_1": key,
+        "GIT_CONFIG_VALUE_1": f"Authorization: Basic {basic}",
+    }
 
 
 def without_token(change: Change, env: Mapping[str, str]) -> dict[str, str]:

@@ -1,7 +1,6 @@
 """`ci-ml record`: what is merged becomes the next baseline. Layer: wiring."""
 
-import base64
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 from ci_ml.adapters.dvc import commands
 from ci_ml.adapters.git import Git
@@ -45,7 +44,8 @@ def _push_data(space: Workspace, received: Iterable[Handover]) -> None:
     names = [one.stage for handover in received if handover.transfer == "artifacts" for one in handover.stages]
     if names:
         root = space.project.root / (space.project.dvc or "")
-        commands.run([["push", "--quiet", "--", *names]], cwd=root, env=space.env)
+        env = publishing.without_token(space.change, space.env)
+        commands.run([["push", "--quiet", "--", *names]], cwd=root, env=env)
 
 
 def _paths(space: Workspace, received: Iterable[Handover]) -> list[str]:
@@ -90,15 +90,15 @@ def _author(space: Workspace) -> tuple[str, ...]:
 
 
 def _pushed(space: Workspace, made: str, judged: str, branch: str) -> str:
-    place, env = _door(space.change, space.env)
-    if place is None and (place := space.history.remote()) is None:
+    history = space.history
+    place = publishing.repository(space.change, space.env) or history.remote()
+    if place is None:
         return f"committed {made[:7]}; there is no remote to push it to"
-    history = Git(root=space.history.root, env={**space.history.env, **env})
     options = ["--push-option=ci.skip"] if space.change.forge == "gitlab" else []
-    done = history.ask("push", "--quiet", "--no-verify", *options, place, f"{made}:refs/heads/{branch}")
+    done = history.call("push", "--quiet", "--no-verify", *options, place, f"{made}:refs/heads/{branch}")
     if done.code == 0:
         return f"recorded as {made[:7]} on {branch}"
-    there = (history.line("ls-remote", place, f"refs/heads/{branch}") or "").partition("\t")[0]
+    there = history.call("ls-remote", place, f"refs/heads/{branch}").out.decode("utf-8", "replace").partition("\t")[0]
     if there and there != judged:
         return f"{branch} has moved on to {there[:7]}, whose own run records"
     words = " ".join(redact(done.err, secrets(space.env)).split())
@@ -109,25 +109,3 @@ def _hint(change: Change) -> str:
     if change.forge == "gitlab":
         return "let CI_ML_TOKEN be a token with write_repository whose role may push to the branch"
     return "let the job's token write (contents: write), and the branch's rules let it push; or leave `record` out"
-
-
-def _door(change: Change, env: Mapping[str, str]) -> tuple[str | None, dict[str, str]]:
-    """Where to push to, and what lets one in there: a header for git alone, so that no command line holds the token."""
-    token = publishing.token_for(change, env)
-    if change.forge == "github":
-        place = f"{env.get('GITHUB_SERVER_URL', 'https://github.com')}/{env.get('GITHUB_REPOSITORY', '')}.git"
-        user = "x-access-token"
-    elif change.forge == "gitlab":
-        place, user = f"{env.get('CI_PROJECT_URL', '')}.git", "oauth2"
-        if token is None:
-            token, user = env.get("CI_JOB_TOKEN"), "gitlab-ci-token"
-    else:
-        return None, {}
-    if not token:
-        return place, {}
-    basic = base64.b64encode(f"{user}:{token}".encode()).decode()
-    return place, {
-        "GIT_CONFIG_COUNT": "1",
-        "GIT_CONFIG_KEY_0": f"http.{place}.extraHeader",
-        "GIT_CONFIG_VALUE_0": f"Authorization: Basic {basic}",
-    }

@@ -26,6 +26,9 @@ from ci_ml.wiring.workspace import Workspace, require_dvc, settled
 # https://docs.github.com/actions/reference/limits
 _MOST_INSTANCES = 256
 
+# The place of what one job trained, all stages together; no stage has this id.
+_TOGETHER = "all.stages"
+
 
 def planned(space: Workspace, base: str | None, prefer: Literal["base", "head"]) -> tuple[str, ...]:
     """The stages that have to run, as the policy and dvc.lock say."""
@@ -102,6 +105,8 @@ def run(
     if name not in names:
         raise UsageError(f"there is no stage {name!r}", "`ci-ml verify` names every stage")
     space, chosen = _policy(space, base, prefer)
+    if space.change.outsider:  # who gets no secrets, so that nothing can be pushed to the remote
+        transfer = Transfer.ARTIFACTS
     target = folder(space) / workflow.ids(names)[name]
     receive(space)
     space = dataclasses.replace(space)
@@ -120,17 +125,18 @@ def give_all(space: Workspace, done: Training) -> None:
     """Hand on whatever a training changed, for a job that records it."""
     shutil.rmtree(folder(space), ignore_errors=True)
     if names := tuple(stage.name for stage in done.stages if stage.state is not StageState.SKIPPED):
-        give(space, done, names, folder(space) / "all", Transfer.ARTIFACTS)
+        give(space, done, names, folder(space) / _TOGETHER, Transfer.ARTIFACTS)
 
 
 def give(space: Workspace, done: Training, names: Sequence[str], target: Path, transfer: Transfer) -> None:
     """Hand stages on: into the folder `target`, and with DVC's remote for the data where that is how it goes."""
     root = space.project.root / (space.project.dvc or "")
+    env = publishing.without_token(space.change, space.env)
     files.make_output(space.output)
     target.mkdir(parents=True)
     if transfer is Transfer.REMOTE:
-        commands.run([["push", "--quiet", "--", *names]], cwd=root, env=space.env)
-    written = moving.give(root, names, target, objects=transfer is Transfer.ARTIFACTS, env=space.env)
+        commands.run([["push", "--quiet", "--", *names]], cwd=root, env=env)
+    written = moving.give(root, names, target, objects=transfer is Transfer.ARTIFACTS, env=env)
     runs = {stage.name: stage for stage in done.stages}
     assert space.head.sha is not None
     document = Handover(
@@ -142,6 +148,8 @@ def give(space: Workspace, done: Training, names: Sequence[str], target: Path, t
             for name in names
         ),
         files=tuple(written["files"]),
+        executable=tuple(written["executable"]),
+        folders=tuple(written["folders"]),
         objects=tuple(dict.fromkeys(written["objects"])),
     )
     files.write(target / handover.FILE, document.to_json())
@@ -159,11 +167,13 @@ def receive(space: Workspace) -> tuple[Handover, ...]:
                     "place": str(place.resolve()),
                     "entries": {one.stage: one.entry for one in document.stages},
                     "files": document.files,
+                    "executable": document.executable,
+                    "folders": document.folders,
                     "objects": document.objects,
                 }
                 for place, document in found
             ],
-            env=space.env,
+            env=publishing.without_token(space.change, space.env),
         )
     return tuple(document for _, document in found)
 
@@ -171,6 +181,7 @@ def receive(space: Workspace) -> tuple[Handover, ...]:
 def _received(space: Workspace) -> Iterator[tuple[Path, Handover]]:
     if not folder(space).is_dir():
         return
+    known = workflow.ids(stage.name for stage in space.head_pipeline.stages)
     for place in sorted(folder(space).iterdir()):
         file = place / handover.FILE
         if not file.is_file():
@@ -179,6 +190,9 @@ def _received(space: Workspace) -> Iterator[tuple[Path, Handover]]:
         document = handover.read(files.read_plain(file, handover.MOST_BYTES + 1), where)
         assert space.head.sha is not None
         handover.refuse(document, where, space.head_pipeline, space.head.sha)
+        strange = [one.stage for one in document.stages if known[one.stage] != place.name]
+        if strange and place.name != _TOGETHER:
+            raise UsageError(f"{where} is not the place of {strange[0]}", "run the whole pipeline again")
         yield place, document
 
 

@@ -42,7 +42,8 @@ def run(
     mark = uuid.uuid4().hex
     own = publishing.without_token(space.change, space.env)
     env = mlflow.stage_environment(own, mark) if chosen.track else own
-    folder = space.project.root / space.project.folder
+    # A stage's own name is that of DVC's root; targets are the user's, and relative to ci-ml.yaml.
+    folder = space.project.root / ((space.project.dvc or "") if only else space.project.folder)
     events: Iterator[Event] = iter(())
     if chosen.when != "never":
         asked = (only,) if only else tuple(targets or chosen.targets)

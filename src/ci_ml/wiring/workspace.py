@@ -22,6 +22,7 @@ from ci_ml.ports import Tree
 from ci_ml.usecases import baseline, policy, verify
 from ci_ml.usecases.evidence import Side
 from ci_ml.usecases.project import Project
+from ci_ml.wiring import publishing
 
 OUTPUT = ".ci-ml"
 _DVC_CONFIG = re.compile(r"(^|/)\.dvc/config$")
@@ -149,15 +150,15 @@ def find(
     if named is not None and not named.parent.is_dir():
         raise UsageError(f"there is no folder {named.parent}", "check --config")
     repository = git.find(named.parent if named else here, env)
-    root = repository.root.resolve()
+    root, change = repository.root.resolve(), context.read(env)
     # The file itself is not followed if it is a link, or a change could lead elsewhere by replacing it with one.
     place = named.parent.resolve() / named.name if named else _nearest(here, root)
     return Workspace(
         project=_project(place, root),
         here=here,
         named=named is not None,
-        history=git.Git(root=root, env=repository.env),
-        change=context.read(env),
+        history=git.Git(root=root, env=repository.env, access=publishing.access(change, env)),
+        change=change,
         env=env,
         output=(here / output) if output else place.parent / OUTPUT,
     )

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ci_ml.adapters import proc
+from ci_ml.core.handover import harmless
 from ci_ml.core.pipeline import content_digest
 from ci_ml.errors import DependencyError
 
@@ -22,7 +23,7 @@ from ci_ml.errors import DependencyError
 def give(folder: Path, stages: Sequence[str], target: Path, *, objects: bool, env: Mapping[str, str]) -> dict[str, Any]:
     """Write the outputs of stages into `target`: uncached ones to files/, with `objects` cached ones to objects/.
 
-    Returns their entries of dvc.lock by stage (`entries`) and what was written (`files`, `objects`). Raises
+    Returns their entries of dvc.lock by stage (`entries`), and what was written as in a `Handover`. Raises
     DependencyError when an output is not here.
     """
     options = {"stages": list(stages), "target": str(target), "objects": objects}
@@ -32,7 +33,7 @@ def give(folder: Path, stages: Sequence[str], target: Path, *, objects: bool, en
 def take(folder: Path, received: Sequence[Mapping[str, Any]], *, env: Mapping[str, str]) -> None:
     """Put handovers into place: objects into DVC's cache, uncached outputs into the work tree, entries into dvc.lock.
 
-    Each has `place`, `entries`, `files` and `objects`. The lock is written by DVC, in the order of `dvc repro`. Raises
+    Each has `place` and what is in a `Handover`. The lock is written by DVC, in the order of `dvc repro`. Raises
     DependencyError for an object that is not what its name says, and for anything that is no plain file.
     """
     _run("take", {"received": list(received)}, folder, env)
@@ -77,8 +78,7 @@ class _Wrong(Exception):
 def _give(repo: Any, options: Mapping[str, Any]) -> dict[str, Any]:
     target = Path(options["target"])
     entries: dict[str, Any] = {}
-    files: list[str] = []
-    objects: list[str] = []
+    found: dict[str, list[str]] = {"files": [], "executable": [], "folders": [], "objects": []}
     for address in options["stages"]:
         stage = _stage(repo, address)
         entries[address] = _entry(stage)
@@ -86,10 +86,10 @@ def _give(repo: Any, options: Mapping[str, Any]) -> dict[str, Any]:
             if out.protocol != "local":
                 continue
             if not out.use_cache:
-                files.extend(_give_files(repo, Path(out.fs_path), target / "files"))
+                _give_files(repo, Path(out.fs_path), target / "files", found)
             elif options["objects"]:
-                objects.extend(_give_objects(out, target / "objects"))
-    return {"entries": entries, "files": files, "objects": objects}
+                found["objects"].extend(_give_objects(out, target / "objects"))
+    return {"entries": entries, **found}
 
 
 def _stage(repo: Any, address: str) -> Any:
@@ -109,17 +109,21 @@ def _entry(stage: Any) -> Any:
     return listed[stage.name]
 
 
-def _give_files(repo: Any, place: Path, target: Path) -> Iterator[str]:
+def _give_files(repo: Any, place: Path, target: Path, found: dict[str, list[str]]) -> None:
     top = Path(repo.scm.root_dir)
-    for path in sorted(place.rglob("*")) if place.is_dir() else [place]:
+    for path in [place, *sorted(place.rglob("*"))] if place.is_dir() else [place]:
         if path.is_dir() and not path.is_symlink():
+            if not any(path.iterdir()):
+                found["folders"].append(path.relative_to(top).as_posix())
             continue
         if path.is_symlink() or not path.is_file():
             raise _Wrong(f"{path.relative_to(top)} is no plain file, and cannot be handed on")
         name = path.relative_to(top).as_posix()
         (target / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, target / name)
-        yield name
+        found["files"].append(name)
+        if path.stat().st_mode & stat.S_IXUSR:  # which an artifact of a CI system forgets
+            found["executable"].append(name)
 
 
 def _give_objects(out: Any, target: Path) -> Iterator[str]:
@@ -161,8 +165,11 @@ def _take(repo: Any, options: Mapping[str, Any]) -> dict[str, Any]:
         for name in one["objects"]:
             _take_object(repo, Path(one["place"]) / "objects" / name, name)
     for one in received:
+        executable = set(one["executable"])
         for name in one["files"]:
-            _take_file(repo, Path(one["place"]) / "files" / name, name)
+            _take_file(repo, Path(one["place"]) / "files" / name, name, 0o755 if name in executable else 0o644)
+        for name in one["folders"]:
+            _unlinked(repo, name).mkdir(parents=True, exist_ok=True)
     entries = {address: entry for one in received for address, entry in one["entries"].items()}
     for address in _in_order(repo, entries):
         _write_entry(_stage(repo, address), entries[address])
@@ -185,6 +192,8 @@ def _take_object(repo: Any, source: Path, name: str) -> None:
     digest = rest.replace("/", "")
     cache = repo.cache.local if algorithm == "md5" else repo.cache.legacy
     place = Path(cache.oid_to_path(digest))
+    if digest.endswith(".dir"):
+        _check_listing(_plain(source), digest)
     if place.exists():
         return
     with _plain(source).open("rb") as stream:
@@ -193,12 +202,26 @@ def _take_object(repo: Any, source: Path, name: str) -> None:
     _move(source, place, 0o444)
 
 
-def _take_file(repo: Any, source: Path, name: str) -> None:
+def _check_listing(place: Path, digest: str) -> None:
+    """What a folder holds is written where the listing says: nowhere else than in that folder."""
+    try:
+        names = [str(item["relpath"]) for item in json.loads(place.read_bytes())]
+    except (KeyError, TypeError, ValueError, RecursionError):
+        raise _Wrong(f"the object {digest} is no listing of a folder") from None
+    if (bad := next((name for name in names if not harmless(name)), None)) is not None:
+        raise _Wrong(f"the listing {digest} names {bad!r}, which is no place for data")
+
+
+def _take_file(repo: Any, source: Path, name: str, mode: int) -> None:
+    _move(_plain(source), _unlinked(repo, name), mode)
+
+
+def _unlinked(repo: Any, name: str) -> Path:
     top = Path(repo.scm.root_dir)
     place = top / name
     if any(path.is_symlink() for path in (place, *place.parents) if path != top and path.is_relative_to(top)):
         raise _Wrong(f"{name} is, or is behind, a symbolic link")
-    _move(_plain(source), place, 0o644)
+    return place
 
 
 def _move(source: Path, place: Path, mode: int) -> None:
