@@ -24,6 +24,8 @@ from tests.ci.runners import ROOT
 from tests.ci.test_files import lint
 from tests.conftest import GOLDEN
 
+pytestmark = pytest.mark.thorough
+
 TEMPLATES = Templates(builtin=templates.builtin(), own={})
 COMMIT = "ci-ml/ci-ml@0123456789abcdef0123456789abcdef01234567"
 

@@ -23,6 +23,8 @@ from tests.ci.runners import EXAMPLE, ROOT
 from tests.ci.test_files import lint
 from tests.e2e.project import Project
 
+pytestmark = pytest.mark.thorough
+
 TEMPLATES = Templates(builtin=templates.builtin(), own={})
 COMPONENT = ROOT / "templates" / "ci-ml.yml"
 

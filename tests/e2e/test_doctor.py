@@ -13,6 +13,8 @@ from tests.fakes.github import Repository as GitHubRepository
 from tests.fakes.gitlab import GitLab
 from tests.fakes.server import Hang, Status
 
+pytestmark = pytest.mark.thorough
+
 WORKFLOW = """\
 on: EVENTS
 jobs:

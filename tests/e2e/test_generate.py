@@ -7,6 +7,8 @@ import pytest
 
 from tests.e2e.project import CI_ML_YAML, Project
 
+pytestmark = pytest.mark.thorough
+
 PATHS = {"github": ".github/workflows/ci-ml.yml", "gitlab": ".gitlab/ci-ml.yml"}
 # A line that people may add between the marks, as the file of the forge has it, and one of ours to change by hand.
 ADDED = {"github": "      - run: make models # ours\n", "gitlab": "    - make models # ours\n"}

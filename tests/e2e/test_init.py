@@ -9,6 +9,8 @@ import pytest
 from ci_ml.core.config import load
 from tests.e2e.project import DEADLINE, Project, ended
 
+pytestmark = pytest.mark.thorough
+
 GITHUB = "git@github.com:ada/churn.git"
 GITLAB = "https://oauth2:glpat-secret@gitlab.com/ada/churn.git"
 WORKFLOWS = (".github/workflows/ci-ml.yml", ".github/workflows/ci-ml-publish.yml")

@@ -12,6 +12,8 @@ from tests.e2e.project import Project, Result, clean_environment
 from tests.fakes import git_server
 from tests.fakes.git_server import GitServer
 
+pytestmark = pytest.mark.thorough
+
 REPOSITORY = "acme/churn"
 TOKEN = "s3cr3t-t0ken"
 

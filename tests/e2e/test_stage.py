@@ -17,6 +17,8 @@ PATHS = {"the same": ("made", "made"), "inside": ("made", "made/part.txt"), "aro
 STAGE = """\
 import sys, yaml
 from pathlib import Path
+
+pytestmark = pytest.mark.thorough
 params = yaml.safe_load(open("params.yaml"))
 name, out = sys.argv[1:]
 Path(out).parent.mkdir(parents=True, exist_ok=True)
