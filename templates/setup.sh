@@ -116,7 +116,7 @@ remotes() {
 # follows no link, and nothing of it goes on but a scheme that is known. Without a repository there are none.
 schemes() {
   local schemes='(s3|gs|gcs|azure|az|ssh|sftp)' quote="[\"']*" space='[[:space:]]*'
-  git --no-pager -c grep.lineNumber=false -c grep.column=false grep --no-color -h -I -i -E \
+  LC_ALL=C git --no-pager -c grep.lineNumber=false -c grep.column=false grep --no-color -h -I -i -E \
     -e "^$space${quote}url$quote$space=$space$quote$schemes://" -- ':(top,glob)**/.dvc/config' 2>/dev/null |
     LC_ALL=C tr '[:upper:]' '[:lower:]' | LC_ALL=C sed -n -E "s,^[^=]*=$space$quote$schemes://.*,\1,p" || true
 }

@@ -45,7 +45,7 @@ def _push_data(space: Workspace, received: Iterable[Handover]) -> None:
     names = [one.stage for handover in received if handover.transfer == "artifacts" for one in handover.stages]
     if names:
         root = space.project.root / (space.project.dvc or "")
-        commands.run([["push", "--quiet", "--", *names]], cwd=root, env=space.env)
+        commands.run([["push", "--", *names]], cwd=root, env=space.env)
 
 
 def _paths(space: Workspace, received: Iterable[Handover]) -> list[str]:
