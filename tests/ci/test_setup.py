@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from moto.moto_server.threaded_moto_server import ThreadedMotoServer
+from ruamel.yaml import YAML
 
 from ci_ml import __version__
 from tests.ci import runners
@@ -411,6 +412,44 @@ def test_a_kind_that_nobody_knows_is_named(bare: Project, checkout: Path, named:
         " (the action's input `remotes`)\n"
     )
     assert not (bare.root / "tools").exists()
+
+
+def test_a_lock_decides_which_environment_it_is_where_it_is_used(
+    checkout: Path, tools: Path, tool_cache: Path, ready: dict[str, str], tmp_path: Path
+) -> None:
+    shutil.copytree(checkout, tmp_path / "changed")
+    lock = tmp_path / "changed" / "requirements" / "s3.txt"
+    lock.write_text(lock.read_text() + "# changed\n")
+    for kinds, place, same in (("", tool_cache, True), ("s3", tools, False)):
+        env = {**ready, "CI_ML_REMOTES": kinds}
+        found = [runners.set_up(source, place, env).out for source in (checkout, tmp_path / "changed")]
+        assert all(found)
+        assert (found[0] == found[1]) == same
+
+
+@pytest.mark.parametrize(
+    ("given", "variable", "kinds"),
+    [("", None, "s3"), ("", "", ""), ("ssh", None, "ssh"), ("ssh", "gs", "ssh"), (" ", "gs", "")],
+)
+def test_the_input_of_the_action_counts_more_than_the_variable_and_that_more_than_the_files(
+    empty: Project, checkout: Path, tools: Path, given: str, variable: str | None, kinds: str
+) -> None:
+    empty.write(".dvc/config", _remote("s3://data/store"))
+    empty.commit()
+    step = YAML(typ="safe", pure=True).load((checkout / "action.yml").read_text())["runs"]["steps"][0]
+    assert step["env"]["ACTION_REMOTES"] == "${{ inputs.remotes }}"
+    env = {
+        **empty.env,
+        "GITHUB_ACTION_PATH": str(checkout),
+        "GITHUB_OUTPUT": str(empty.root.parent / "output"),
+        "RUNNER_TOOL_CACHE": str(tools),
+        "ACTION_REMOTES": given,
+        **({} if variable is None else {"CI_ML_REMOTES": variable}),
+    }
+    job = Project(root=empty.root, env=env)
+    assert job.run("bash", "-eo", "pipefail", "-c", step["run"]).code == 0
+    command = (empty.root.parent / "output").read_text().removeprefix("command=")
+    assert _kinds(command) == set(kinds.split())
 
 
 @pytest.fixture(scope="session")
