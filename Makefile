@@ -84,12 +84,21 @@ COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate
   --custom-compile-command 'make lock' --build-constraints requirements/build.txt
 PART = $(COMPILE) --constraints $(NEW)/dev.txt
 
+# One for each kind of DVC remote, which is an extra of the same name: ci-ml.txt and what that kind adds. All of them are
+# in dev.txt, so they agree, and templates/setup.sh installs any of them together.
+REMOTES := s3 gs azure ssh
+
 lock: $(VENV)/.installed-uv ## resolve requirements/*.txt again, changing only what pyproject.toml makes necessary
 	@rm -rf $(NEW) && cp -R requirements $(NEW)
-	$(COMPILE) $(UPGRADE) pyproject.toml --extra demo --group uv --group build --group test --group lint -o $(NEW)/dev.txt
+	$(COMPILE) $(UPGRADE) pyproject.toml --extra demo $(REMOTES:%=--extra %) --group uv --group build --group test --group lint \
+	  -o $(NEW)/dev.txt
 	$(PART) pyproject.toml --extra demo --group test -o $(NEW)/test.txt
 	$(PART) pyproject.toml --extra demo -o $(NEW)/demo.txt
 	$(PART) pyproject.toml -o $(NEW)/ci-ml.txt
+	@set -e; for kind in $(REMOTES); do \
+	  echo "$(PART) pyproject.toml --extra $$kind -o $(NEW)/$$kind.txt"; \
+	  $(PART) pyproject.toml --extra $$kind -o $(NEW)/$$kind.txt; \
+	done
 	$(PART) --group build -o $(NEW)/build.txt
 	$(PART) --group uv -o $(NEW)/uv.txt
 	@cd $(NEW) && for file in *.txt; do cmp -s $$file ../../requirements/$$file || cp $$file ../../requirements/$$file; done

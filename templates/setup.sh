@@ -8,8 +8,12 @@
 #
 #     ${RUNNER_TOOL_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}}/ci-ml/VERSION-KEY
 #
-# where KEY stands for everything that goes into one: the lock, ci-ml's own files, the interpreter and the platform. One
+# where KEY stands for everything that goes into one: the locks, ci-ml's own files, the interpreter and the platform. One
 # that is there is complete, because it is built beside its place and renamed; so jobs may share the folder at any time.
+#
+# CI_ML_REMOTES says which kinds of DVC remotes it is for, separated by spaces: s3, gs, azure, ssh; empty for none of
+# these. By default it is for those whose addresses are in the .dvc/config files that git tracks in the repository around
+# the current folder. Set it where .dvc/config.local or a variable of DVC names another, or a dvc.yaml reads from one.
 #
 # CI_ML_PYTHON chooses the interpreter, as a path (/opt/python/bin/python3) or a version (3.13). By default it is the one
 # on PATH, if ci-ml can run on it, else one that uv finds or downloads.
@@ -17,6 +21,9 @@ set -euo pipefail
 
 # The interpreters that the lock has wheels for (tests/ci/test_setup.py compares this with pyproject.toml).
 readonly OLDEST=11 NEWEST=14
+
+# What DVC needs a package for, in the order in which it is installed. Each is a lock, and an extra in pyproject.toml.
+readonly KINDS=(azure gs s3 ssh)
 
 # What an environment depends on in an interpreter: where it really is (in a virtual environment that is elsewhere), and
 # its ABI. Fails for one that ci-ml cannot run on.
@@ -36,11 +43,15 @@ main() {
     Linux | Darwin) ;;
     *) fail "ci-ml runs on Linux and macOS, not on $(uname -s); let the job run on one of them, such as ubuntu-latest" ;;
   esac
-  local checkout cache version platform found python="" key place
+  local checkout cache version platform kinds kind locks=(requirements/ci-ml.txt) found python="" key place
   checkout="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
   cache="${RUNNER_TOOL_CACHE:-${XDG_CACHE_HOME:-${HOME:-/var/tmp}/.cache}}/ci-ml"
   version="$(sed -n 's/^__version__ = "\(.*\)"$/\1/p' "$checkout/src/ci_ml/__init__.py")"
   platform="$(uname -sm) $(getconf GNU_LIBC_VERSION 2>/dev/null || true)"
+  kinds="$(remotes)"
+  for kind in $kinds; do
+    locks+=("requirements/$kind.txt")
+  done
 
   keep_to_ourselves
   if found="$(interpreter "${CI_ML_PYTHON:-}")"; then
@@ -50,13 +61,13 @@ main() {
   else
     found="of uv: ${CI_ML_PYTHON:-any}"
   fi
-  key="$({ printf '%s\n' "$platform" "$found" && sources "$checkout"; } | "${SHA256[@]}")"
+  key="$({ printf '%s\n' "$platform" "$found" && sources "$checkout" "${locks[@]}"; } | "${SHA256[@]}")"
   place="$cache/$version-${key:0:16}"
 
   # Its interpreter may have been removed from under it.
   if [[ ! -x "$place/bin/python" || ! -x "$place/bin/ci-ml" ]]; then
-    say "Setting up ci-ml $version in $place"
-    build "$checkout" "$cache" "$platform" "$python" "$place"
+    say "Setting up ci-ml $version${kinds:+ with $kinds} in $place"
+    build "$checkout" "$cache" "$platform" "$python" "$place" "${locks[@]}"
   fi
   touch "$place/.used" 2>/dev/null || true # read-only, for example in an image
   printf '%s\n' "$place/bin/ci-ml"
@@ -67,11 +78,47 @@ main() {
 SHA256=(sha256sum)
 command -v sha256sum >/dev/null || SHA256=(shasum -a 256) # macOS
 
-# The digest of every file that ends up in the environment, or decides what does.
+# The digest of every file that ends up in the environment, or decides what does; the locks are those that are used.
 sources() {
   cd "$1"
-  find requirements/ci-ml.txt requirements/build.txt src/ci_ml examples templates \
+  find "${@:2}" requirements/build.txt src/ci_ml examples templates \
     -type f ! -path '*/__pycache__/*' -print0 | LC_ALL=C sort -z | xargs -0 "${SHA256[@]}"
+}
+
+# The kinds of DVC remotes that the environment is for, on one line: each once, in the order of KINDS.
+remotes() {
+  local named=() name kind found=""
+  if [[ -n "${CI_ML_REMOTES+set}" ]]; then
+    read -r -d '' -a named <<<"$CI_ML_REMOTES" || true # which ends at the end, and not at a NUL
+    for name in ${named[@]+"${named[@]}"}; do
+      [[ " ${KINDS[*]} " == *" $name "* ]] ||
+        fail "CI_ML_REMOTES names \`$name\`, and the kinds of DVC remotes are ${KINDS[*]} (the action's input \`remotes\`)"
+    done
+  else
+    while IFS= read -r name; do
+      case "$name" in
+        gcs) named+=(gs) ;;
+        az) named+=(azure) ;;
+        sftp) named+=(ssh) ;;
+        *) named+=("$name") ;;
+      esac
+    done < <(schemes)
+  fi
+  for kind in "${KINDS[@]}"; do
+    if [[ " ${named[*]-} " == *" $kind "* ]]; then
+      found+="${found:+ }$kind"
+    fi
+  done
+  printf '%s\n' "$found"
+}
+
+# The schemes of the addresses of DVC's remotes, a line each. What is tracked may be anybody's, so git reads it, which
+# follows no link, and nothing of it goes on but a scheme that is known. Without a repository there are none.
+schemes() {
+  local schemes='(s3|gs|gcs|azure|az|ssh|sftp)' quote="[\"']*" space='[[:space:]]*'
+  LC_ALL=C git --no-pager -c grep.lineNumber=false -c grep.column=false grep --no-color -h -I -i -E \
+    -e "^$space${quote}url$quote$space=$space$quote$schemes://" -- ':(top,glob)**/.dvc/config' 2>/dev/null |
+    LC_ALL=C tr '[:upper:]' '[:lower:]' | LC_ALL=C sed -n -E "s,^[^=]*=$space$quote$schemes://.*,\1,p" || true
 }
 
 # The first interpreter that ci-ml can run on, as PROBE describes it: of the wanted path or version, else on PATH.
@@ -97,7 +144,7 @@ UNFINISHED="" # where something is being built
 trap '[[ -z "$UNFINISHED" ]] || rm -rf "$UNFINISHED"' EXIT
 
 build() {
-  local checkout="$1" cache="$2" platform="$3" python="$4" place="$5" new uv site lock="$1/requirements"
+  local checkout="$1" cache="$2" platform="$3" python="$4" place="$5" new uv site lock locks=()
   if ! { mkdir -p "$cache" && new="$(mktemp -d "$cache/.new-XXXXXX")"; } 2>/dev/null; then
     fail "$cache cannot be written to; set RUNNER_TOOL_CACHE or XDG_CACHE_HOME to a folder that can"
   fi
@@ -114,9 +161,12 @@ build() {
       fail "there is no Python that ci-ml runs on (CPython 3.$OLDEST to 3.$NEWEST), and uv could not download one;" \
         "install one, for example with actions/setup-python, or name one in CI_ML_PYTHON (the action's input \`python\`)"
   fi
-  "$uv" pip sync --quiet --require-hashes --build-constraints "$lock/build.txt" \
-    --python "$new/env/bin/python" "$lock/ci-ml.txt" >&2 ||
-    fail "the packages of requirements/ci-ml.txt could not be installed; a mirror is set with UV_DEFAULT_INDEX or PIP_INDEX_URL"
+  for lock in "${@:6}"; do
+    locks+=("$checkout/$lock")
+  done
+  "$uv" pip sync --quiet --require-hashes --build-constraints "$checkout/requirements/build.txt" \
+    --python "$new/env/bin/python" "${locks[@]}" >&2 ||
+    fail "the packages of ${*:6} could not be installed; a mirror is set with UV_DEFAULT_INDEX or PIP_INDEX_URL"
 
   # ci-ml is Python and nothing else, so its files are the installation: no build, and no need of the checkout later.
   site="$(echo "$new"/env/lib/python3*/site-packages)"

@@ -21,11 +21,15 @@ REPOSITORY = "acme/tumours"
 STAND_INS = Path(__file__).parent / "actions"
 
 
-def set_up(checkout: Path, tools: Path, env: Mapping[str, str]) -> Result:
-    """Run the real set-up script, with packages out of uv's cache if they are there, else from the registry."""
+def set_up(checkout: Path, tools: Path, env: Mapping[str, str], *, folder: Path | None = None) -> Result:
+    """Run the real set-up script, with packages out of uv's cache if they are there, else from the registry.
+
+    It runs in `folder`, else where there is no repository.
+    """
     script = checkout / "templates" / "setup.sh"
     for offline in ({"UV_OFFLINE": "1"}, {}):
-        done = Project(root=tools, env={**env, **offline, "RUNNER_TOOL_CACHE": str(tools)}).run("bash", str(script))
+        settled = {**env, **offline, "RUNNER_TOOL_CACHE": str(tools)}
+        done = Project(root=folder or tools, env=settled).run("bash", str(script))
         if done.code == 0:
             break
     return done

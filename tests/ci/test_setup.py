@@ -7,10 +7,12 @@ import signal
 import subprocess
 import sys
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
+from moto.moto_server.threaded_moto_server import ThreadedMotoServer
+from ruamel.yaml import YAML
 
 from ci_ml import __version__
 from tests.ci import runners
@@ -209,6 +211,251 @@ def _package(tools: Path) -> Path:
 def _files(folder: Path) -> list[Path]:
     paths = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
     return [path for path in paths if not any(part == "__pycache__" or part.endswith("_cache") for part in path.parts)]
+
+
+# --- DVC's remotes --------------------------------------------------------------------------------------------------
+
+KINDS = ("azure", "gs", "s3", "ssh")
+
+PIPELINE = {"copy": {"cmd": "cp data.txt copied.txt", "deps": ["data.txt"], "outs": ["copied.txt"]}}
+
+
+# What the S3 server of the tests lets in.
+KEYS = {
+    "AWS_ACCESS_KEY_ID": "key-of-the-test",
+    "AWS_SECRET_ACCESS_KEY": "secret-of-the-test",
+    "AWS_DEFAULT_REGION": "us-east-1",
+}
+
+
+@pytest.fixture
+def s3() -> Iterator[str]:
+    """An S3 server on this machine, with a bucket."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    try:
+        host, port = server.get_host_and_port()
+        url = f"http://{host}:{port}"
+        script = "import boto3, sys; boto3.client('s3', endpoint_url=sys.argv[1]).create_bucket(Bucket='data')"
+        subprocess.run([sys.executable, "-c", script, url], check=True, env={**os.environ, **KEYS}, timeout=DEADLINE)
+        yield url
+    finally:
+        server.stop()
+
+
+@pytest.fixture
+def empty(tmp_path: Path, ready: dict[str, str]) -> Project:
+    """A repository without a file."""
+    (tmp_path / "repository").mkdir()
+    project = Project(root=tmp_path / "repository", env=ready)
+    project.git("init", "--quiet", "--initial-branch=main")
+    return project
+
+
+def _remote(*urls: str) -> str:
+    """A .dvc/config with remotes, the first of which is the default."""
+    remotes = "".join(f"['remote \"{number}\"']\n    url = {url}\n" for number, url in enumerate(urls))
+    return f"[core]\n    analytics = false\n    remote = 0\n{remotes}"
+
+
+def _kinds(command: str) -> set[str]:
+    """The kinds of remotes that the environment of a command has packages for."""
+    listing = "import importlib.util as u, sys; print(*(k for k in sys.argv[1:] if u.find_spec(f'dvc_{k}')))"
+    python = Path(command.strip()).with_name("python")
+    done = subprocess.run([python, "-I", "-c", listing, *KINDS], capture_output=True, check=True, timeout=DEADLINE)
+    return set(done.stdout.decode().split())
+
+
+def test_data_on_s3_is_pulled_and_pushed_by_the_command_it_prints(
+    empty: Project, checkout: Path, tools: Path, s3: str
+) -> None:
+    empty.write("data.txt", "from the bucket\n")
+    empty.write("dvc.yaml", {"stages": PIPELINE})
+    empty.write("ci-ml.yaml", "version: 1\ntrain: {track: false}\ngates: []\n")
+    ours = {**empty.env, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{empty.env['PATH']}", **KEYS}
+    trained = Project(root=empty.root, env=ours)
+    trained.dvc("init", "--quiet")
+    trained.write(".dvc/config", f"{_remote('s3://data/store')}    endpointurl = {s3}\n")
+    trained.dvc("add", "--quiet", "data.txt")
+    trained.dvc("repro", "--quiet")
+    trained.dvc("push", "--quiet")
+    trained.commit("trained")
+    trained.git("checkout", "--quiet", "-b", "change")
+    trained.edit("dvc.yaml", "cp data.txt", "cat data.txt >")
+    trained.commit("change")
+    clone = trained.clone("clone")
+    job = Project(root=clone.root, env={**empty.env, **KEYS})
+
+    command = runners.set_up(checkout, tools, empty.env, folder=job.root).out.strip()
+    assert _kinds(command) == {"s3"}
+    assert not (job.root / "data.txt").exists()
+    job.run(command, "train").expect(0)
+    assert job.read("copied.txt") == "from the bucket\n"
+    job.run(command, "stage", "--base", "origin/main", "--transfer", "remote", "copy").expect(0)
+
+    without = runners.set_up(checkout, tools, {**empty.env, "CI_ML_REMOTES": ""}, folder=job.root).out.strip()
+    assert not _kinds(without)
+    assert (
+        "requires 'dvc-s3' to be installed"
+        in job.run(without, "stage", "--base", "origin/main", "--transfer", "remote", "copy").expect(3).err
+    )
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_kind_of_remote_has_a_lock_whose_packages_work(
+    empty: Project, checkout: Path, tools: Path, ready: dict[str, str], kind: str
+) -> None:
+    done = runners.set_up(checkout, tools, {**ready, "CI_ML_REMOTES": kind})
+    assert done.code == 0, done.text
+    assert _kinds(done.out) == {kind}
+    python = Path(done.out.strip()).with_name("python")
+    opened = f"from dvc.fs import get_fs_cls; cls = get_fs_cls({{'url': '{kind}://host/path'}}); print(cls.protocol); assert not cls.get_missing_deps()"
+    script = f"import dvc_{kind}; {opened}"
+    assert empty.run(str(python), "-I", "-c", script).expect(0).out.strip() == kind
+
+
+def test_all_kinds_of_remotes_go_into_one_environment(checkout: Path, tools: Path, ready: dict[str, str]) -> None:
+    done = runners.set_up(checkout, tools, {**ready, "CI_ML_REMOTES": "ssh s3\n gs\tazure s3 "})
+    assert done.code == 0, done.text
+    assert _kinds(done.out) == set(KINDS)
+    again = runners.set_up(checkout, tools, {**ready, "CI_ML_REMOTES": "azure gs s3 ssh"})
+    assert (again.code, again.out, again.err) == (0, done.out, ""), "their order is nothing"
+
+
+def test_locks_of_remotes_are_the_lock_and_what_dvc_needs_more() -> None:
+    versions = {
+        name: set(re.findall(r"^(\S+==\S+)", (ROOT / "requirements" / f"{name}.txt").read_text(), re.MULTILINE))
+        for name in ("ci-ml", "dev", *KINDS)
+    }
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    for kind in KINDS:
+        assert versions["ci-ml"] < versions[kind] <= versions["dev"]
+        assert any(found.startswith(f"dvc-{kind}==") for found in versions[kind])
+        assert [need.partition(">")[0] for need in extras[kind]] == [f"dvc[{kind}]"]
+    script = (ROOT / "templates" / "setup.sh").read_text()
+    assert f"readonly KINDS=({' '.join(KINDS)})\n" in script
+
+
+def test_without_such_a_remote_nothing_is_added(
+    empty: Project, checkout: Path, tool_cache: Path, ready: dict[str, str]
+) -> None:
+    plain = runners.set_up(checkout, tool_cache, ready)
+    empty.write(".dvc/config", _remote("../storage", "https://example.org/s3://data", "/mnt/ssh://x"))
+    empty.write("more/.dvc/config", "# url = s3://a/comment\n[core]\n    myurl = s3://data\n    url2 = gs://data\n")
+    empty.write("not.dvc/config", _remote("azure://another/folder"))
+    empty.commit()
+    empty.write("new/.dvc/config", _remote("gs://nobody/tracks/it"))
+    (empty.root / "link" / ".dvc").mkdir(parents=True)
+    outside = empty.root.parent / "outside"
+    outside.write_text(_remote("ssh://host/outside"))
+    (empty.root / "link" / ".dvc" / "config").symlink_to(outside)
+    empty.git("add", "link")
+    done = runners.set_up(checkout, tool_cache, ready, folder=empty.root)
+    assert (done.code, done.out, done.err) == (0, plain.out, "")
+    assert not _kinds(done.out)
+
+
+@pytest.mark.parametrize(
+    ("config", "kinds"),
+    [
+        (_remote("s3://data/store"), "s3"),
+        (_remote("gs://data"), "gs"),
+        (_remote("gcs://data"), "gs"),
+        (_remote("azure://data"), "azure"),
+        (_remote("az://data"), "azure"),
+        (_remote("ssh://ada@host:22/data"), "ssh"),
+        (_remote("sftp://host/data"), "ssh"),
+        (_remote("ssh://host/data", "../storage", "s3://a/b", "s3://c/d"), "s3 ssh"),
+        (_remote("S3://data").replace("    url = ", "URL="), "s3"),
+        (_remote("s3://data").replace("\n", "\r\n"), "s3"),
+        (_remote('"gs://data"', "'az://data'"), "azure gs"),
+        (_remote("s3://$(touch pwned)/`touch pwned`;touch pwned/=gs://"), "s3"),
+        (_remote("s3://d\u00e4t\u00e4/\udcff"), "s3"),
+        (_remote("s3x://a", "gdrive://b", "s3:/c", "oss://d", "-s3://e"), ""),
+    ],
+)
+def test_the_kinds_are_found_by_the_schemes_of_addresses(
+    empty: Project, checkout: Path, tool_cache: Path, config: str, kinds: str
+) -> None:
+    (empty.root / "a folder" / "deep" / ".dvc").mkdir(parents=True)
+    (empty.root / "elsewhere").mkdir()
+    (empty.root / "a folder" / "deep" / ".dvc" / "config").write_bytes(config.encode("utf-8", "surrogateescape"))
+    empty.git("config", "grep.column", "true")
+    empty.git("config", "grep.lineNumber", "true")
+    empty.git("config", "color.ui", "always")
+    empty.commit()
+    # No package is to be had here, so that what would be installed is only said.
+    found = Project(root=empty.root / "elsewhere", env={**empty.env, "RUNNER_TOOL_CACHE": str(tool_cache)})
+    script = "\n".join(
+        line for line in (checkout / "templates" / "setup.sh").read_text().splitlines() if line != "main"
+    )
+    done = found.run("bash", "-c", f"{script}\nremotes")
+    assert (done.code, done.out, done.err) == (0, f"{kinds}\n", "")
+    assert not list(empty.root.rglob("pwned*"))
+
+
+def test_what_the_variable_says_is_taken_as_it_is(empty: Project, checkout: Path, tool_cache: Path) -> None:
+    empty.write(".dvc/config", _remote("s3://data/store"))
+    empty.commit()
+    plain = runners.set_up(checkout, tool_cache, {**empty.env, "CI_ML_REMOTES": ""}, folder=empty.root)
+    assert (plain.code, plain.err) == (0, "")
+    assert not _kinds(plain.out)
+
+
+@pytest.mark.parametrize("named", ["gdrive", "s3 gdrive", "gdrive,s3", "*", "../build", "S3", "-n", "gs s3 $(id)"])
+def test_a_kind_that_nobody_knows_is_named(bare: Project, checkout: Path, named: str) -> None:
+    done = _set_up(bare, checkout, CI_ML_REMOTES=named)
+    assert (done.code, done.out) == (2, "")
+    wrong = next(word for word in named.split() if word not in KINDS)
+    assert done.err == (
+        f"error: CI_ML_REMOTES names `{wrong}`, and the kinds of DVC remotes are azure gs s3 ssh"
+        " (the action's input `remotes`)\n"
+    )
+    assert not (bare.root / "tools").exists()
+
+
+def test_a_lock_decides_which_environment_it_is_where_it_is_used(
+    checkout: Path, tools: Path, tool_cache: Path, ready: dict[str, str], tmp_path: Path
+) -> None:
+    shutil.copytree(checkout, tmp_path / "changed")
+    lock = tmp_path / "changed" / "requirements" / "s3.txt"
+    lock.write_text(lock.read_text() + "# changed\n")
+    for kinds, place, same in (("", tool_cache, True), ("s3", tools, False)):
+        env = {**ready, "CI_ML_REMOTES": kinds}
+        found = [runners.set_up(source, place, env).out for source in (checkout, tmp_path / "changed")]
+        assert all(found)
+        assert (found[0] == found[1]) == same
+
+
+@pytest.mark.parametrize(
+    ("given", "variable", "kinds"),
+    [("", None, "s3"), ("", "", ""), ("ssh", None, "ssh"), ("ssh", "gs", "ssh"), (" ", "gs", "")],
+)
+def test_the_input_of_the_action_counts_more_than_the_variable_and_that_more_than_the_files(
+    empty: Project, checkout: Path, tools: Path, given: str, variable: str | None, kinds: str
+) -> None:
+    empty.write(".dvc/config", _remote("s3://data/store"))
+    empty.commit()
+    step = YAML(typ="safe", pure=True).load((checkout / "action.yml").read_text())["runs"]["steps"][0]
+    assert step["env"]["ACTION_REMOTES"] == "${{ inputs.remotes }}"
+    env = {
+        **empty.env,
+        "GITHUB_ACTION_PATH": str(checkout),
+        "GITHUB_OUTPUT": str(empty.root.parent / "output"),
+        "RUNNER_TOOL_CACHE": str(tools),
+        "ACTION_REMOTES": given,
+        **({} if variable is None else {"CI_ML_REMOTES": variable}),
+    }
+    job = Project(root=empty.root, env=env)
+    assert job.run("bash", "-eo", "pipefail", "-c", step["run"]).code == 0
+    command = (empty.root.parent / "output").read_text().removeprefix("command=")
+    assert _kinds(command) == set(kinds.split())
+
+
+@pytest.fixture(scope="session")
+def tools(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where environments for remotes are kept."""
+    return tmp_path_factory.mktemp("remotes")
 
 
 # --- When there is nothing to set up with ---------------------------------------------------------------------------

@@ -45,7 +45,7 @@ def _push_data(space: Workspace, received: Iterable[Handover]) -> None:
     if names:
         root = space.project.root / (space.project.dvc or "")
         env = publishing.without_token(space.change, space.env)
-        commands.run([["push", "--quiet", "--", *names]], cwd=root, env=env)
+        commands.run([["push", "--", *names]], cwd=root, env=env)
 
 
 def _paths(space: Workspace, received: Iterable[Handover]) -> list[str]:

@@ -135,7 +135,7 @@ def give(space: Workspace, done: Training, names: Sequence[str], target: Path, t
     files.make_output(space.output)
     target.mkdir(parents=True)
     if transfer is Transfer.REMOTE:
-        commands.run([["push", "--quiet", "--", *names]], cwd=root, env=env)
+        commands.run([["push", "--", *names]], cwd=root, env=env)
     written = moving.give(root, names, target, objects=transfer is Transfer.ARTIFACTS, env=env)
     runs = {stage.name: stage for stage in done.stages}
     assert space.head.sha is not None

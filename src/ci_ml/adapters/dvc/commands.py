@@ -4,20 +4,43 @@ Runs as `python -P -m ci_ml.adapters.dvc.commands COMMANDS`, with the commands a
 """
 
 import json
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ci_ml.adapters import proc
+from ci_ml.core.training import redact, secrets
 from ci_ml.errors import DependencyError
+
+_MOST = 500
+_ERROR = re.compile(r"^ERROR: (.+(?:\n[ \t]+\S.*)*)", re.MULTILINE)
+_MISSING = re.compile(r"requires 'dvc-(azure|gs|s3|ssh)' to be installed")
 
 
 def run(commands: Sequence[Sequence[str]], *, cwd: Path, env: Mapping[str, str]) -> None:
-    """Run `dvc COMMAND` for each command until one fails. Raises DependencyError with DVC's own words."""
+    """Run `dvc COMMAND` for each command until one fails. Raises DependencyError with DVC's own words.
+
+    With `--quiet` DVC does not say why it failed.
+    """
     done = proc.run([sys.executable, "-E", "-P", "-m", __name__, json.dumps(commands)], cwd=cwd, env=env)
     if done.code != 0:
-        words = " ".join(done.err.split()) or f"exit code {done.code}"
-        raise DependencyError(f"DVC failed: {words[-500:]}")
+        said = words(redact(done.err, secrets(env))) or f"exit code {done.code}"
+        raise DependencyError(f"DVC failed: {said}", hint(said))
+
+
+def words(text: str) -> str:
+    """What DVC logged as errors, without its advice; else the end of what was written."""
+    if errors := [" ".join(line.split()) for line in _ERROR.findall(text)]:
+        # There is one for each file, then one that says what came of them all.
+        return "; ".join(line[: _MOST // 2].strip() for line in dict.fromkeys((errors[0], errors[-1])))
+    return " ".join(text.split())[-_MOST:]
+
+
+def hint(said: str) -> str | None:
+    """What to do about it, where that is ours to say."""
+    kind = _MISSING.search(said)
+    return f"install ci-ml[{kind[1]}]; in CI, name {kind[1]} in CI_ML_REMOTES" if kind else None
 
 
 def main() -> int:
