@@ -257,8 +257,12 @@ def _line(command: str) -> Markup:
 
 
 def _title(job: Job) -> str:
-    """What GitHub shows for a stage's job: the stage, unless that is the name of one of ours, which may be required."""
-    return job.id if job.stage in workflow.RESERVED else job.stage
+    """What GitHub shows for a stage's job: the stage, unless that is the name of one of ours, which may be required.
+
+    The gate of a project in a folder is called `gate FOLDER`; no id has a blank in it, so none is ever that.
+    """
+    ours = job.stage in workflow.RESERVED or job.stage.strip().lower().startswith("gate")
+    return job.id if ours else job.stage
 
 
 def _inside(folder: str, path: str) -> str:
