@@ -23,7 +23,8 @@ from jinja2.exceptions import SecurityError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup
 
-from ci_ml.core import generated, workflow
+from ci_ml.core import generated, includes, workflow
+from ci_ml.core.includes import Entry
 from ci_ml.core.workflow import Credentials, ForgeKind, Job, Layout, PipelineSpec
 from ci_ml.errors import UsageError
 from ci_ml.render import gitlab
@@ -64,8 +65,21 @@ def entry(paths: Iterable[str]) -> str:
     return "include:\n" + "".join(f"  - local: {scalar(f'/{path}')}\n" for path in paths)
 
 
+def advice(found: Entry) -> str:
+    """What to do about files that GitLab does not read, or may not; nothing where it reads them."""
+    listed = ", ".join(found.absent or found.doubtful)
+    if found.absent:
+        return f"{ENTRY} does not include {listed}: GitLab never reads it. Add to it:\n\n{entry(found.absent)}"
+    if found.doubtful:
+        return (
+            f"whether {ENTRY} includes {listed} is not known: {found.why}. If it does not, GitLab never reads it. "
+            f"Then add to it:\n\n{entry(found.doubtful)}"
+        )
+    return ""
+
+
 # Where GitLab begins to read.
-ENTRY = ".gitlab-ci.yml"
+ENTRY = includes.ENTRY
 _CHILD = "gitlab/child.yml.j2"
 
 
@@ -103,10 +117,15 @@ _HEADER = """\
 {unsigned}"""
 
 
+def shown(config: str) -> str:
+    """The path of a configuration as the first line of a file has it."""
+    return re.sub(r"[^ -~]", "?", config)
+
+
 def _context(spec: PipelineSpec, name: str, path: str) -> dict[str, Any]:
     suffix = f" {spec.folder}" if spec.folder else ""
     graph = " and dvc.yaml" if spec.jobs and not spec.dynamic else ""
-    config = re.sub(r"[^ -~]", "?", spec.config)
+    config = shown(spec.config)
     return {
         "spec": spec,
         "python": spec.python,
