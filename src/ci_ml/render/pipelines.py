@@ -55,6 +55,11 @@ def files(spec: PipelineSpec, templates: Templates) -> dict[str, str]:
     return {path: _rendered(name, path, spec, templates) for path, name in _files(spec).items()}
 
 
+def place(spec: PipelineSpec) -> str:
+    """The path of the file with the jobs."""
+    return next(iter(_files(spec)))
+
+
 def child(spec: PipelineSpec, templates: Templates) -> str:
     """The pipeline that GitLab's dynamic one starts, with the jobs of the spec. Raises UsageError like `files`."""
     return _rendered(_CHILD, "", spec, templates)

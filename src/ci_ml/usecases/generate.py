@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from ci_ml.core import generated, includes, resolve
+from ci_ml.core import documents, generated, includes, resolve
 from ci_ml.core.config import Config
 from ci_ml.core.documents import DocumentError
 from ci_ml.core.generated import Generated, Surplus
@@ -15,7 +15,7 @@ from ci_ml.core.types import Gap
 from ci_ml.core.workflow import ForgeKind, PipelineSpec
 from ci_ml.errors import UsageError
 from ci_ml.ports import Tree
-from ci_ml.render import pipelines
+from ci_ml.render import gitlab, pipelines
 from ci_ml.render.pipelines import Templates
 
 _TEMPLATE = ".yml.j2"
@@ -94,6 +94,23 @@ def entry(sources: Sources, made: Iterable[Generated]) -> Entry:
 def read(tree: Tree) -> includes.Read:
     """Every file that GitLab reads."""
     return includes.reached(lambda path: _bytes(tree, path), tree.files())
+
+
+def jobless(sources: Sources, forge: ForgeKind, stages: Iterable[str]) -> tuple[str, ...]:
+    """Of these stages those that have no job in the file of a forge as it is here; none where that is not known."""
+    spec = of(forge, specs(sources))
+    if spec is None or spec.dynamic or not spec.jobs:
+        return ()
+    path = pipelines.place(spec)
+    try:
+        document = documents.parse(_bytes(sources.tree, path), path, includes.TAGS).value
+    except DocumentError:
+        return ()
+    jobs = document.get("jobs") if forge is ForgeKind.GITHUB and isinstance(document, dict) else document
+    if not isinstance(jobs, dict):
+        return ()
+    names = {job.stage: gitlab.named(spec, job.id) if forge is ForgeKind.GITLAB else job.id for job in spec.jobs}
+    return tuple(stage for stage in stages if stage in names and names[stage] not in jobs)
 
 
 def _bytes(tree: Tree, path: str) -> bytes:

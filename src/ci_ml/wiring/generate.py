@@ -1,5 +1,6 @@
 """`ci-ml generate`: writing and checking CI files. Layer: wiring."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ci_ml import __version__
@@ -105,6 +106,16 @@ def _found(space: Workspace, *, force: bool) -> Outcome:
 def specs(space: Workspace) -> tuple[PipelineSpec, ...]:
     """What ci-ml.yaml declares."""
     return generate.specs(sources(space))
+
+
+def jobless(space: Workspace, stages: Iterable[str]) -> tuple[str, ...]:
+    """Of these stages those that have no job in the committed file of the CI system that runs this; none if unknown."""
+    if space.change.forge is None:
+        return ()
+    try:
+        return generate.jobless(sources(space), ForgeKind(space.change.forge), stages)
+    except UsageError:
+        return ()
 
 
 def jobs(space: Workspace, forge: ForgeKind = ForgeKind.GITHUB) -> tuple[Job, ...]:
