@@ -309,3 +309,45 @@ class TestSchema:
     def test_the_committed_copy_is_current(self) -> None:
         committed = Path(__file__).parents[2] / "docs" / "ci-ml.schema.json"
         assert parse(committed.read_bytes(), "schema.json").value == config.json_schema()
+
+
+PIPELINES = "version: 1\ngates: [{metric: 'm.json:a', direction: higher, margin: 0}]\npipelines:\n  - forge: github\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("python: {version: banana}", "ci-ml.yaml:5: pipelines.0.python.version: must be like"),
+        ('python: {version: "3"}', 'must be like "3.13" or "3.13.1"'),
+        ('schedule: "99 99 * * *"', "ci-ml.yaml:5: pipelines.0.schedule: the minute must be 0 to 59"),
+        ('schedule: "5 24 * * *"', "the hour must be 0 to 23"),
+        ('schedule: "5 4 0 * *"', "the day of the month must be 1 to 31"),
+        ('schedule: "5 4 * 13 *"', "the month must be 1 to 12"),
+        ('schedule: "5 4 * mon *"', "the month must be 1 to 12"),
+        ('schedule: "5 4 * * 7"', "the day of the week must be 0 to 6"),
+        ('schedule: "30-10 4 * * *"', "the minute must be"),
+        ('schedule: "*/0 4 * * *"', "the minute must be"),
+        ('schedule: "5, 4 * * *"', "the minute must be"),
+        ('schedule: "5 4 * *"', "must be five fields of cron"),
+        ('credentials: {secrets: {AWS: "my secret"}}', "ci-ml.yaml:5: pipelines.0.credentials.secrets.AWS: must be"),
+    ],
+)
+def test_what_no_ci_system_would_take(text: str, said: str) -> None:
+    (problem,) = problems(f"{PIPELINES}    {text}\n")
+    assert said in problem
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'python: {version: "3.13"}',
+        'python: {version: "3.13.1"}',
+        'schedule: ""',
+        'schedule: "*/15 0-23/2 1,15,31 JAN-mar Mon-Fri"',
+        'schedule: "59 23 31 12 6"',
+        'schedule: "5/10 4 * * sun,sat"',
+        "credentials: {secrets: {AWS: MY_SECRET_2}}",
+    ],
+)
+def test_what_ci_systems_take(text: str) -> None:
+    assert read(f"{PIPELINES}    {text}\n").pipelines

@@ -111,6 +111,7 @@ def test_what_a_token_may(comments: bool | None, statuses: bool | None, health: 
         (Protection(checks=("caller / gate",), fix=FIX), "ok"),
         (Protection(checks=("gate (3.13)",), fix=FIX), "ok"),
         (Protection(checks=("gatekeeper",), fix=FIX), "problem"),
+        (Protection(checks=("gate / lint",), fix=FIX), "problem"),
         (Protection(unread="403", fix=FIX), "unknown"),
         (Protection(checks=("gate",), unread="403", fix=FIX), "ok"),
         (Protection(pipeline=True), "ok"),
@@ -166,6 +167,19 @@ def test_the_jobs_that_judge_are_found() -> None:
     assert found is not None
     assert found.jobs == ("gate", "The gate")
     assert found.events == {"pull_request", "merge_group"}
+
+
+def test_the_job_of_our_own_workflow_reports_under_both_names() -> None:
+    uses = "uses: ci-ml/ci-ml/.github/workflows/gate.yml@v0.1.0"
+    text = f"on: pull_request\njobs: {{ci-ml: {{{uses}}}, b: {{name: Ours, {uses}}}}}"
+    found = callers.read(".github/workflows/a.yml", text.encode())
+    assert found is not None
+    assert found.jobs == ("ci-ml / gate", "Ours / gate")
+    bare = protection.required(Protection(checks=("ci-ml", "gate"), fix=FIX), "main", [found], "ci-ml/churn")
+    assert (bare.health, bare.fix) == (Health.PROBLEM, "require `Ours / gate`")
+    for name in ("ci-ml / gate", "outer / ci-ml / gate", "ci-ml (3.13) / gate"):
+        checks = Protection(checks=(name,), fix=FIX)
+        assert protection.required(checks, "main", [found], "ci-ml/churn").health is Health.OK
 
 
 @pytest.mark.parametrize("events", ["pull_request", "[pull_request]", "{pull_request: {types: [opened]}}"])

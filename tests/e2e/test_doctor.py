@@ -196,6 +196,65 @@ def test_generated_files_are_compared(plain: Project) -> None:
     assert (found["workflow"]["exit_code"], found["workflow"]["health"]) == (12, "problem")
 
 
+@pytest.mark.parametrize(
+    ("entry", "code", "outcome", "said"),
+    [
+        (
+            "test: {script: [!reference [a, b]]}\n",
+            12,
+            "problem",
+            "does not include .gitlab/ci-ml.yml: GitLab never reads",
+        ),
+        ("include: {template: a.yml}\n", 0, "unknown", ".gitlab-ci.yml includes a template"),
+        ("include: [\n", 0, "unknown", ".gitlab-ci.yml cannot be read"),
+        (b"\xff", 0, "unknown", "not UTF-8"),
+        ("include: {local: '/.gitlab/*.yml'}\n", 0, "ok", "as it should be"),
+    ],
+)
+def test_gitlab_has_to_read_what_was_generated(plain: Project, entry: str, code: int, outcome: str, said: str) -> None:
+    healthy(plain)
+    plain.write(".gitlab-ci.yml", entry)
+    plain.write("ci-ml.yaml", plain.read("ci-ml.yaml") + "pipelines: [{forge: gitlab}]\n")
+    plain.ci_ml("generate").expect(0)
+    plain.commit("generated")
+    found = examined(plain, code)["workflow"]
+    assert (found["health"], said in found["sentence"]) == (outcome, True), found
+    assert (outcome == "ok") is ("include: [{local: /.gitlab/ci-ml.yml}]" not in (found["fix"] or ""))
+
+
+def test_a_file_written_by_hand_that_gitlab_does_not_read_calls_nothing(plain: Project) -> None:
+    healthy(plain).remove(".github/workflows/gate.yml")
+    plain.write(".gitlab/ml.yml", "gate: {script: [ci-ml ci]}\n")
+    plain.write(".gitlab-ci.yml", "test: {script: [make]}\n")
+    assert examined(plain, 2)["workflow"]["health"] == "problem"
+    plain.write(".gitlab-ci.yml", "include: .gitlab/ml.yml\n")
+    assert examined(plain, 0)["workflow"]["health"] == "ok"
+
+
+@pytest.mark.parametrize("left", ["", "pipelines: [{forge: github, forks: false}]\n"])
+def test_a_generated_file_that_is_needed_no_more(plain: Project, left: str) -> None:
+    healthy(plain)
+    config = plain.read("ci-ml.yaml")
+    plain.write("ci-ml.yaml", f"{config}pipelines: [{{forge: github}}]\n")
+    plain.ci_ml("generate").expect(0)
+    plain.write("ci-ml.yaml", f"{config}{left}")
+    plain.commit("less")
+    found = examined(plain, 12)["workflow"]
+    assert ".github/workflows/ci-ml-publish.yml" in found["sentence"]
+    assert "does not declare any more" in found["sentence"]
+
+
+def test_our_own_workflow_reports_under_both_names(plain: Project, github: GitHub) -> None:
+    healthy(plain)
+    uses = "ci-ml/ci-ml/.github/workflows/gate.yml@v0.1.0"
+    plain.write(".github/workflows/gate.yml", f"on: pull_request\njobs:\n  ci-ml:\n    uses: {uses}\n")
+    plain.commit("our own")
+    repository(github).require("ci-ml")
+    assert "`ci-ml / gate`" in examined(plain, 2, **asking(github))["required"]["fix"]
+    repository(github).require("ci-ml / gate")
+    assert examined(plain, 0, **asking(github))["required"]["sentence"] == "main requires ci-ml / gate"
+
+
 @pytest.mark.parametrize("layout", ["single", "stages"])
 def test_the_gate_of_a_generated_workflow_is_known(project: Project, github: GitHub, layout: str) -> None:
     repository(github).require("gate")

@@ -158,6 +158,90 @@ def test_the_first_file_of_gitlab_belongs_to_the_team(project: Project) -> None:
     assert project.ci_ml("generate").expect(0).out == "every file is as it should be\n"
 
 
+@pytest.mark.parametrize("folder", ["", "ml"])
+def test_gitlab_reads_no_file_that_nothing_includes(plain: Project, folder: str) -> None:
+    prefix, path = f"{folder}/".lstrip("/"), f".gitlab/ci-ml{folder and f'-{folder}'}.yml"
+    plain.write(".gitlab-ci.yml", "test:\n  script: [!reference [.setup, script], make]\n")
+    plain.write(f"{prefix}ci-ml.yaml", f"{plain.read('ci-ml.yaml')}pipelines: [{{forge: gitlab}}]\n")
+    plain.commit("pipelines")
+    config = ("--config", f"{prefix}ci-ml.yaml")
+    done = plain.ci_ml("generate", *config).expect(0)
+    assert done.out == f"wrote {path}\n"
+    lines = f"include:\n  - local: /{path}\n"
+    assert f".gitlab-ci.yml does not include {path}: GitLab never reads it. Add to it:\n\n{lines}" in done.err
+    done = plain.ci_ml("generate", *config, "--check").expect(12)
+    assert done.out == ""
+    assert lines in done.err
+    plain.write(".gitlab-ci.yml", f"{lines}{plain.read('.gitlab-ci.yml')}")
+    assert plain.ci_ml("generate", *config, "--check").expect(0).err == ""
+    plain.write(".gitlab-ci.yml", "include: {project: acme/ci, file: all.yml}\n")
+    assert (
+        "is not known: .gitlab-ci.yml includes a project" in plain.ci_ml("generate", *config, "--check").expect(0).err
+    )
+
+
+# --- Files that are needed no more -----------------------------------------------------------------------------------
+
+PUBLISH = ".github/workflows/ci-ml-publish.yml"
+BOTH = "pipelines: [{forge: github}, {forge: gitlab}]\n"
+
+
+def both(plain: Project) -> str:
+    """Files for both forges; hands back ci-ml.yaml without pipelines."""
+    config = plain.read("ci-ml.yaml")
+    plain.write("ci-ml.yaml", f"{config}{BOTH}")
+    plain.ci_ml("generate").expect(0)
+    plain.commit("Generate")
+    return config
+
+
+@pytest.mark.parametrize(
+    ("left", "gone"),
+    [
+        ("pipelines: [{forge: github, forks: false}, {forge: gitlab}]\n", [PUBLISH]),
+        ("pipelines: [{forge: github}]\n", [PATHS["gitlab"]]),
+        ("pipelines: [{forge: gitlab}]\n", [PUBLISH, PATHS["github"]]),
+        ("", [PUBLISH, PATHS["github"], PATHS["gitlab"]]),
+    ],
+)
+def test_a_file_that_is_needed_no_more_is_taken_away(plain: Project, left: str, gone: list[str]) -> None:
+    config = both(plain)
+    plain.write("ci-ml.yaml", f"{config}{left}")
+    done = plain.ci_ml("generate", "--check").expect(12)
+    assert re.findall(r"^--- a/(.*)\n\+\+\+ /dev/null$", done.out, re.MULTILINE) == gone
+    assert plain.ci_ml("generate").expect(0).out == "".join(f"took away {path}\n" for path in gone)
+    assert plain.git("ls-files", "--deleted").split() == sorted(gone)
+    plain.ci_ml("generate", "--check").expect(0 if left else 2)
+
+
+@pytest.mark.parametrize("edit", ["# mine\n", "kept"])
+def test_what_people_wrote_in_it_is_not_taken_away_unless_it_must(plain: Project, edit: str) -> None:
+    config = both(plain)
+    text = plain.read(PATHS["gitlab"])
+    kept = re.sub(r"( *# ci-ml: keep .*\n)", r"\1    - make # ours\n", text, count=1)
+    plain.write(PATHS["gitlab"], kept if edit == "kept" else f"{text}{edit}")
+    plain.write("ci-ml.yaml", f"{config}pipelines: [{{forge: github}}]\n")
+    done = plain.ci_ml("generate").expect(2)
+    assert f"{PATHS['gitlab']} is needed no more, and holds lines that people wrote" in done.err
+    assert (plain.root / PATHS["gitlab"]).is_file()
+    plain.ci_ml("generate", "--force").expect(0)
+    assert not (plain.root / PATHS["gitlab"]).exists()
+
+
+def test_files_of_others_are_left_alone(plain: Project) -> None:
+    config = both(plain)
+    plain.write("ml/ci-ml.yaml", f"{config}{BOTH}")
+    plain.write(".github/workflows/ci-ml-own.yml", "on: push\njobs: {}\n")
+    plain.ci_ml("generate", "--config", "ml/ci-ml.yaml").expect(0)
+    plain.commit("another project")
+    for path in ("ci-ml.yaml", "ml/ci-ml.yaml"):
+        plain.write(path, f"{config}pipelines: [{{forge: gitlab}}]\n")
+    suffixes = ("-ml-publish", "-ml")
+    gone = [f"took away .github/workflows/ci-ml{suffix}.yml\n" for suffix in suffixes]
+    assert plain.ci_ml("generate", "--config", "ml/ci-ml.yaml").expect(0).out == "".join(gone)
+    assert len(plain.git("ls-files", "--deleted").split()) == len(gone)
+
+
 def test_nothing_to_generate(project: Project) -> None:
     assert "declares no pipelines" in project.ci_ml("generate").expect(2).err
 

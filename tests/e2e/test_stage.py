@@ -218,3 +218,32 @@ def test_a_project_in_a_folder_of_the_pipelines_repository(empty: Project) -> No
     clone.ci_ml("ci", "--base", "HEAD~1", "--needs", "{}", "--no-publish", cwd="proj").expect(11)  # it has no gates
     empty.run("python", "-m", "dvc", "repro", "--quiet", cwd="proj")
     assert clone.read("proj/dvc.lock") == empty.read("proj/dvc.lock")
+
+
+ON_GITLAB = {"GITLAB_CI": "true", "CI_PIPELINE_SOURCE": "merge_request_event", "CI_DEFAULT_BRANCH": "main"}
+ON_GITLAB |= {"CI_MERGE_REQUEST_IID": "7", "CI_MERGE_REQUEST_TARGET_BRANCH_NAME": "main"}
+
+
+@pytest.mark.parametrize("folder", ["", "ml"])
+def test_a_stage_that_has_no_job_is_no_stage_that_failed(project: Project, folder: str) -> None:
+    """The file of the jobs is older than dvc.yaml, and no log of any job could say so."""
+    project.write("ci-ml.yaml", f"{NO_TRACK}pipelines: [{{forge: gitlab, layout: stages}}]\n")
+    if folder:
+        moved = [name for name in project.git("ls-files").split() if not name.startswith("ml/")]
+        (project.root / folder).mkdir()
+        project.git("mv", *{name.partition("/")[0] for name in moved}, folder)
+    config = ("--config", f"{folder}/ci-ml.yaml".lstrip("/"))
+    project.ci_ml("generate", *config).expect(0)
+    project.commit("Generate")
+    project.branch()
+    definitions = f"{folder}/dvc.yaml".lstrip("/")
+    project.edit(definitions, "stages:\n", "stages:\n  added:\n    cmd: echo > new\n    outs: [new]\n")
+    project.commit("Another stage")
+    judge = ("ci", *config, "--no-publish", "--needs", "{}", "--base", "main")
+    done = project.ci_ml(*judge, env=ON_GITLAB).expect(12)
+    assert "the CI file has no job for added: it is older than dvc.yaml" in done.err
+    assert "run `ci-ml generate`, and commit what it writes" in done.err
+    project.ci_ml("generate", *config).expect(0)
+    project.commit("Generate")
+    done = project.ci_ml(*judge, env=ON_GITLAB).expect(3)
+    assert "the stage added has not run" in done.err

@@ -92,7 +92,7 @@ def made(place: str, value: str, forge: str, own: Mapping[str, str] | None = Non
     chosen: dict[str, Any] = {"forge": forge, "layout": "stages", "forks": forge == "github", "record": True, **more}
     if place == "config":  # all that ci-ml.yaml says
         chosen |= {"runners": {"default": ["one", value]}, "images": {"default": value}}
-        chosen["python"] = {"install": [value, "second"], "version": value}
+        chosen["python"] = {"install": [value, "second"]}
         chosen["credentials"] = {"identity": {"role": value, "region": "eu"}}
     elif place == "branch":
         chosen[place] = value
@@ -235,3 +235,13 @@ def test_a_template_that_cannot_be_used_says_why(text: str, words: str) -> None:
         single({"github/single.yml.j2": text})
     assert words in str(raised.value)
     assert "github/single.yml.j2" in str(raised.value)
+
+
+@pytest.mark.parametrize("stage", ["gate x", "Gate x", "gates"])
+def test_no_stage_is_called_like_the_gate_of_a_project(stage: str) -> None:
+    """The gate of the project in the folder `x` is called `gate x`, and may be required by that name."""
+    (document,) = documents(made("stage", stage, "github", forks=False))
+    (key,) = document["jobs"].keys() - {"plan", "last", "gate", "record"}
+    assert document["jobs"][key].get("name", key) == key == workflow.slug(stage)
+    (document,) = documents(made("folder", "x", "github", forks=False))
+    assert document["jobs"]["gate"]["name"] == "gate x"

@@ -57,9 +57,7 @@ def write_tracked(root: Path, path: str, text: str) -> None:
 
     Raises UsageError for such a link, DependencyError when it cannot be written.
     """
-    place = root / path
-    if any(folder.is_symlink() for folder in (place, *place.parents) if folder.is_relative_to(root) and folder != root):
-        raise UsageError(f"{path} is, or is behind, a symbolic link", "take the link away")
+    place = _inside(root, path)
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{place.name}.", dir=place.parent)
@@ -69,6 +67,22 @@ def write_tracked(root: Path, path: str, text: str) -> None:
         Path(name).replace(place)
     except OSError as error:
         raise DependencyError(f"{path} could not be written: {error.strerror}") from None
+
+
+def remove_tracked(root: Path, path: str) -> None:
+    """Take away a file that git tracks. Raises UsageError behind a link, DependencyError when it cannot be done."""
+    place = _inside(root, path)
+    try:
+        place.unlink(missing_ok=True)
+    except OSError as error:
+        raise DependencyError(f"{path} could not be taken away: {error.strerror}") from None
+
+
+def _inside(root: Path, path: str) -> Path:
+    place = root / path
+    if any(folder.is_symlink() for folder in (place, *place.parents) if folder.is_relative_to(root) and folder != root):
+        raise UsageError(f"{path} is, or is behind, a symbolic link", "take the link away")
+    return place
 
 
 def append(path: Path, text: str) -> None:

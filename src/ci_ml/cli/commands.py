@@ -225,12 +225,24 @@ def generate(
             click.echo(drawing.graph(generating.specs(space)), nl=False)
             return
         if not only_check:
-            changed = generating.run(space, force=force)
-            click.echo("".join(f"wrote {one.path}\n" for one in changed) or "every file is as it should be\n", nl=False)
-            return
-        changed = generating.checked(space)
-        click.echo("".join(one.diff() for one in changed), nl=False)
-    sys.exit(12 if changed else 0)
+            found = generating.run(space, force=force)
+            lines = [f"wrote {one.path}\n" for one in found.changed]
+            lines += [f"took away {one.path}\n" for one in found.surplus]
+            click.echo("".join(lines) or "every file is as it should be\n", nl=False)
+        else:
+            found = generating.checked(space)
+            diffs = [one.diff() for one in found.changed] + [one.diff() for one in found.surplus]
+            click.echo("".join(diffs), nl=False)
+        _advise(found.entry)
+    sys.exit(0 if found.current or not only_check else 12)
+
+
+def _advise(entry: Any) -> None:
+    """Say what to add where GitLab does not read our file: on stderr, for what goes to stdout is a patch."""
+    from ci_ml.render import pipelines, safe
+
+    if said := pipelines.advice(entry):
+        click.echo(safe.inert(f"{click.style('note:', bold=True)} {said}"), err=True, nl=False)
 
 
 def _asker() -> Callable[[str], Any]:

@@ -13,6 +13,7 @@ from ci_ml.core import documents
 _WORKFLOW = re.compile(r"\.github/workflows/[^/]+\.ya?ml")
 _GITLAB = re.compile(r"\.gitlab-ci\.ya?ml|\.gitlab/[^/]+\.ya?ml")
 _ACTION = re.compile(r"\bci-ml\b[^@]*@")  # also a fork of it, or a mirror
+_REUSABLE = re.compile(r"\bci-ml\b[^@]*/\.github/workflows/gate\.ya?ml@")  # our workflow, whose job is called so, too
 _COMMAND = re.compile(r"\bci-ml\s+(ci|check)\b")
 _INCLUDED = re.compile(r"(?m)^\s*-?\s*[^#\n]*\bci-ml\b")
 
@@ -53,12 +54,16 @@ def _events(value: Any) -> frozenset[str]:
 
 
 def _names(key: str, job: Any) -> Iterator[str]:
-    """What a job reports as, if it calls ci-ml as a gate: its `name`, else its key."""
+    """What a job reports as, if it calls ci-ml as a gate: its `name`, else its key.
+
+    A job that calls a whole workflow reports nothing itself; the jobs of that one do, under both names.
+    """
     steps = _get(job, "steps")
     called = _calls(job) or any(_calls(step) for step in (steps if isinstance(steps, list) else ()))
     if called:
-        name = _get(job, "name")
-        yield name if isinstance(name, str) else key
+        name, uses = _get(job, "name"), _get(job, "uses")
+        name = name if isinstance(name, str) else key
+        yield f"{name} / gate" if isinstance(uses, str) and _REUSABLE.search(uses) else name
 
 
 def _calls(step: Any) -> bool:
@@ -81,5 +86,9 @@ def _items(value: Any) -> Iterator[tuple[str, Any]]:
 
 def reports_as(context: str, names: frozenset[str]) -> bool:
     """Whether a required check is one of these jobs: a matrix adds ` (…)`, a reusable workflow `CALLER / `."""
-    own = context.rpartition(" / ")[2]
-    return any(name in {own, context} or own.startswith(f"{name} (") for name in names)
+    return any(re.fullmatch(_reported(name), context) for name in names)
+
+
+def _reported(name: str) -> str:
+    parts = (re.escape(part) + r"(?: \(.*)?" for part in name.split(" / "))
+    return r"(?s:.* / )?" + " / ".join(parts)

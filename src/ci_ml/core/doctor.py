@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from ci_ml.core.includes import ENTRY, Entry
 from ci_ml.core.staleness import Freshness, State
 from ci_ml.errors import CiMlError, ConfigError, DependencyError, OutOfDate, UsageError
 
@@ -143,16 +144,33 @@ def base(label: str, why: str, *, shallow: bool) -> Finding:
 # --- CI files ---------------------------------------------------------------------------------------------------------
 
 
-def generated(outdated: Sequence[str], untracked: Sequence[str], current: Sequence[str]) -> Finding:
-    """The files that `pipelines` declares: what each of them is, by its path."""
+def generated(
+    outdated: Sequence[str], untracked: Sequence[str], current: Sequence[str], surplus: Sequence[str] = ()
+) -> Finding:
+    """The files that `pipelines` declares, and those that it does not any more: what each of them is, by its path."""
     if outdated:
         sentence = f"{_some(outdated)} does not say what ci-ml.yaml and dvc.yaml say"
         return problem(Check.WORKFLOW, sentence, "`ci-ml generate`, then commit what it writes", OutOfDate)
+    if surplus:
+        sentence = f"{_some(surplus)} is of pipelines that ci-ml.yaml does not declare any more"
+        return problem(Check.WORKFLOW, sentence, "`ci-ml generate`, then commit that it is gone", OutOfDate)
     if untracked:
         return problem(
             Check.WORKFLOW, f"git does not track {_some(untracked)}", f"git add {' '.join(untracked[:_SHOWN])}"
         )
     return ok(Check.WORKFLOW, f"{_some(current)} {'is' if len(current) == 1 else 'are'} as it should be")
+
+
+def included(found: Entry) -> Finding | None:
+    """Whether GitLab reads what was generated for it; None when it does."""
+    listed = found.absent or found.doubtful
+    fix = f"add to it: include: [{', '.join(f'{{local: /{path}}}' for path in listed)}]"
+    if found.absent:
+        sentence = f"{ENTRY} does not include {_some(listed)}: GitLab never reads it"
+        return problem(Check.WORKFLOW, sentence, fix, OutOfDate)
+    if found.doubtful:
+        return unknown(Check.WORKFLOW, f"whether {ENTRY} includes {_some(listed)}: {found.why}", f"if not, {fix}")
+    return None
 
 
 def written(paths: Sequence[str], config: str) -> Finding:

@@ -13,7 +13,7 @@ import json
 import math
 import re
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -40,6 +40,10 @@ class DocumentError(ValueError):
         self.line = line
 
 
+class Tagged(list[Any]):
+    """A list with a tag that was allowed: it stands for something else."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Document:
     """A parsed file: its value, and for YAML the 1-based line of every key path."""
@@ -48,8 +52,10 @@ class Document:
     lines: Mapping[Path, int] = field(default_factory=dict)
 
 
-def parse(data: bytes, path: str) -> Document:
+def parse(data: bytes, path: str, tags: Set[str] = frozenset()) -> Document:
     """Parse `data` by the ending of `path` (.json, .toml; anything else is YAML, as in DVC).
+
+    `tags` of YAML are those that may be there all the same; what they mean is not done, the value is as it is written.
 
     Raises DocumentError when it is too large, too deep, not text, or not well-formed.
     """
@@ -61,7 +67,7 @@ def parse(data: bytes, path: str) -> Document:
         raise DocumentError(f"not UTF-8 text (byte {error.start})") from None
     suffix = path.rpartition(".")[2].lower() if "." in path else ""
     try:
-        document = _PARSERS.get(suffix, parse_yaml)(text)
+        document = _PARSERS[suffix](text) if suffix in _PARSERS else parse_yaml(text, tags)
     except RecursionError:
         raise DocumentError(f"nested deeper than {MAX_DEPTH} levels") from None
     _check_depth(document.value)
@@ -109,12 +115,12 @@ def _toml(text: str) -> Document:
         raise DocumentError(f"not valid TOML: {error}") from None
 
 
-def parse_yaml(text: str) -> Document:
-    """Parse one YAML 1.2 document; duplicate keys, unknown tags and more than one document are errors."""
+def parse_yaml(text: str, tags: Set[str] = frozenset()) -> Document:
+    """Parse one YAML 1.2 document; duplicate keys, tags other than `tags` and more than one document are errors."""
     import yaml
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    builder = _YamlBuilder()
+    builder = _YamlBuilder(tags)
     try:
         for event in yaml.parse(text, Loader=loader):
             builder.take(event)
@@ -138,7 +144,8 @@ _SCALAR_TAGS: Mapping[str, type] = {
 class _YamlBuilder:
     """Builds a value from libyaml's events without recursion, so that no nesting can exhaust the stack."""
 
-    def __init__(self) -> None:
+    def __init__(self, tags: Set[str]) -> None:
+        self.tags = tags
         self.value: Any = None
         self.lines: dict[Path, int] = {}
         self._stack: list[_Container] = []
@@ -169,7 +176,9 @@ class _YamlBuilder:
     def _scalar(self, event: Any) -> Any:
         line = event.start_mark.line + 1
         kind: type | None = str if event.style else None
-        if event.tag not in (None, "!"):
+        if event.tag in self.tags:
+            kind = str
+        elif event.tag not in (None, "!"):
             kind = _SCALAR_TAGS.get(event.tag)
             if kind is None:
                 raise DocumentError(f"the tag {event.tag} is not allowed here", line)
@@ -187,8 +196,11 @@ class _YamlBuilder:
 
     def _open(self, event: Any, value: Any) -> None:
         line = event.start_mark.line + 1
-        if event.tag not in (None, "!", f"{_TAG}{'map' if isinstance(value, dict) else 'seq'}"):
+        usual = (None, "!", f"{_TAG}{'map' if isinstance(value, dict) else 'seq'}")
+        if event.tag not in usual and event.tag not in self.tags:
             raise DocumentError(f"the tag {event.tag} is not allowed here", line)
+        if event.tag in self.tags and isinstance(value, list):
+            value = Tagged()
         if len(self._stack) >= MAX_DEPTH:
             raise DocumentError(f"nested deeper than {MAX_DEPTH} levels", line)
         path = self._add(value, event)

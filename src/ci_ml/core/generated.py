@@ -38,6 +38,55 @@ class Generated:
         return "".join(f"{line}\n" for line in lines)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Surplus:
+    """A file that ci-ml wrote once, and would not write any more."""
+
+    path: str
+    before: str
+
+    def diff(self) -> str:
+        """What taking it away would change, as a unified diff."""
+        lines = difflib.unified_diff(_split(self.before), [], f"a/{self.path}", "/dev/null", lineterm="")
+        return "".join(f"{line}\n" for line in lines)
+
+
+_PLACE = re.compile(r"\.(?:github/workflows|gitlab)/ci-ml[^/]*\.ya?ml")
+
+
+def placed(path: str) -> bool:
+    """Whether ci-ml may have written a file here."""
+    return _PLACE.fullmatch(path) is not None
+
+
+def of(text: str, config: str) -> bool:
+    """Whether ci-ml wrote this file for the project with this configuration, as its first line says."""
+    first = _split(text)[0]
+    begins = re.match(r"# Written by ci-ml \S+ from ", first)
+    made = ours(text) and begins is not None
+    return made and first[begins.end() if begins else 0 :].startswith((f"{config}. ", f"{config} and dvc.yaml. "))
+
+
+def surplus(path: str, before: str, *, force: bool) -> Surplus:
+    """A file to take away. Raises UsageError where that would lose what people wrote; `force` gives it up."""
+    if not force:
+        try:
+            lost = _edited(before) or bool(kept(before))
+        except ValueError:
+            lost = True
+        if lost:
+            raise UsageError(
+                f"{path} is needed no more, and holds lines that people wrote",
+                "move them to where they belong, and take the file away; --force does so at once",
+            )
+    return Surplus(path=path, before=before)
+
+
+def _edited(text: str) -> bool:
+    """Whether somebody changed more than the kept lines."""
+    return _digest(text) != next(match[1] for line in _split(text) if (match := _DIGEST.fullmatch(line)))
+
+
 def keep(name: str, indent: int) -> str:
     """The two lines between which people may write."""
     pad = " " * indent
@@ -122,8 +171,7 @@ def merged(path: str, text: str, before: str | None, *, force: bool) -> Generate
 def _refuse(path: str, text: str, before: str, added: Mapping[str, tuple[str, ...]]) -> None:
     if not ours(before):
         raise UsageError(f"{path} is there, and ci-ml did not write it", "move it away, or overwrite it: --force")
-    signature = next(match[1] for line in _split(before) if (match := _DIGEST.fullmatch(line)))
-    if _digest(before) != signature:
+    if _edited(before):
         raise UsageError(
             f"{path} was edited outside of the lines that are kept",
             "move the edit between `ci-ml: keep` and `ci-ml: end`, or into a template (docs/pipelines.md); "

@@ -10,7 +10,17 @@ from ci_ml.core.workflow import ForgeKind, Layout, Manager
 
 # What ends up in a file that a CI system interprets: no expressions of GitHub, no line breaks, nothing invisible.
 _UNSAFE = re.compile(r"\$\{\{|[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-_CRON = re.compile(r"(?:[0-9A-Za-z*/,-]+ ){4}[0-9A-Za-z*/,-]+")
+_MONTHS = "jan feb mar apr may jun jul aug sep oct nov dec".split()
+_DAYS = "sun mon tue wed thu fri sat".split()
+# The fields of cron as GitHub takes them: what each is called, its least and its greatest number, and names for these.
+_CRON: tuple[tuple[str, int, int, list[str]], ...] = (
+    ("minute", 0, 59, []),
+    ("hour", 0, 23, []),
+    ("day of the month", 1, 31, []),
+    ("month", 1, 12, _MONTHS),
+    ("day of the week", 0, 6, _DAYS),
+)
+_NAME = r"^[A-Za-z_][A-Za-z0-9_]*$"
 
 
 def _plain(value: str) -> str:
@@ -32,10 +42,48 @@ def _text(value: Any) -> Any:
     return value
 
 
-def _cron(value: str) -> str:
-    if value and not _CRON.fullmatch(value):
-        raise ValueError(f'must be five fields of cron, such as "23 4 * * 1", not {value!r}')
+def _secret(value: str) -> str:
+    if not re.fullmatch(_NAME, value):
+        raise ValueError(f"must be the name of a secret, of letters, digits and _, not {value!r}")
     return value
+
+
+def _version(value: str) -> str:
+    if not re.fullmatch(r"3\.[0-9]{1,3}(\.[0-9]{1,3})?", value):
+        raise ValueError(f'must be like "3.13" or "3.13.1", not {value!r}')
+    return value
+
+
+def _cron(value: str) -> str:
+    fields = value.split(" ") if value else []
+    if value and len(fields) != len(_CRON):
+        raise ValueError(f'must be five fields of cron, such as "23 4 * * 1", not {value!r}')
+    for field, (what, least, most, names) in zip(fields, _CRON, strict=bool(value)):
+        if not all(_fires(part, least, most, names) for part in field.split(",")):
+            raise ValueError(
+                f"the {what} must be {least} to {most}, *, a range such as {least}-{most}, or steps such as */2, "
+                f"not {field!r}"
+            )
+    return value
+
+
+def _fires(part: str, least: int, most: int, names: list[str]) -> bool:
+    """Whether a part of a field is one that cron understands: `*`, a number or name, or a range; each with steps."""
+    match = re.fullmatch(r"(?:\*|([0-9]{1,2}|[a-z]{3})(?:-([0-9]{1,2}|[a-z]{3}))?)(?:/([0-9]{1,2}))?", part.lower())
+    if match is None:
+        return False
+    first, last = (_number(text, least, names) for text in match.group(1, 2))
+    ends = [least if first is None else first, most if last is None else last]
+    known = all(
+        text is None or number is not None for text, number in zip(match.group(1, 2), (first, last), strict=True)
+    )
+    return known and least <= ends[0] <= ends[1] <= most and (match[3] is None or 1 <= int(match[3]) <= most)
+
+
+def _number(text: str | None, least: int, names: list[str]) -> int | None:
+    if text in names:
+        return names.index(text) + least
+    return int(text) if text is not None and text.isdecimal() else None
 
 
 _LISTED = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
@@ -48,7 +96,7 @@ Minutes = Annotated[int, Field(ge=1, le=35 * 24 * 60)]
 class PythonConfig(Model):
     """The environment that the stages run in. ci-ml brings one of its own, beside it."""
 
-    version: Annotated[Text, BeforeValidator(_text)] | None = Field(
+    version: Annotated[Text, BeforeValidator(_text), AfterValidator(_version)] | None = Field(
         default=None, description='Such as "3.13"; .python-version, else the newest that ci-ml knows, when absent.'
     )
     manager: Manager | None = Field(
@@ -62,7 +110,7 @@ class PythonConfig(Model):
 class CredentialsConfig(Model):
     """What jobs get to reach the DVC remote. Its kind (S3, GCS, Azure, SSH) is read from DVC's configuration."""
 
-    secrets: dict[Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")], Text] | None = Field(
+    secrets: dict[Annotated[str, Field(pattern=_NAME)], Annotated[Text, AfterValidator(_secret)]] | None = Field(
         default=None,
         description="Environment variables by the CI secret that holds each; the usual ones of the remote when absent.",
         examples=[{"AWS_ACCESS_KEY_ID": "DVC_KEY_ID", "AWS_SECRET_ACCESS_KEY": "DVC_KEY"}],

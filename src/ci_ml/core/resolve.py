@@ -87,7 +87,7 @@ def resolve(
                 "choose graph: static",
             )
         if forge is ForgeKind.GITLAB:
-            _few(jobs, where, together=chosen.graph == "static")
+            _few(jobs, where, together=chosen.graph == "static", record=chosen.record)
     return PipelineSpec(
         forge=forge,
         layout=chosen.layout,
@@ -120,12 +120,15 @@ def _image(forge: ForgeKind, python: Python) -> str:
     return "condaforge/miniforge3" if python.manager is Manager.CONDA else f"python:{python.version}"
 
 
-def _few(jobs: tuple[workflow.Job, ...], where: str, *, together: bool) -> None:
-    """Raises UsageError where a job would need more others than GitLab allows; `together`: one job needs them all."""
-    if together and len(jobs) > _MOST_NEEDS:
+def _few(jobs: tuple[workflow.Job, ...], where: str, *, together: bool, record: bool) -> None:
+    """Raises UsageError where a job would need more others than GitLab allows.
+
+    `together`: the gate needs them all, and the job that records needs the gate as well.
+    """
+    if together and len(jobs) + record > _MOST_NEEDS:
+        others = f"{len(jobs)} stages{' and the gate, which record needs' if record else ''}"
         raise UsageError(
-            f"{where}: {len(jobs)} stages, and a job on GitLab needs {_MOST_NEEDS} others at most",
-            "choose graph: dynamic",
+            f"{where}: {others}, and a job on GitLab needs {_MOST_NEEDS} others at most", "choose graph: dynamic"
         )
     if wide := next((job for job in jobs if len(job.needs) > _MOST_NEEDS), None):
         raise UsageError(
@@ -199,7 +202,7 @@ def _python(chosen: PythonConfig, around: Surroundings) -> Python:
         version=version,
         lock=lock,
         install=chosen.install if chosen.install is not None else usual,
-        bin=_BIN.get(manager, ""),
+        bin=_bin(manager, nearby),
     )
 
 
@@ -245,4 +248,14 @@ _INSTALL: Mapping[Manager, Callable[[str], tuple[str, ...]]] = {
     ),
     Manager.NONE: lambda _: (),
 }
-_BIN = {Manager.UV: "$PWD/.venv/bin", Manager.POETRY: "$PWD/.venv/bin", Manager.CONDA: "$HOME/conda/bin"}
+
+
+def _bin(manager: Manager, lock: str) -> str:
+    """The folder of the environment's programs: uv and poetry put the environment where the lock file is."""
+    if manager is Manager.CONDA:
+        return "$HOME/conda/bin"
+    # The lock is here or further up, so this is nothing but `..`, and safe inside of a shell's quotes.
+    return posixpath.join("$PWD", posixpath.dirname(lock), ".venv/bin") if manager in _IN_PROJECT else ""
+
+
+_IN_PROJECT = (Manager.UV, Manager.POETRY)

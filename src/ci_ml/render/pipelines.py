@@ -23,7 +23,8 @@ from jinja2.exceptions import SecurityError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup
 
-from ci_ml.core import generated, workflow
+from ci_ml.core import generated, includes, workflow
+from ci_ml.core.includes import Entry
 from ci_ml.core.workflow import Credentials, ForgeKind, Job, Layout, PipelineSpec
 from ci_ml.errors import UsageError
 from ci_ml.render import gitlab
@@ -54,6 +55,11 @@ def files(spec: PipelineSpec, templates: Templates) -> dict[str, str]:
     return {path: _rendered(name, path, spec, templates) for path, name in _files(spec).items()}
 
 
+def place(spec: PipelineSpec) -> str:
+    """The path of the file with the jobs."""
+    return next(iter(_files(spec)))
+
+
 def child(spec: PipelineSpec, templates: Templates) -> str:
     """The pipeline that GitLab's dynamic one starts, with the jobs of the spec. Raises UsageError like `files`."""
     return _rendered(_CHILD, "", spec, templates)
@@ -64,8 +70,21 @@ def entry(paths: Iterable[str]) -> str:
     return "include:\n" + "".join(f"  - local: {scalar(f'/{path}')}\n" for path in paths)
 
 
+def advice(found: Entry) -> str:
+    """What to do about files that GitLab does not read, or may not; nothing where it reads them."""
+    listed = ", ".join(found.absent or found.doubtful)
+    if found.absent:
+        return f"{ENTRY} does not include {listed}: GitLab never reads it. Add to it:\n\n{entry(found.absent)}"
+    if found.doubtful:
+        return (
+            f"whether {ENTRY} includes {listed} is not known: {found.why}. If it does not, GitLab never reads it. "
+            f"Then add to it:\n\n{entry(found.doubtful)}"
+        )
+    return ""
+
+
 # Where GitLab begins to read.
-ENTRY = ".gitlab-ci.yml"
+ENTRY = includes.ENTRY
 _CHILD = "gitlab/child.yml.j2"
 
 
@@ -103,10 +122,15 @@ _HEADER = """\
 {unsigned}"""
 
 
+def shown(config: str) -> str:
+    """The path of a configuration as the first line of a file has it."""
+    return re.sub(r"[^ -~]", "?", config)
+
+
 def _context(spec: PipelineSpec, name: str, path: str) -> dict[str, Any]:
     suffix = f" {spec.folder}" if spec.folder else ""
     graph = " and dvc.yaml" if spec.jobs and not spec.dynamic else ""
-    config = re.sub(r"[^ -~]", "?", spec.config)
+    config = shown(spec.config)
     return {
         "spec": spec,
         "python": spec.python,
@@ -257,8 +281,12 @@ def _line(command: str) -> Markup:
 
 
 def _title(job: Job) -> str:
-    """What GitHub shows for a stage's job: the stage, unless that is the name of one of ours, which may be required."""
-    return job.id if job.stage in workflow.RESERVED else job.stage
+    """What GitHub shows for a stage's job: the stage, unless that is the name of one of ours, which may be required.
+
+    The gate of a project in a folder is called `gate FOLDER`; no id has a blank in it, so none is ever that.
+    """
+    ours = job.stage in workflow.RESERVED or job.stage.strip().lower().startswith("gate")
+    return job.id if ours else job.stage
 
 
 def _inside(folder: str, path: str) -> str:

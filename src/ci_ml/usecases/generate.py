@@ -3,9 +3,11 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from ci_ml.core import generated, resolve
+from ci_ml.core import documents, generated, includes, resolve
 from ci_ml.core.config import Config
-from ci_ml.core.generated import Generated
+from ci_ml.core.documents import DocumentError
+from ci_ml.core.generated import Generated, Surplus
+from ci_ml.core.includes import Entry
 from ci_ml.core.pipeline import Pipeline
 from ci_ml.core.pipelines import PipelineConfig
 from ci_ml.core.resolve import Surroundings
@@ -13,7 +15,7 @@ from ci_ml.core.types import Gap
 from ci_ml.core.workflow import ForgeKind, PipelineSpec
 from ci_ml.errors import UsageError
 from ci_ml.ports import Tree
-from ci_ml.render import pipelines
+from ci_ml.render import gitlab, pipelines
 from ci_ml.render.pipelines import Templates
 
 _TEMPLATE = ".yml.j2"
@@ -56,9 +58,67 @@ def generate(sources: Sources, *, force: bool = False) -> tuple[Generated, ...]:
 def _entry(made: Mapping[str, str], there: Mapping[str, bytes | Gap]) -> tuple[Generated, ...]:
     """GitLab's first file, where there is none: it is the team's from then on, and nobody compares it with anything."""
     listed = sorted(path for path in made if path.startswith(".gitlab/"))
-    if not listed or _text(pipelines.ENTRY, there[pipelines.ENTRY]) is not None:
+    first = there[pipelines.ENTRY]
+    if not listed or not isinstance(first, Gap) or not first.absent:
         return ()
     return (Generated(path=pipelines.ENTRY, text=pipelines.entry(listed)),)
+
+
+def surplus(sources: Sources, made: Iterable[Generated] = (), *, force: bool = False) -> tuple[Surplus, ...]:
+    """The files that an earlier ci-ml.yaml asked for, and this one does not; those of other projects are left alone.
+
+    Raises UsageError where taking one away would lose what people wrote.
+    """
+    config = pipelines.shown(sources.around.config)
+    needed = {one.path for one in made}
+    paths = sorted(path for path in sources.tree.files() - needed if generated.placed(path))
+    texts = {
+        path: data.decode("utf-8", "replace")
+        for path, data in sources.tree.read(paths).items()
+        if isinstance(data, bytes)
+    }
+    return tuple(
+        generated.surplus(path, text, force=force) for path, text in texts.items() if generated.of(text, config)
+    )
+
+
+def entry(sources: Sources, made: Iterable[Generated]) -> Entry:
+    """Whether GitLab reads the files that were made for it; it does where the first file is ours to write."""
+    paths = [one.path for one in made]
+    if pipelines.ENTRY in paths:
+        return Entry()
+    ours = [path for path in paths if path.startswith(".gitlab/")]
+    return includes.entry(lambda path: _bytes(sources.tree, path), sources.tree.files(), ours) if ours else Entry()
+
+
+def read(tree: Tree) -> includes.Read:
+    """Every file that GitLab reads."""
+    return includes.reached(lambda path: _bytes(tree, path), tree.files())
+
+
+def jobless(sources: Sources, forge: ForgeKind, stages: Iterable[str]) -> tuple[str, ...]:
+    """Of these stages those that have no job in the file of a forge as it is here; none where that is not known."""
+    spec = of(forge, specs(sources))
+    if spec is None or spec.dynamic or not spec.jobs:
+        return ()
+    path = pipelines.place(spec)
+    try:
+        document = documents.parse(_bytes(sources.tree, path), path, includes.TAGS).value
+    except DocumentError:
+        return ()
+    jobs = document.get("jobs") if forge is ForgeKind.GITHUB and isinstance(document, dict) else document
+    if not isinstance(jobs, dict):
+        return ()
+    names = {job.stage: gitlab.named(spec, job.id) if forge is ForgeKind.GITLAB else job.id for job in spec.jobs}
+    return tuple(stage for stage in stages if stage in names and names[stage] not in jobs)
+
+
+def _bytes(tree: Tree, path: str) -> bytes:
+    """What is in a file; one that is yet to be written includes nothing."""
+    data = tree.read([path])[path]
+    if isinstance(data, Gap) and not data.absent:
+        raise DocumentError(data.reason)
+    return b"" if isinstance(data, Gap) else data
 
 
 def child(sources: Sources, stages: Iterable[str]) -> str:

@@ -135,13 +135,25 @@ def _base(space: Workspace) -> Finding:
 def _workflow(space: Workspace, chosen: Config | None) -> Finding:
     if chosen is None:
         return doctor.unknown(Check.WORKFLOW, f"what CI files should say: {space.project.config} does not")
+    sources = generating.sources(space, chosen)
     if not chosen.pipelines:
-        return doctor.written([caller.path for caller in _callers(space)], space.project.config)
-    made = generate.generate(generating.sources(space, chosen), force=True)
+        if left := generate.surplus(sources, force=True):
+            return doctor.generated([], [], [], [one.path for one in left])
+        return doctor.written(_read_callers(space), space.project.config)
+    made = generate.generate(sources, force=True)
     current = [one.path for one in made if one.current]
     known = space.history.tracked(current)
     outdated = [one.path for one in generate.outdated(made)]
-    return doctor.generated(outdated, [path for path in current if path not in known], current)
+    surplus = [one.path for one in generate.surplus(sources, made, force=True)]
+    found = doctor.generated(outdated, [path for path in current if path not in known], current, surplus)
+    unread = doctor.included(generate.entry(sources, made))
+    return unread if unread and found.health is doctor.Health.OK else found
+
+
+def _read_callers(space: Workspace) -> list[str]:
+    """The CI files that call ci-ml, without those that GitLab certainly does not read."""
+    found, read = [caller.path for caller in _callers(space)], generate.read(space.head_tree)
+    return [path for path in found if not path.startswith(".gitlab/") or path in read.paths or read.doubts]
 
 
 def _callers(space: Workspace) -> tuple[Caller, ...]:

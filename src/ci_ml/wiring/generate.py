@@ -1,10 +1,14 @@
 """`ci-ml generate`: writing and checking CI files. Layer: wiring."""
 
+from collections.abc import Iterable
+from dataclasses import dataclass
+
 from ci_ml import __version__
 from ci_ml.adapters import files, templates
 from ci_ml.adapters.dvc import definitions
 from ci_ml.core import config
-from ci_ml.core.generated import Generated
+from ci_ml.core.generated import Generated, Surplus
+from ci_ml.core.includes import Entry
 from ci_ml.core.resolve import Surroundings
 from ci_ml.core.types import Gap
 from ci_ml.core.workflow import ForgeKind, Job, PipelineSpec
@@ -58,22 +62,60 @@ def _read(space: Workspace, path: str) -> str:
 _ACTION = {ForgeKind.GITHUB: f"{_HOME}@v{__version__}", ForgeKind.GITLAB: f"{_ADDRESS}@v{__version__}"}
 
 
-def run(space: Workspace, *, force: bool) -> tuple[Generated, ...]:
-    """Write every file that does not say what it should, and return those."""
-    changed = generate.outdated(generate.generate(sources(space), force=force))
-    for one in changed:
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """The files that do not say what they should, those that are there for nothing, and whether GitLab reads ours."""
+
+    changed: tuple[Generated, ...]
+    surplus: tuple[Surplus, ...]
+    entry: Entry
+
+    @property
+    def current(self) -> bool:
+        """Whether nothing is to be done."""
+        return not (self.changed or self.surplus or self.entry.absent)
+
+
+def run(space: Workspace, *, force: bool) -> Outcome:
+    """Write every file that does not say what it should, and take away what is needed no more."""
+    found = _found(space, force=force)
+    for one in found.changed:
         files.write_tracked(space.project.root, one.path, one.text)
-    return changed
+    for other in found.surplus:
+        files.remove_tracked(space.project.root, other.path)
+    return found
 
 
-def checked(space: Workspace) -> tuple[Generated, ...]:
-    """The files that do not say what they should; nothing is written."""
-    return generate.outdated(generate.generate(sources(space), force=True))
+def checked(space: Workspace) -> Outcome:
+    """What `run` would do; nothing is written."""
+    return _found(space, force=True)
+
+
+def _found(space: Workspace, *, force: bool) -> Outcome:
+    """Raises UsageError where nothing is declared, and nothing left to be taken away."""
+    given = sources(space)
+    left = () if given.config.pipelines else generate.surplus(given, force=force)
+    made = () if left else generate.generate(given, force=force)
+    return Outcome(
+        changed=generate.outdated(made),
+        surplus=left or generate.surplus(given, made, force=force),
+        entry=generate.entry(given, made),
+    )
 
 
 def specs(space: Workspace) -> tuple[PipelineSpec, ...]:
     """What ci-ml.yaml declares."""
     return generate.specs(sources(space))
+
+
+def jobless(space: Workspace, stages: Iterable[str]) -> tuple[str, ...]:
+    """Of these stages those that have no job in the committed file of the CI system that runs this; none if unknown."""
+    if space.change.forge is None:
+        return ()
+    try:
+        return generate.jobless(sources(space), ForgeKind(space.change.forge), stages)
+    except UsageError:
+        return ()
 
 
 def jobs(space: Workspace, forge: ForgeKind = ForgeKind.GITHUB) -> tuple[Job, ...]:

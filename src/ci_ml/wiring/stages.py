@@ -199,15 +199,24 @@ def _received(space: Workspace) -> Iterator[tuple[Path, Handover]]:
 def collect(space: Workspace, needs: str | None, planned_before: Sequence[str]) -> None:
     """Put together what the jobs of all stages made, and write training.json.
 
-    Raises DependencyError when a stage that had to run has not, so that nothing is judged.
+    Raises DependencyError when a stage that had to run has not, so that nothing is judged; OutOfDate where no job
+    could have run it.
     """
     trouble = handover.failed(needs) if needs else {}
     received = receive(space)
     lost = handover.missing(planned_before, received)
+    if jobless := generate.jobless(space, lost):
+        raise OutOfDate(
+            f"the CI file has no job for {', '.join(jobless[:3])}: it is older than dvc.yaml",
+            "run `ci-ml generate`, and commit what it writes",
+        )
     if trouble or lost:
         said = [f"the job {job} ended as {result}" for job, result in trouble.items()]
         said += [f"the stage {name} has not run" for name in lost]
-        raise DependencyError(f"not everything ran: {'; '.join(said[:8])}", "the log of that job says why")
+        raise DependencyError(
+            f"not everything ran: {'; '.join(said[:8])}",
+            "the log of that job says why; where there is no such job, run `ci-ml generate` and commit what it writes",
+        )
     after = dataclasses.replace(space)
     runs = tuple(run for one in received for run in one.runs())
     record = Training(

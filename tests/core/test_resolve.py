@@ -1,0 +1,53 @@
+"""What ci-ml.yaml and the files around it resolve to, where a forge has limits and an environment has its place."""
+
+from typing import Any
+
+import pytest
+
+from ci_ml.core import resolve
+from ci_ml.core.pipeline import Pipeline, Stage
+from ci_ml.core.pipelines import PipelineConfig
+from ci_ml.core.resolve import Surroundings
+from ci_ml.core.workflow import ForgeKind, PipelineSpec
+from ci_ml.errors import UsageError
+
+
+def resolved(stages: int = 1, folder: str = "", lock: str = "requirements.txt", **chosen: Any) -> PipelineSpec:
+    around = Surroundings(
+        files=frozenset({lock}),
+        read=lambda _: "",
+        folder=folder,
+        config=f"{folder}/ci-ml.yaml".lstrip("/"),
+        name="name",
+        branch="main",
+        remote="s3://a",
+        action={ForgeKind.GITHUB: "ci-ml/ci-ml@v0.1.0", ForgeKind.GITLAB: "https://example.org/ci-ml.git@v0.1.0"},
+        version="0.1.0",
+    )
+    names = [f"s{number}" for number in range(stages)]
+    pipeline = Pipeline(stages=tuple(Stage(name=name, file="dvc.yaml", command=("x",), wdir="") for name in names))
+    return resolve.resolve(PipelineConfig.model_validate({"layout": "stages", **chosen}), pipeline, around)
+
+
+def test_a_job_of_gitlab_needs_no_more_than_50_others() -> None:
+    assert len(resolved(50, forge="gitlab").jobs) == 50
+    assert len(resolved(49, forge="gitlab", record=True).jobs) == 49
+    assert len(resolved(51, forge="gitlab", record=True, graph="dynamic").jobs) == 51
+    for count, record, words in (
+        (51, False, "51 stages, and"),
+        (50, True, "50 stages and the gate, which record needs"),
+    ):
+        with pytest.raises(UsageError, match=words) as caught:
+            resolved(count, forge="gitlab", record=record)
+        assert caught.value.hint == "choose graph: dynamic"
+
+
+@pytest.mark.parametrize("forge", ForgeKind)
+@pytest.mark.parametrize("lock", ["uv.lock", "poetry.lock"])
+def test_the_programs_are_where_the_lock_file_is(forge: str, lock: str) -> None:
+    assert resolved(forge=forge, lock=lock).python.bin == "$PWD/.venv/bin"
+    assert resolved(forge=forge, lock=f"a b/{lock}", folder="a b").python.bin == "$PWD/.venv/bin"
+    assert resolved(forge=forge, lock=f"a b/{lock}", folder="a b/c").python.bin == "$PWD/../.venv/bin"
+    above = resolved(forge=forge, lock=lock, folder="a b/c").python
+    assert above.bin == "$PWD/../../.venv/bin"
+    assert above.install[0].endswith(" ../..")
