@@ -9,6 +9,8 @@ import pytest
 
 from tests.e2e.project import Project
 
+pytestmark = pytest.mark.thorough
+
 NO_TRACK = "version: 1\ntrain: {track: false}\ngates: []\n"
 
 # What is made, and what the stage after it reads: the same path, a file in a folder, the folder around a file.
@@ -17,8 +19,6 @@ PATHS = {"the same": ("made", "made"), "inside": ("made", "made/part.txt"), "aro
 STAGE = """\
 import sys, yaml
 from pathlib import Path
-
-pytestmark = pytest.mark.thorough
 params = yaml.safe_load(open("params.yaml"))
 name, out = sys.argv[1:]
 Path(out).parent.mkdir(parents=True, exist_ok=True)

@@ -45,9 +45,6 @@ def resolve(history: History, configured: str, explicit: str | None, at: Revisio
     """
     if explicit:
         base = _named(history, explicit, "named with --base")
-    elif change.is_scheduled and configured == "auto":
-        # Nothing changed but machines, packages and what is fetched: HEAD is compared with itself, trained anew.
-        return Revision(sha=at.sha, ref=at.ref, why="HEAD, whose recorded results its training anew is compared with")
     elif configured.startswith("rev:"):
         base = _named(history, configured[4:], "baseline in ci-ml.yaml")
     elif configured.startswith("branch:"):

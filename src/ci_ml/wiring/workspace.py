@@ -111,6 +111,10 @@ class Workspace:
 
     def base(self, explicit: str | None) -> Revision:
         """The commit to compare with."""
+        if not explicit and self._is_trained_anew():
+            return dataclasses.replace(
+                self.head, dirty=False, why="HEAD, whose recorded results its training anew is compared with"
+            )
         if explicit:
             return baseline.resolve(self.history, "auto", explicit, self.head, self.change)
         try:
@@ -124,6 +128,13 @@ class Workspace:
             if configured == "auto":
                 return anchor
         return baseline.resolve(self.history, configured, None, self.head, self.change)
+
+    def _is_trained_anew(self) -> bool:
+        """Whether nothing changed but machines and packages, and every stage runs to see what that does."""
+        if not self.change.is_scheduled or not self.head_pipeline.stages:
+            return False
+        loaded = policy.load(self.head_tree, self.project.config, self.project.config)
+        return loaded is None or (loaded.config.baseline == "auto" and loaded.config.train.when != "never")
 
     def _configured_baseline(self, anchor: Revision | None) -> str:
         """What the base's configuration says, so that a change cannot pick its own opponent; else the head's."""
