@@ -155,6 +155,7 @@ INPUTS = {
     "astral-sh/setup-uv": {"python-version", "enable-cache", "cache-dependency-glob"},
     "aws-actions/configure-aws-credentials": {"role-to-assume", "aws-region"},
     "google-github-actions/auth": {"workload_identity_provider", "service_account"},
+    "actions/cache": {"path", "key"},
     "Azure/login": {"client-id", "tenant-id", "subscription-id"},
 }
 OURS = {"ci-ml/ci-ml": {*YAML(typ="safe", pure=True).load((ROOT / "action.yml").read_text())["inputs"]}}

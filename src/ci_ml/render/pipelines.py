@@ -38,6 +38,7 @@ PINS = {
     "setup_uv": ("astral-sh/setup-uv", "20cfd1bf945f4377ade1205e4dbc17946fc9a30d", "v10.0.1"),
     "aws": ("aws-actions/configure-aws-credentials", "e6de054238d6b7531b4efff3b6587d9aade6a06c", "v6.2.3"),
     "google": ("google-github-actions/auth", "7c6bc770dae815cd3e89ee6cdf493a5fab2cc093", "v3.0.0"),
+    "cache": ("actions/cache", "27d5ce7f107fe9357f9df03efb73ab90386fccae", "v5.0.5"),
     "azure": ("Azure/login", "f5d393ae46f8fde4be8b75f32e3fc50e654ad0ca", "v3.0.1"),
 }
 
@@ -181,6 +182,7 @@ def _environment(spec: PipelineSpec, templates: Templates) -> ImmutableSandboxed
     filters: dict[str, Callable[..., Any]] = {
         "secret": _secret,
         "shell": _line,
+        "hashed": lambda path: Markup(_hashed(path)),
         "ours": lambda name: Markup(scalar(_inside(spec.folder, f".ci-ml/{name}"))),
         "artifacts": lambda job: Markup(scalar(_artifacts(job, spec))),
         "pattern": _pattern,
@@ -270,6 +272,15 @@ def _secret(name: str) -> Markup:
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
         raise UsageError(f"{name!r} is not the name of a secret", "letters, digits and _")
     return Markup(f"${{{{ secrets.{name} }}}}")
+
+
+def _hashed(path: str) -> str:
+    """The key of a cache that hangs on a file: one scalar, whatever the file is called."""
+    if "${{" in path or "}}" in path:
+        raise UsageError(f"{path!r} would end an expression of GitHub", "give it a name without }}")
+    literal = path.replace("'", "''")
+    system = "${{ runner.os }}-${{ runner.arch }}"
+    return _quoted(f"conda-{system}-${{{{ hashFiles('{literal}') }}}}")
 
 
 def _line(command: str) -> Markup:
