@@ -351,3 +351,32 @@ def test_what_no_ci_system_would_take(text: str, said: str) -> None:
 )
 def test_what_ci_systems_take(text: str) -> None:
     assert read(f"{PIPELINES}    {text}\n").pipelines
+
+
+@pytest.mark.parametrize(
+    ("place", "old", "new"),
+    [
+        ("gates.0.metric", "m.json:a", "m.json:TODO"),
+        ("gates.0.direction", "higher", "TODO"),
+        ("gates.0.margin", "0.1", "TODO"),
+        ("predictions.test.label", "y", "TODO"),
+        ("gates.1.slices.by", "country", "TODO"),
+    ],
+)
+def test_what_init_left_to_its_user_is_refused_wherever_it_stands(place: str, old: str, new: str) -> None:
+    """A name can be anything, so that a TODO would else be a column or a key that is not there."""
+    text = (
+        "version: 1\n"
+        "predictions: {test: {path: p.csv, task: binary, id: id, label: y, score: p}}\n"
+        "gates:\n"
+        '  - {metric: "m.json:a", direction: higher, margin: 0.1}\n'
+        "  - {metric: test.recall, slices: {by: country}}\n"
+    )
+    config.load(text.encode(), "ci-ml.yaml")
+    left = text.replace(old, new, 1) if old != "y" else text.replace("label: y", "label: TODO")
+    with pytest.raises(ConfigError) as caught:
+        config.load(left.encode(), "ci-ml.yaml")
+    (problem,) = caught.value.problems
+    assert problem.endswith(f"{place}: TODO is left for you: say here what only you can know")
+    assert config.left_open(left.encode()) == 1
+    assert config.left_open(text.encode()) == config.left_open(b"{") == 0

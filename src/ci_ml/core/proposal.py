@@ -9,10 +9,10 @@ from enum import StrEnum
 
 from ci_ml.core import catalogue
 from ci_ml.core.catalogue import Task
+from ci_ml.core.config import TODO
 from ci_ml.core.types import Direction
 
 MOST_CLASSES = 50
-TODO = "TODO"
 
 # Names of columns as people write them, best first.
 _ID = re.compile(

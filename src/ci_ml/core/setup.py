@@ -5,8 +5,9 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from ci_ml.core import config
 from ci_ml.core.generated import Generated
-from ci_ml.core.proposal import TODO, Proposal
+from ci_ml.core.proposal import Proposal
 from ci_ml.core.workflow import ForgeKind, PipelineSpec
 
 _WORKFLOW = re.compile(r"\.github/workflows/[^/]+\.ya?ml")
@@ -50,7 +51,7 @@ class Setup:
     def todo(self) -> int:
         """How many values of ci-ml.yaml are left to the user."""
         text = next(one.text for one in self.files if one.path == self.config)
-        return sum(re.search(rf"\b{TODO}\b", line.partition(" #")[0]) is not None for line in text.splitlines())
+        return config.left_open(text.encode())
 
 
 def forge(asked: ForgeKind | None, host: str | None, files: Iterable[str]) -> Forge:

@@ -3,7 +3,7 @@
 import shlex
 from collections.abc import Iterator
 
-from ci_ml.core.proposal import TODO
+from ci_ml.core.config import TODO
 from ci_ml.core.setup import Setup
 from ci_ml.core.workflow import ForgeKind, Manager, PipelineSpec
 from ci_ml.render import safe

@@ -12,7 +12,7 @@ from pathlib import Path
 import ibis
 
 from ci_ml.core import catalogue, proposal
-from ci_ml.core.config import Config
+from ci_ml.core.config import TODO, Config
 from ci_ml.core.gates import is_glob
 from ci_ml.core.pipeline import Pipeline
 from ci_ml.core.proposal import Answer, ColumnProfile, GateProposal, Proposal, TableProposal
@@ -210,7 +210,7 @@ def _numbers(head: Side) -> tuple[list[str], list[GateProposal]]:
     for path, values in evidence.parse_all(head.read(inside)).items():
         if isinstance(values, Gap):
             comment = f"{path} is not here ({values.reason}): pull it, or train, and name a number in it"
-            metric = str(MetricKey(path=path, key=proposal.TODO))
+            metric = str(MetricKey(path=path, key=TODO))
             unread += [GateProposal(metric=metric, known=False, margin=_GUESS, comment=comment)] if known else []
             continue
         names += [str(MetricKey(path=path, key=key)) for key, value in values.items() if _is_number(path + key, value)]

@@ -2,7 +2,6 @@
 
 import dataclasses
 import posixpath
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -11,9 +10,8 @@ from ci_ml.adapters.github_settings import GitHubSettings
 from ci_ml.adapters.gitlab_settings import GitLabSettings
 from ci_ml.core import callers, doctor, origin, protection
 from ci_ml.core.callers import Caller
-from ci_ml.core.config import Config
+from ci_ml.core.config import Config, left_open
 from ci_ml.core.doctor import Check, Finding
-from ci_ml.core.proposal import TODO
 from ci_ml.core.training import redact, secrets
 from ci_ml.core.types import Change
 from ci_ml.errors import CiMlError
@@ -90,15 +88,9 @@ def _configuration(space: Workspace) -> tuple[Config | None, Finding]:
         loaded = policy.load(space.head_tree, name, name)
     except CiMlError as error:
         data = space.head_tree.read([name])[name]
-        text = data.decode("utf-8", "replace") if isinstance(data, bytes) else ""
-        return None, doctor.invalid(name, error, sum(_is_todo(line) for line in text.splitlines()))
+        return None, doctor.invalid(name, error, left_open(data) if isinstance(data, bytes) else 0)
     config = loaded.config if loaded else None
     return config, doctor.configuration(name, len(config.gates) if config else None)
-
-
-def _is_todo(line: str) -> bool:
-    """Whether a line's value is left to the user; a comment may speak of anything."""
-    return re.search(rf"\b{TODO}\b", line.partition("#")[0]) is not None
 
 
 def _pipeline(space: Workspace) -> Finding:
