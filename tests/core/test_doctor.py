@@ -53,6 +53,10 @@ def test_git_has_to_track_what_dvc_reads() -> None:
     assert doctor.tracked(3, files, files, []).health is Health.OK
     lost = doctor.tracked(3, files, ["dvc.yaml", ".dvc/config"], [])
     assert (lost.health, lost.fix) == (Health.PROBLEM, "git add dvc.lock")
+    several = ["dvc.yaml", "dvc.lock", ".dvc/config", "my models/dvc.lock"]
+    all_lost = doctor.tracked(3, several, [], [])
+    assert all_lost.fix == "git add dvc.yaml dvc.lock .dvc/config 'my models/dvc.lock'", "what is pasted mends it all"
+    assert "and 1 more" in all_lost.sentence
     assert doctor.tracked(3, files[:1], files, ["dvc.lock"]).health is Health.PROBLEM
 
 

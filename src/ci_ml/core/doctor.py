@@ -3,16 +3,17 @@
 What a forge says is judged in core.protection. Missing never means fine: what could not be looked at is `unknown`.
 """
 
+import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from ci_ml.core.includes import ENTRY, Entry
+from ci_ml.core.listing import some
 from ci_ml.core.staleness import Freshness, State
 from ci_ml.errors import CiMlError, ConfigError, DependencyError, OutOfDate, UsageError
 
 SCHEMA = "ci-ml/doctor/v1"
-_SHOWN = 3
 
 
 class Health(StrEnum):
@@ -108,18 +109,18 @@ def tracked(stages: int, files: Sequence[str], known: Iterable[str], absent: Seq
     """Whether git has what DVC needs: `files` are DVC's own, `known` those git tracks, `absent` the locks not here."""
     known = set(known)
     if lost := [path for path in files if path not in known]:
-        fix = f"git add {' '.join(lost[:_SHOWN])}"
-        return problem(Check.PIPELINE, f"git does not track {_some(lost)}: CI would not have it", fix)
+        fix = f"git add {shlex.join(lost)}"
+        return problem(Check.PIPELINE, f"git does not track {some(lost)}: CI would not have it", fix)
     if absent:
         fix = "`ci-ml train` runs the stages and writes it; then commit it"
-        return problem(Check.PIPELINE, f"there is no {_some(absent)}: nothing was trained yet", fix)
+        return problem(Check.PIPELINE, f"there is no {some(absent)}: nothing was trained yet", fix)
     return ok(Check.PIPELINE, f"a DVC project with {_count(stages, 'stage')}, and git tracks its files")
 
 
 def no_pipeline(definitions: Sequence[str]) -> Finding:
     """No DVC project; `definitions` are the dvc.yaml files that there are all the same."""
     if definitions:
-        return problem(Check.PIPELINE, f"there is {_some(definitions)}, and no DVC project around it", "`dvc init`")
+        return problem(Check.PIPELINE, f"there is {some(definitions)}, and no DVC project around it", "`dvc init`")
     return _NO_DVC
 
 
@@ -130,7 +131,7 @@ def lock(items: Sequence[Freshness]) -> Finding:
     """Whether dvc.lock is true for the files here."""
     stale = [item.name for item in items if item.state is State.STALE]
     if stale:
-        sentence = f"dvc.lock is out of date: {len(stale)} of {_count(len(items), 'stage')} ({_some(stale)})"
+        sentence = f"dvc.lock is out of date: {len(stale)} of {_count(len(items), 'stage')} ({some(stale)})"
         return problem(Check.LOCK, sentence, "`ci-ml train`, then commit dvc.lock", OutOfDate)
     return ok(Check.LOCK, f"dvc.lock is up to date ({_count(len(items), 'stage')})")
 
@@ -149,16 +150,14 @@ def generated(
 ) -> Finding:
     """The files that `pipelines` declares, and those that it does not any more: what each of them is, by its path."""
     if outdated:
-        sentence = f"{_some(outdated)} does not say what ci-ml.yaml and dvc.yaml say"
+        sentence = f"{some(outdated)} does not say what ci-ml.yaml and dvc.yaml say"
         return problem(Check.WORKFLOW, sentence, "`ci-ml generate`, then commit what it writes", OutOfDate)
     if surplus:
-        sentence = f"{_some(surplus)} is of pipelines that ci-ml.yaml does not declare any more"
+        sentence = f"{some(surplus)} is of pipelines that ci-ml.yaml does not declare any more"
         return problem(Check.WORKFLOW, sentence, "`ci-ml generate`, then commit that it is gone", OutOfDate)
     if untracked:
-        return problem(
-            Check.WORKFLOW, f"git does not track {_some(untracked)}", f"git add {' '.join(untracked[:_SHOWN])}"
-        )
-    return ok(Check.WORKFLOW, f"{_some(current)} {'is' if len(current) == 1 else 'are'} as it should be")
+        return problem(Check.WORKFLOW, f"git does not track {some(untracked)}", f"git add {shlex.join(untracked)}")
+    return ok(Check.WORKFLOW, f"{some(current)} {'is' if len(current) == 1 else 'are'} as it should be")
 
 
 def included(found: Entry) -> Finding | None:
@@ -166,17 +165,17 @@ def included(found: Entry) -> Finding | None:
     listed = found.absent or found.doubtful
     fix = f"add to it: include: [{', '.join(f'{{local: /{path}}}' for path in listed)}]"
     if found.absent:
-        sentence = f"{ENTRY} does not include {_some(listed)}: GitLab never reads it"
+        sentence = f"{ENTRY} does not include {some(listed)}: GitLab never reads it"
         return problem(Check.WORKFLOW, sentence, fix, OutOfDate)
     if found.doubtful:
-        return unknown(Check.WORKFLOW, f"whether {ENTRY} includes {_some(listed)}: {found.why}", f"if not, {fix}")
+        return unknown(Check.WORKFLOW, f"whether {ENTRY} includes {some(listed)}: {found.why}", f"if not, {fix}")
     return None
 
 
 def written(paths: Sequence[str], config: str) -> Finding:
     """Without `pipelines`: the files written by hand that call ci-ml."""
     if paths:
-        return ok(Check.WORKFLOW, f"ci-ml is called by {_some(paths)}, written by hand and so not compared")
+        return ok(Check.WORKFLOW, f"ci-ml is called by {some(paths)}, written by hand and so not compared")
     fix = f"add `pipelines: [{{forge: github}}]` (or gitlab) to {config}, then `ci-ml generate`"
     return problem(Check.WORKFLOW, "no CI file here calls ci-ml: nothing is judged before it is merged", fix)
 
@@ -207,15 +206,10 @@ def remote(found: Storage, *, needed: bool) -> Finding:
 def no_remote(sources: Sequence[str]) -> Finding:
     """No default remote in .dvc/config; `sources` are the data that no stage makes."""
     if sources:
-        sentence = f"DVC has no default remote in .dvc/config: CI could not get {_some(sources)}"
+        sentence = f"DVC has no default remote in .dvc/config: CI could not get {some(sources)}"
         return problem(Check.REMOTE, sentence, "`dvc remote add --default NAME URL`, then commit .dvc/config")
     return ok(Check.REMOTE, "DVC has no default remote, and no data that needs one")
 
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
-def _some(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:_SHOWN])
-    return f"{shown} and {len(names) - _SHOWN} more" if len(names) > _SHOWN else shown

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from ci_ml.core.listing import some
 from ci_ml.core.report import ComparisonPart, Report
 from ci_ml.errors import UsageError
 from ci_ml.render import safe
@@ -60,5 +61,4 @@ def _named(metrics: Sequence[str], wanted: str) -> Sequence[str]:
 
 
 def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
-    return ", ".join(safe.shortened(name) for name in names[:_LISTED]) + more
+    return some(map(safe.shortened, names), _LISTED)

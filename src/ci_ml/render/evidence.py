@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
+from ci_ml.core.listing import some
 from ci_ml.core.report import ComparisonPart
 from ci_ml.core.types import Status
 from ci_ml.render import methods, safe
 from ci_ml.render.cells import level, span
 
-_NAMED = 3
 _LONGEST = 80
 
 
@@ -42,12 +42,9 @@ def _methods(items: Sequence[ComparisonPart]) -> str:
         names = whole.setdefault(methods.of(item.method).name, {})
         if item.metric not in names:
             names.setdefault(item.metric if item.slice is None else f"slices of {item.metric}")
-    return "; ".join(f"{method} for {_some(list(names))}" for method, names in whole.items())
-
-
-def _some(names: Sequence[str]) -> str:
-    shown = ", ".join(safe.shortened(name, _LONGEST) for name in names[:_NAMED])
-    return f"{shown} and {len(names) - _NAMED} more" if len(names) > _NAMED else shown
+    return "; ".join(
+        f"{method} for {some(safe.shortened(name, _LONGEST) for name in names)}" for method, names in whole.items()
+    )
 
 
 def _sizes(items: Sequence[ComparisonPart]) -> str:

@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Iterator
 
 from ci_ml.core.config import TODO
+from ci_ml.core.listing import some
 from ci_ml.core.setup import Setup
 from ci_ml.core.workflow import ForgeKind, Manager, PipelineSpec
 from ci_ml.render import safe
@@ -51,8 +52,7 @@ def _state(setup: Setup) -> str:
     """What is wrong with the pipeline, if anything is."""
     if setup.broken:
         return "; DVC refuses it"
-    more = f" and {len(setup.stale) - _MOST} more" if setup.stale[_MOST:] else ""
-    return f"; dvc.lock is out of date for {', '.join(setup.stale[:_MOST])}{more}" if setup.stale else ""
+    return f"; dvc.lock is out of date for {some(setup.stale, _MOST)}" if setup.stale else ""
 
 
 def _packages(spec: PipelineSpec) -> str:

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from ci_ml.core import numbers
 from ci_ml.core.changes import Changes
+from ci_ml.core.listing import some
 from ci_ml.core.report import Report
 from ci_ml.core.staleness import Freshness, State
 from ci_ml.core.training import StageState, Training
@@ -171,18 +172,15 @@ def freshness(items: Sequence[Freshness], *, width: int = 100, color: bool = Fal
             parts.append(line(f"  {item.name}: frozen, never reproduced", style="dim"))
     missing = sorted({path for item in items for path in item.missing})
     if missing:
-        parts.append(line(f"  not here, which is fine: {_some(missing)}", style="dim"))
+        parts.append(line(f"  not here, which is fine: {some(missing, 5)}", style="dim"))
     modified = sorted({path for item in items for path in item.modified})
     if modified:
-        parts.append(line(f"  here in another version, `dvc checkout` restores it: {_some(modified)}", style="yellow"))
+        parts.append(
+            line(f"  here in another version, `dvc checkout` restores it: {some(modified, 5)}", style="yellow")
+        )
     unchecked = sorted({path for item in items for path in item.unchecked})
     if unchecked:
-        parts.append(line(f"  outside the repository, not checked: {_some(unchecked)}", style="yellow"))
+        parts.append(line(f"  outside the repository, not checked: {some(unchecked, 5)}", style="yellow"))
     if stale:
         parts.extend([line(""), _next("`ci-ml train` reproduces them; then commit dvc.lock.")])
     return to_text(Group(*parts), width=width, color=color)
-
-
-def _some(paths: Sequence[str]) -> str:
-    shown = ", ".join(paths[:5])
-    return f"{shown} and {len(paths) - 5} more" if len(paths) > 5 else shown

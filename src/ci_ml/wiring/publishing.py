@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TextIO
 
 from ci_ml.adapters import context, files, github, gitlab, http
+from ci_ml.core.listing import some
 from ci_ml.core.publication import Marker, Status
 from ci_ml.core.report import Report, contradictions, unwaived
 from ci_ml.core.training import redact, secrets
@@ -80,7 +81,7 @@ class Outlet:
         from ci_ml.render import markdown
 
         problems = error.problems if isinstance(error, ConfigError) else ()
-        what = ": ".join((error.what, "; ".join(problems[:3]))) if problems else error.what
+        what = ": ".join((error.what, some(problems, between="; "))) if problems else error.what
         sentence = redact(f"Nothing was judged: {what}", self.hidden)
         status = Status(name=f"ci-ml/{name}", outcome=None, sentence=sentence, url=self.change.run_url)
         told = self._write(name, status, partial(markdown.failure, name, sentence, error.hint), stream, None)

@@ -14,6 +14,7 @@ from ci_ml.adapters.dvc import commands, definitions
 from ci_ml.adapters.dvc import handover as moving
 from ci_ml.core import handover, plan, workflow
 from ci_ml.core.handover import Handed, Handover
+from ci_ml.core.listing import some
 from ci_ml.core.training import StageState, Training, TrainingOutcome
 from ci_ml.core.workflow import Transfer
 from ci_ml.errors import DependencyError, OutOfDate, UsageError
@@ -58,9 +59,8 @@ def by_job(space: Workspace, names: Sequence[str], known: Sequence[str]) -> Mapp
     """
     found = workflow.placed(generate.jobs(space), names)
     if known and (lost := [job for job in found if job not in known]):
-        stages = ", ".join(found[lost[0]][:3])
         raise OutOfDate(
-            f"the workflow has no job {lost[0]} for {stages}: it is older than dvc.yaml",
+            f"the workflow has no job {lost[0]} for {some(found[lost[0]])}: it is older than dvc.yaml",
             "run `ci-ml generate`, and commit what it writes",
         )
     if full := next((job for job, listed in found.items() if len(listed) > _MOST_INSTANCES), None):
@@ -207,14 +207,14 @@ def collect(space: Workspace, needs: str | None, planned_before: Sequence[str]) 
     lost = handover.missing(planned_before, received)
     if jobless := generate.jobless(space, lost):
         raise OutOfDate(
-            f"the CI file has no job for {', '.join(jobless[:3])}: it is older than dvc.yaml",
+            f"the CI file has no job for {some(jobless)}: it is older than dvc.yaml",
             "run `ci-ml generate`, and commit what it writes",
         )
     if trouble or lost:
         said = [f"the job {job} ended as {result}" for job, result in trouble.items()]
         said += [f"the stage {name} has not run" for name in lost]
         raise DependencyError(
-            f"not everything ran: {'; '.join(said[:8])}",
+            f"not everything ran: {some(said, 8, between='; ')}",
             "the log of that job says why; where there is no such job, run `ci-ml generate` and commit what it writes",
         )
     after = dataclasses.replace(space)

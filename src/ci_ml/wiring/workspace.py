@@ -13,6 +13,7 @@ from pathlib import Path
 from ci_ml.adapters import context, git
 from ci_ml.adapters.dvc import cache, definitions, digests
 from ci_ml.core import config
+from ci_ml.core.listing import some
 from ci_ml.core.pipeline import Pipeline, part
 from ci_ml.core.staleness import Freshness
 from ci_ml.core.training import secrets
@@ -249,6 +250,6 @@ def require_dvc(space: Workspace) -> str:
     if space.project.dvc is None:
         where = space.project.root / space.project.folder
         others = sorted({name.partition(".dvc/")[0] for name in space.head_tree.files() if _DVC_CONFIG.search(name)})
-        known = f"run this in one of: {', '.join(others[:5])}" if others else "start one with `dvc init`"
+        known = f"run this in one of: {some(others, 5)}" if others else "start one with `dvc init`"
         raise UsageError(f"there is no DVC project in {where}", known)
     return space.project.dvc
