@@ -15,14 +15,13 @@ from ci_ml.adapters import templates
 from ci_ml.core import resolve
 from ci_ml.core.pipeline import Output, Pipeline, Stage
 from ci_ml.core.pipelines import PipelineConfig
-from ci_ml.core.resolve import Surroundings
-from ci_ml.core.workflow import ForgeKind
 from ci_ml.render import pipelines
 from ci_ml.render.pipelines import Templates
 from tests.ci.conftest import tool
 from tests.ci.runners import ROOT
 from tests.ci.test_files import lint
 from tests.conftest import GOLDEN
+from tests.surroundings import around
 
 pytestmark = pytest.mark.thorough
 
@@ -52,19 +51,10 @@ def made(
     chosen: Mapping[str, Any], *, lock: str = "requirements.txt", remote: str | None = "s3://data", folder: str = ""
 ) -> dict[str, str]:
     """The files of a pipeline by their paths, for a project whose stages are PIPELINE."""
-    around = Surroundings(
-        files=frozenset({lock}),
-        read=lambda _: "",
-        folder=folder,
-        config=f"{folder}/ci-ml.yaml".lstrip("/"),
-        name="tumours",
-        branch="main",
-        remote=remote,
-        action={ForgeKind.GITHUB: "ci-ml/ci-ml@v0.1.0"},
-        version="0.1.0",
-    )
     config = PipelineConfig.model_validate({"forge": "github", **chosen})
-    return pipelines.files(resolve.resolve(config, PIPELINE, around), TEMPLATES)
+    return pipelines.files(
+        resolve.resolve(config, PIPELINE, around(lock=lock, remote=remote, folder=folder)), TEMPLATES
+    )
 
 
 # --- Golden files: what a change of a template does to the files of users, for review ---------------------------------

@@ -15,13 +15,12 @@ from ci_ml.adapters import templates
 from ci_ml.core import resolve
 from ci_ml.core.pipeline import Output, Pipeline, Stage
 from ci_ml.core.pipelines import PipelineConfig
-from ci_ml.core.resolve import Surroundings
-from ci_ml.core.workflow import ForgeKind
 from ci_ml.render import pipelines
 from ci_ml.render.pipelines import Templates
 from tests.ci.runners import EXAMPLE, ROOT
 from tests.ci.test_files import lint
 from tests.e2e.project import Project
+from tests.surroundings import around
 
 pytestmark = pytest.mark.thorough
 
@@ -50,22 +49,14 @@ LAYOUTS: dict[str, dict[str, Any]] = {
 
 def made(chosen: dict[str, Any], *, lock: str = "requirements.txt", remote: str = "s3://data", folder: str = "") -> Any:
     """The files of a pipeline by their names, and its child, for a project whose stages are PIPELINE."""
-    around = Surroundings(
-        files=frozenset({lock}),
-        read=lambda _: "",
-        folder=folder,
-        config=f"{folder}/ci-ml.yaml".lstrip("/"),
-        name="tumours",
-        branch="main",
-        remote=remote,
-        action={ForgeKind.GITLAB: "https://gitlab.example.org/tools/ci-ml.git@v0.1.0"},
-        version="0.1.0",
-    )
     config = PipelineConfig.model_validate({"forge": "gitlab", **chosen})
-    spec = resolve.resolve(config, PIPELINE, around)
+    spec = resolve.resolve(config, PIPELINE, around(lock=lock, remote=remote, folder=folder))
     files = pipelines.files(spec, TEMPLATES)
     if spec.dynamic:
-        files["child"] = pipelines.child(resolve.resolve(config, PIPELINE, around, only=["fold@2", "gate"]), TEMPLATES)
+        files["child"] = pipelines.child(
+            resolve.resolve(config, PIPELINE, around(lock=lock, remote=remote, folder=folder), only=["fold@2", "gate"]),
+            TEMPLATES,
+        )
     return files
 
 

@@ -7,26 +7,17 @@ import pytest
 from ci_ml.core import resolve
 from ci_ml.core.pipeline import Pipeline, Stage
 from ci_ml.core.pipelines import PipelineConfig
-from ci_ml.core.resolve import Surroundings
 from ci_ml.core.workflow import ForgeKind, PipelineSpec
 from ci_ml.errors import UsageError
+from tests.surroundings import around
 
 
 def resolved(stages: int = 1, folder: str = "", lock: str = "requirements.txt", **chosen: Any) -> PipelineSpec:
-    around = Surroundings(
-        files=frozenset({lock}),
-        read=lambda _: "",
-        folder=folder,
-        config=f"{folder}/ci-ml.yaml".lstrip("/"),
-        name="name",
-        branch="main",
-        remote="s3://a",
-        action={ForgeKind.GITHUB: "ci-ml/ci-ml@v0.1.0", ForgeKind.GITLAB: "https://example.org/ci-ml.git@v0.1.0"},
-        version="0.1.0",
-    )
     names = [f"s{number}" for number in range(stages)]
     pipeline = Pipeline(stages=tuple(Stage(name=name, file="dvc.yaml", command=("x",), wdir="") for name in names))
-    return resolve.resolve(PipelineConfig.model_validate({"layout": "stages", **chosen}), pipeline, around)
+    return resolve.resolve(
+        PipelineConfig.model_validate({"layout": "stages", **chosen}), pipeline, around(lock=lock, folder=folder)
+    )
 
 
 def test_a_job_of_gitlab_needs_no_more_than_50_others() -> None:

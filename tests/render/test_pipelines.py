@@ -16,11 +16,10 @@ from ci_ml.adapters import templates
 from ci_ml.core import resolve, workflow
 from ci_ml.core.pipeline import Output, Pipeline, Stage
 from ci_ml.core.pipelines import PipelineConfig
-from ci_ml.core.resolve import Surroundings
-from ci_ml.core.workflow import ForgeKind
 from ci_ml.errors import UsageError
 from ci_ml.render import pipelines
 from ci_ml.render.pipelines import Templates
+from tests.surroundings import around
 
 BUILTIN = templates.builtin()
 # Each has a meaning in YAML, in a shell, in an expression of GitHub, or in a file of ours.
@@ -98,17 +97,8 @@ def made(place: str, value: str, forge: str, own: Mapping[str, str] | None = Non
         chosen[place] = value
     stages = (value if place == "stage" else "train", "last")
     folder = value if place == "folder" else ""
-    around = Surroundings(
-        files=frozenset({f"{folder}/uv.lock".lstrip("/")}),
-        read=lambda _: "",
-        folder=folder,
-        config=value if place == "stage" else "ci-ml.yaml",
-        name=value if place == "stage" else "name",
-        branch="main",
-        remote="s3://a",
-        action={ForgeKind.GITHUB: "ci-ml/ci-ml@v0.1.0", ForgeKind.GITLAB: "https://example.org/ci-ml.git@v0.1.0"},
-        version="0.1.0",
-    )
+    named = {"name": value, "config": value} if place == "stage" else {"name": "name", "config": "ci-ml.yaml"}
+    surrounded = around(lock=f"{folder}/uv.lock".lstrip("/"), folder=folder, **named)
     outs = (Output(path="a"),)
     pipeline = Pipeline(
         stages=(
@@ -116,7 +106,7 @@ def made(place: str, value: str, forge: str, own: Mapping[str, str] | None = Non
             Stage(name=stages[1], file="dvc.yaml", command=("x",), wdir="", deps=("a",)),
         )
     )
-    spec = resolve.resolve(PipelineConfig.model_validate(chosen), pipeline, around)
+    spec = resolve.resolve(PipelineConfig.model_validate(chosen), pipeline, surrounded)
     return pipelines.files(spec, Templates(builtin=BUILTIN, own=own or {}))
 
 
