@@ -101,8 +101,9 @@ def checkout(tmp_path_factory: pytest.TempPathFactory, machine: dict[str, str]) 
     place = tmp_path_factory.mktemp("checkout") / "ci-ml"
     for name in ("examples", "requirements", "src", "templates"):
         shutil.copytree(ROOT / name, place / name, ignore=shutil.ignore_patterns("__pycache__", ".*_cache"))
-    for name in ("action.yml", ".pre-commit-hooks.yaml"):
-        shutil.copy(ROOT / name, place)
+    for name in ("action.yml", ".pre-commit-hooks.yaml", ".github/workflows/gate.yml"):
+        (place / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, place / name)
     repository = Project(root=place, env=machine)
     repository.git("init", "--quiet")
     repository.commit("What this repository has now")

@@ -17,6 +17,9 @@ ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "breast-cancer"
 REPOSITORY = "acme/tumours"
 
+# Machines that workflows ask for, which is always this one.
+LABELS = ("ubuntu-latest", "ubuntu-24.04")
+
 # actions/NAME@… in a workflow is ours of the same name; act takes the commit as it is written there.
 STAND_INS = Path(__file__).parent / "actions"
 
@@ -194,7 +197,8 @@ class GitHub:
                 self.act,
                 event,
                 *("--directory", str(clone), "--workflows", workflow, "--eventpath", str(self.folder / "event.json")),
-                *("--platform", "ubuntu-latest=-self-hosted", "--action-cache-path", str(self.folder / "act")),
+                *(part for label in LABELS for part in ("--platform", f"{label}=-self-hosted")),
+                *("--action-cache-path", str(self.folder / "act")),
                 # Jobs wait for each other, and not for a processor of this machine.
                 *("--no-skip-checkout", "--no-cache-server", "--concurrent-jobs", "8"),
                 *(
@@ -243,10 +247,16 @@ class GitHub:
 
 
 def _uses(workflow: Path, actions: Mapping[str, Path], ours: Path) -> list[str]:
-    """`OWNER/NAME@REF=FOLDER` for every action of a workflow."""
+    """`OWNER/NAME@REF=FOLDER` for every action of a workflow, and of those that it calls, which are ours."""
     lines = (line.strip().removeprefix("- ") for line in workflow.read_text().splitlines())
     used = [line.removeprefix("uses: ").split("#")[0].strip() for line in lines if line.startswith("uses: ")]
-    return [f"{use}={actions.get(use.split('@')[0].split('/')[1], ours)}" for use in dict.fromkeys(used)]
+    found = {}
+    for place, _, ref in (use.partition("@") for use in used):
+        owner, name, *path = place.split("/")
+        found[f"{owner}/{name}@{ref}={actions.get(name, ours)}"] = None
+        if path:
+            found |= dict.fromkeys(_uses(ours.joinpath(*path), actions, ours))
+    return list(found)
 
 
 @dataclass(frozen=True, kw_only=True)

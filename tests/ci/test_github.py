@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+from ci_ml import __version__
 from tests.ci import runners
 from tests.ci.runners import REPOSITORY, ROOT, Change, Forge, GitHub, Run
 from tests.e2e.project import Project, Result
@@ -154,6 +155,43 @@ def test_pushes_queues_schedules_and_buttons_are_judged_without_a_comment(github
         assert run.code == (1 if event == "merge_group" else 0), (event, run.log)
     assert statuses(api, forge.main) == {STATUS: "success"}
     assert not any(pull.comments for pull in api.repository(REPOSITORY).pulls.values())
+
+
+# What README says that five lines are enough for, and a job that sees what comes out of it.
+CALLER = """\
+on: pull_request
+permissions: {}
+jobs:
+  ci-ml:
+    uses: ci-ml/ci-ml/.github/workflows/gate.yml@v%s
+    permissions: {contents: read, pull-requests: write, statuses: write}
+    secrets: inherit
+  after:
+    needs: ci-ml
+    runs-on: ubuntu-latest
+    steps:
+      - env:
+          OUTCOME: ${{ needs.ci-ml.outputs.outcome }}
+        run: printenv OUTCOME > "$ARTIFACTS/outcome"
+"""
+
+
+def test_a_workflow_that_calls_ours_blocks_a_worse_change(github: GitHub, api: fake.GitHub) -> None:
+    change = github.forge.changes["worse"]
+    run = github.pull_request(change, content=CALLER % __version__, **addressed(api))
+    assert run.code == 1, run.log
+    assert run.report()["verdict"]["outcome"] == "fail"
+    assert len(api.repository(REPOSITORY).pulls[change.number].comments) == 1
+    assert statuses(api, change.head) == {STATUS: "failure"}
+    assert not (run.artifacts / "outcome").exists(), "what needs the gate does not run"
+
+
+def test_a_workflow_that_calls_ours_goes_on_after_a_better_one(github: GitHub, api: fake.GitHub) -> None:
+    change = github.forge.changes["better"]
+    run = github.pull_request(change, content=CALLER % __version__, **addressed(api))
+    assert run.code == 0, run.log
+    assert (run.artifacts / "outcome").read_text() == "pass\n"
+    assert statuses(api, change.head) == {STATUS: "success"}
 
 
 # A workflow that shows what the action hands to a later step, also after it has failed.

@@ -18,6 +18,7 @@ from tests.ci.runners import REPOSITORY, Change, Forge, GitHub, Run
 from tests.ci.test_files import lint
 from tests.ci.test_github import MAY_WRITE, addressed, publish, statuses
 from tests.e2e.project import Project
+from tests.fakes import git_server
 from tests.fakes import github as fake
 
 pytestmark = pytest.mark.thorough
@@ -314,6 +315,42 @@ def test_one_job_fails_when_a_stage_does(jobs: GitHub, api: fake.GitHub, single:
     run = proposed(jobs, api, "failing", content=single)
     assert "exit status 3" in _gate(run), run.log
     assert statuses(api, jobs.forge.changes["failing"].head) == {STATUS: "error"}
+
+
+# --- A push, whose training is recorded -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("layout", ["single", "stages"])
+def test_what_is_merged_is_trained_and_recorded(
+    github_in: Starting, graph: Forge, tmp_path: Path, layout: str
+) -> None:
+    """The branch is on a server that wants a token; afterwards it holds what `dvc repro` makes, data and all."""
+    clone = at(graph, graph.main, tmp_path)
+    clone.git("checkout", "--quiet", "-B", "main")
+    clone.dvc("remote", "add", "--quiet", "--default", "storage", str(tmp_path / "storage"))
+    clone.edit("ci-ml.yaml", "layout: stages", f"layout: {layout}\n    record: true")
+    generated(clone)
+    before = clone.commit("Record what is merged")
+    clone.edit("params.yaml", "n: 1", "n: 2")
+    merged = clone.commit("A merge that nobody has trained")
+    with git_server.serve(tmp_path / "server", {}) as server:
+        bare = server.repository(REPOSITORY)
+        clone.git("push", "--quiet", str(bare), "main")
+        jobs = github_in(tmp_path, Forge(url=bare.as_uri(), project=clone, trained=merged, changes={}))
+        ran_in(jobs).mkdir()
+        payload = {"before": before, "repository": {"full_name": REPOSITORY, "default_branch": "main"}}
+        with runners.served(jobs.forge) as api:
+            access = addressed(api, {"contents": "write", "statuses": "write"})
+            access["env"] |= {"GITHUB_SERVER_URL": server.url, "RAN": str(ran_in(jobs))}
+            server.users["x-access-token"] = access["token"]
+            run = jobs.run("push", payload, merged, branch="main", **access)
+    assert run.code == 0, run.log
+    assert ran(jobs) == DIAMOND
+    clone.git("fetch", "--quiet", str(bare), "main")
+    assert clone.git("rev-parse", "FETCH_HEAD^") == merged, run.log
+    clone.dvc("repro", "--quiet")
+    assert clone.git("diff", "--stat", "FETCH_HEAD") == ""
+    assert clone.dvc("status", "--cloud", "--json") == "{}"
 
 
 # --- A fork, whose own run may only read --------------------------------------------------------------------------------

@@ -14,8 +14,11 @@ import pytest
 from ci_ml import __version__
 from tests.ci.runners import REPOSITORY
 from tests.e2e.project import DEADLINE, Project
+from tests.fakes import git_server
 
 pytestmark = pytest.mark.thorough
+
+PIPELINE = ".gitlab/ci-ml.yml"  # which .gitlab-ci.yml includes
 
 # A diamond, a stage with two instances, and the numbers that are judged.
 DVC_YAML = """\
@@ -85,7 +88,7 @@ train: {track: false}
 gates:
   - {metric: "metrics.json:accuracy", direction: higher, margin: 0.01}
 pipelines:
-  - {forge: gitlab, layout: %(layout)s, action: "%(action)s", python: {install: ["python --version"]}}
+  - {forge: gitlab, layout: %(layout)s, record: %(record)s, action: "%(action)s", python: {install: ["python --version"]}}
 """
 
 
@@ -180,6 +183,10 @@ class Diamond:
         # In a file, because a child pipeline gets those too.
         (self.folder / "variables.yml").write_text(json.dumps(settled))
         source = settled.get("CI_PIPELINE_SOURCE", "push")
+        # GitLab puts values into the variables of a trigger before it hands them on; gitlab-ci-local hands on the names.
+        pipeline = clone.read(PIPELINE)
+        clone.write(PIPELINE, pipeline.replace("CI_ML_EVENT: $CI_PIPELINE_SOURCE", f"CI_ML_EVENT: {source}"))
+        clone.git("update-index", "--assume-unchanged", PIPELINE)
         gone = [] if "CI_COMMIT_BRANCH" in settled else ["--unset-variable", "CI_COMMIT_BRANCH"]
         times = self.folder / "times"
         times.mkdir()
@@ -222,7 +229,7 @@ def diamond(
     path = os.pathsep.join((str(training / "bin"), str(Path(gitlab_ci_local).parent), machine["PATH"]))
     env = {**machine, "PATH": path, "RUNNER_TOOL_CACHE": str(tool_cache), "PIP_NO_INDEX": "1"}
 
-    def build(layout: str, *, remote: bool = False) -> Diamond:
+    def build(layout: str, *, remote: bool = False, record: bool = False) -> Diamond:
         root = tmp_path / "project"
         root.mkdir()
         project = Project(root=root, env={**env, "PYTHONPATH": ""})
@@ -237,7 +244,8 @@ def diamond(
         project.write("data/.gitignore", "/clean.txt\n")
         project.write("params.yaml", "left: 1\nright: 1\naccuracy: 0.9\n")
         project.write("dvc.yaml", DVC_YAML)
-        project.write("ci-ml.yaml", CI_ML_YAML % {"layout": layout, "action": f"{checkout.as_uri()}@v{__version__}"})
+        said = {"layout": layout, "action": f"{checkout.as_uri()}@v{__version__}", "record": str(record).lower()}
+        project.write("ci-ml.yaml", CI_ML_YAML % said)
         project.ci_ml("generate").expect(0)
         project.dvc("repro", "--quiet")
         if remote:
@@ -323,6 +331,36 @@ def test_the_default_branch_is_judged_by_what_it_was_before(diamond: Callable[..
     assert run.report()["base"]["sha"] == before
     head = run.report()["head"]
     assert (head["sha"], head["dirty"]) == (commit, False)  # no stage had to run
+
+
+@pytest.mark.parametrize("layout", ["single", *LAYOUTS])
+def test_what_is_merged_is_trained_and_recorded(diamond: Callable[..., Diamond], tmp_path: Path, layout: str) -> None:
+    """The branch is on a server that wants a token; afterwards it holds what `dvc repro` makes, data and all."""
+    here = diamond(layout, remote=True, record=True)
+    project = here.project
+    before = project.git("rev-parse", "main")
+    project.edit("params.yaml", "right: 1", "right: 2")
+    merged = project.commit("A merge that nobody has trained")
+    with git_server.serve(tmp_path / "server", {"gitlab-ci-token": "job"}) as server:
+        bare = server.repository(REPOSITORY)
+        project.git("push", "--quiet", str(bare), "main")
+        run = here.run(
+            merged,
+            CI_COMMIT_BRANCH="main",
+            CI_COMMIT_REF_NAME="main",
+            CI_COMMIT_BEFORE_SHA=before,
+            CI_PIPELINE_SOURCE="push",
+            CI_PROJECT_URL=f"{server.url}/{REPOSITORY}",
+            CI_SERVER_HOST="gitlab.example.org",
+            CI_JOB_TOKEN="job",
+        )
+    assert (run.code, run.failed()) == (0, set()), run.log
+    assert run.ran() == {"right", "fold-1", "fold-2", "gate"}
+    project.git("fetch", "--quiet", str(bare), "main")
+    assert project.git("rev-parse", "FETCH_HEAD^") == merged, run.log
+    project.dvc("repro", "--quiet")
+    assert project.git("diff", "--stat", "FETCH_HEAD") == ""
+    assert project.dvc("status", "--cloud", "--json") == "{}"
 
 
 @pytest.mark.parametrize("layout", ["single", *LAYOUTS])
