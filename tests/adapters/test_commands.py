@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from ci_ml.adapters.dvc import commands
+from ci_ml.core import training
 from ci_ml.errors import DependencyError
 from tests.e2e.project import clean_environment
 
@@ -74,11 +75,11 @@ def test_a_kind_of_remote_whose_package_is_not_here(started: tuple[Path, dict[st
     assert "requires 'dvc-oss' to be installed" in found.what
     assert found.hint is None, "it is no extra of ci-ml"
     words = found.what.replace("oss", "s3")
-    assert commands.hint(words) == "install ci-ml[s3]; in CI, name s3 in CI_ML_REMOTES"
+    assert training.lacking(words) == "install ci-ml[s3]; in CI, name s3 in CI_ML_REMOTES"
     kinds = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     for kind in ("azure", "gs", "s3", "ssh"):
         assert kind in kinds
-        assert commands.hint(f"{kind} is supported, but requires 'dvc-{kind}' to be installed") is not None
+        assert training.lacking(f"{kind} is supported, but requires 'dvc-{kind}' to be installed") is not None
 
 
 def test_of_many_errors_the_first_and_the_last_are_said() -> None:

@@ -202,8 +202,8 @@ def test_the_inputs_of_every_action_are_known() -> None:
 
 
 def test_no_other_job_answers_for_the_required_one() -> None:
-    for chosen, around in CASES.values():
-        shown = [job["name"] for text in made(chosen, **around).values() for job in parsed(text)["jobs"].values()]
+    for chosen, where in CASES.values():
+        shown = [job["name"] for text in made(chosen, **where).values() for job in parsed(text)["jobs"].values()]
         assert len(shown) == len(set(shown))
     (one,), (other,) = ([*made({"forks": False}, folder=folder).values()] for folder in ("a", "b"))
     assert (parsed(one)["jobs"]["gate"]["name"], parsed(other)["jobs"]["gate"]["name"]) == ("gate a", "gate b")

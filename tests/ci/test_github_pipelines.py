@@ -321,9 +321,7 @@ def test_one_job_fails_when_a_stage_does(jobs: GitHub, api: fake.GitHub, single:
 
 
 @pytest.mark.parametrize("layout", ["single", "stages"])
-def test_what_is_merged_is_trained_and_recorded(
-    github_in: Starting, graph: Forge, tmp_path: Path, layout: str
-) -> None:
+def test_what_is_merged_is_trained_and_recorded(github_in: Starting, graph: Forge, tmp_path: Path, layout: str) -> None:
     """The branch is on a server that wants a token; afterwards it holds what `dvc repro` makes, data and all."""
     clone = at(graph, graph.main, tmp_path)
     clone.git("checkout", "--quiet", "-B", "main")

@@ -295,10 +295,14 @@ def test_data_on_s3_is_pulled_and_pushed_by_the_command_it_prints(
 
     without = runners.set_up(checkout, tools, {**empty.env, "CI_ML_REMOTES": ""}, folder=job.root).out.strip()
     assert not _kinds(without)
-    assert (
-        "requires 'dvc-s3' to be installed"
-        in job.run(without, "stage", "--base", "origin/main", "--transfer", "remote", "copy").expect(3).err
-    )
+    other = Project(root=trained.clone("other").root, env=job.env)
+    for where, *argv in (
+        (other, "train"),
+        (job, "stage", "--base", "origin/main", "--transfer", "remote", "copy"),
+    ):
+        said = where.run(without, *argv).expect(3).err
+        assert "requires 'dvc-s3' to be installed" in said
+        assert "hint: install ci-ml[s3]; in CI, name s3 in CI_ML_REMOTES" in said
 
 
 @pytest.mark.parametrize("kind", KINDS)

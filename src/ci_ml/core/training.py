@@ -137,3 +137,9 @@ def redact(text: str, hidden: tuple[str, ...]) -> str:
     for secret in hidden:
         text = text.replace(secret, "***")
     return _CREDENTIALS.sub("***@", text)
+
+
+def lacking(said: str) -> str | None:
+    """What to do when DVC says that it lacks the package for a kind of remote; None when it says something else."""
+    kind = re.search(r"requires 'dvc-(azure|gs|s3|ssh)' to be installed", said)
+    return f"install ci-ml[{kind[1]}]; in CI, name {kind[1]} in CI_ML_REMOTES" if kind else None

@@ -18,6 +18,7 @@ from ci_ml.core.training import (
     StageRun,
     Training,
     TrainingOutcome,
+    lacking,
     redact,
 )
 from ci_ml.core.types import Revision
@@ -202,4 +203,4 @@ def _hint(message: str) -> str:
         ("does not exist", "it is neither in the repository nor on a remote: `dvc status -c` shows what is missing"),
     )
     found = (hint for words, hint in hints if words.lower() in message.lower() and hint)
-    return next(found, "`dvc repro -v` shows more of it")
+    return lacking(message) or next(found, "`dvc repro -v` shows more of it")

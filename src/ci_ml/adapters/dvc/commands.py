@@ -10,12 +10,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ci_ml.adapters import proc
-from ci_ml.core.training import redact, secrets
+from ci_ml.core.training import lacking, redact, secrets
 from ci_ml.errors import DependencyError
 
 _MOST = 500
 _ERROR = re.compile(r"^ERROR: (.+(?:\n[ \t]+\S.*)*)", re.MULTILINE)
-_MISSING = re.compile(r"requires 'dvc-(azure|gs|s3|ssh)' to be installed")
 
 
 def run(commands: Sequence[Sequence[str]], *, cwd: Path, env: Mapping[str, str]) -> None:
@@ -26,7 +25,7 @@ def run(commands: Sequence[Sequence[str]], *, cwd: Path, env: Mapping[str, str])
     done = proc.run([sys.executable, "-E", "-P", "-m", __name__, json.dumps(commands)], cwd=cwd, env=env)
     if done.code != 0:
         said = words(redact(done.err, secrets(env))) or f"exit code {done.code}"
-        raise DependencyError(f"DVC failed: {said}", hint(said))
+        raise DependencyError(f"DVC failed: {said}", lacking(said))
 
 
 def words(text: str) -> str:
@@ -35,12 +34,6 @@ def words(text: str) -> str:
         # There is one for each file, then one that says what came of them all.
         return "; ".join(line[: _MOST // 2].strip() for line in dict.fromkeys((errors[0], errors[-1])))
     return " ".join(text.split())[-_MOST:]
-
-
-def hint(said: str) -> str | None:
-    """What to do about it, where that is ours to say."""
-    kind = _MISSING.search(said)
-    return f"install ci-ml[{kind[1]}]; in CI, name {kind[1]} in CI_ML_REMOTES" if kind else None
 
 
 def main() -> int:
