@@ -6,6 +6,20 @@ from typing import Any
 from ci_ml.core import report as reports
 from ci_ml.core.changes import Changes, DataChange, ValueChange
 from ci_ml.core.compare import Comparison, compare, compare_measured, compare_slices
+from ci_ml.core.exhibits import (
+    BeforePart,
+    CodePart,
+    ConfusionPart,
+    CurvePart,
+    Exhibits,
+    HistoryPart,
+    LocationPart,
+    PackagePart,
+    PlotPart,
+    PointPart,
+    RatePart,
+    SeriesPart,
+)
 from ci_ml.core.gates import Gate
 from ci_ml.core.report import PolicyPart, Report, StageRunPart, TrainingPart
 from ci_ml.core.types import (
@@ -229,3 +243,115 @@ def undecided(**rest: Any) -> Report:
         measured(gate("val.accuracy", 0.01, rate=True), contrast(0.912, 0.912, 0.0, 285, method="tango")),
     ]  # fmt: skip
     return report(*gates, **rest)
+
+
+def exhibits() -> Exhibits:
+    """What `churn` shows beside its comparisons."""
+    return Exhibits(
+        gates={
+            name: LocationPart(path="ci-ml.yaml", line=line)
+            for name, line in {
+                "test.recall": 12,
+                "test.roc_auc": 19,
+                "test.brier": 21,
+                "eval/metrics.json:train.seconds": 23,
+            }.items()
+        },
+        params={
+            ("params.yaml", "train.class_weight"): LocationPart(path="params.yaml", line=4),
+            ("params.yaml", "train.max_depth"): LocationPart(path="params.yaml", line=5),
+        },
+        stages={"train": LocationPart(path="dvc.yaml", line=9)},
+        code=(
+            CodePart(path="src/train.py", change="changed", added=14, removed=3, stages=("train",)),
+            CodePart(path="src/features.py", change="added", added=40, removed=0),
+            CodePart(path="assets/logo.png", change="removed"),
+        ),
+        packages=(
+            PackagePart(file="requirements.txt", package="scikit-learn", base="1.7.2", head="1.8.0"),
+            PackagePart(file="requirements.txt", package="joblib", head="1.5.2"),
+        ),
+        history=tuple(
+            HistoryPart(
+                metric=metric,
+                points=tuple(
+                    PointPart(sha=f"{index:040x}", at=f"2026-10-{index + 1:02}T09:00:00+00:00", value=value)
+                    for index, value in enumerate(values)
+                ),
+            )
+            for metric, values in {
+                "test.recall": (0.821, 0.826, 0.825, 0.838, 0.8402),
+                "test.roc_auc": (0.897, 0.901, 0.9043, 0.9101, 0.9104),
+                "eval/metrics.json:train.seconds": (190.0, 201.0, 199.0, 210.0, 212.0),
+            }.items()
+        ),
+        curves=_curves(),
+        confusions=(
+            ConfusionPart(
+                table="test",
+                classes=("0", "1"),
+                base=((48_211, 2_310), (1_085, 5_695)),
+                head=((48_502, 2_019), (1_113, 5_667)),
+            ),
+        ),
+        plots=(
+            PlotPart(
+                name="plots/loss.csv",
+                spec={
+                    "$schema": "https://vega.github.io/schema/vega-lite/v5.json",
+                    "title": "plots/loss.csv",
+                    "data": {
+                        "values": [
+                            {"step": step, "loss": round(1 / (step + 1) + 0.01 * side, 4), "rev": rev}
+                            for side, rev in enumerate(("main", "workspace"))
+                            for step in range(10)
+                        ]
+                    },
+                    "mark": "line",
+                    "encoding": {
+                        "x": {"field": "step", "type": "quantitative"},
+                        "y": {"field": "loss", "type": "quantitative"},
+                        "color": {"field": "rev", "type": "nominal"},
+                    },
+                },
+            ),
+        ),
+    )
+
+
+def _curves() -> tuple[CurvePart, ...]:
+    grid = tuple(index / 50 for index in range(51))
+    edges, tenths = tuple(index / 20 for index in range(21)), tuple(index / 10 for index in range(10))
+
+    def side(power: float, area: float, shift: int) -> dict[str, SeriesPart]:
+        return {
+            "roc": SeriesPart(x=grid, y=tuple(x**power for x in grid), area=area),
+            "precision_recall": SeriesPart(x=grid, y=tuple(1 - x**4 * 0.8 for x in grid), area=area - 0.2),
+            "calibration": SeriesPart(
+                x=tuple(x + 0.05 for x in tenths), y=tuple((x + 0.05) ** (1 + shift / 100) for x in tenths),
+                n=tuple(9000 - 800 * index for index in range(10)),
+            ),
+            "scores": SeriesPart(x=edges, n=tuple(4000 - 190 * index + shift for index in range(20))),
+        }  # fmt: skip
+
+    base, head = side(0.12, 0.9104, 0), side(0.115, 0.9121, 12)
+    return tuple(
+        CurvePart.model_validate({"table": "test", "kind": kind, "of": "1", "base": base[kind], "head": head[kind]})
+        for kind in base
+    )
+
+
+def everything() -> Report:
+    """`churn` with all that a report can show."""
+    stages = tuple(
+        StageRunPart.model_validate({"name": name, "state": state, "seconds": seconds})
+        for name, state, seconds in (("prepare", "cached", 0.4), ("train", "ran", 244.0), ("evaluate", "ran", 21.5))
+    )
+    training = TrainingPart(
+        stages=stages,
+        seconds=268.4,
+        mlflow_run="run-812",
+        before=BeforePart(seconds=212.0, stages={"prepare": 0.4, "train": 190.0, "evaluate": 20.5}, run="run-640"),
+        rate=RatePart(per_hour=2.4, currency="EUR"),
+    )
+    return churn(training=training, shown=exhibits())

@@ -84,16 +84,25 @@ class TestReportJson:
                     "status": "regressed",
                     "impact": "fail",
                     "reason": sentence,
+                    "declared": None,
                 }
             ],
-            "params": [{"path": "params.yaml", "key": "train.lr", "base": 0.1, "head": 0.2}],
+            "params": [{"path": "params.yaml", "key": "train.lr", "base": 0.1, "head": 0.2, "location": None}],
             "data": [{"path": "data/train.csv", "base": "md5:1", "head": "md5:2"}],
-            "stages": [{"name": "train", "change": "changed", "what": ["command"]}],
+            "stages": [{"name": "train", "change": "changed", "what": ["command"], "location": None}],
+            "code": [],
+            "packages": [],
             "training": {
                 "stages": [{"name": "train", "state": "ran", "seconds": 3.2}],
                 "seconds": 3.3,
                 "mlflow_run": "run",
+                "before": None,
+                "rate": None,
             },
+            "history": [],
+            "curves": [],
+            "confusions": [],
+            "plots": [],
             "notices": ["a notice"],
         }
 
@@ -136,7 +145,9 @@ class TestReportJson:
     def test_of_params_that_json_does_not_have(self) -> None:
         key = MetricKey(path="p.yaml", key="lr")
         content = report(differences=Changes(params=(ValueChange(metric=key, base=math.nan, head=[math.inf]),)))
-        assert written(content)["params"] == [{"path": "p.yaml", "key": "lr", "base": "NaN", "head": ["Infinity"]}]
+        assert written(content)["params"] == [
+            {"path": "p.yaml", "key": "lr", "base": "NaN", "head": ["Infinity"], "location": None}
+        ]
 
 
 class TestReadingAReport:

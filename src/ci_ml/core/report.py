@@ -7,16 +7,29 @@ JSON reader sees nothing else, and everything is rendered from it alone, later a
 import json
 import math
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, FailFast, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from ci_ml import __version__
 from ci_ml.core import changes, verdict
 from ci_ml.core import compare as judging
 from ci_ml.core.compare import Comparison
 from ci_ml.core.config import NAME, NAME_LENGTH
+from ci_ml.core.exhibits import (
+    BeforePart,
+    CodePart,
+    ConfusionPart,
+    CurvePart,
+    Exhibits,
+    HistoryPart,
+    LocationPart,
+    PackagePart,
+    PlotPart,
+    RatePart,
+)
 from ci_ml.core.gates import Gate
+from ci_ml.core.part import Many, Part, Share
 from ci_ml.core.sentences import allowance, settles
 from ci_ml.core.types import (
     Change,
@@ -43,31 +56,19 @@ MAX_BYTES = 64 * 1024 * 1024
 _PROBLEMS = 20
 # Fields whose values are names and words of ours.
 _VOCABULARY = frozenset(
-    "schema name sha digest from outcome direction require severity status impact method margin forge state run".split()
+    "schema name sha digest from kind change outcome direction require severity status impact method margin forge "
+    "state run".split()
 )
 
 
-class _Part(BaseModel):
-    # Additions are free: an older ci-ml reads what a newer one of the same schema wrote, without what it does not know.
-    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True, allow_inf_nan=False)
-
-
-# One part that is wrong is enough to say so: a stranger's file may hold a million.
-_Item = TypeVar("_Item")
-_Many = Annotated[tuple[_Item, ...], FailFast()]
-
-
-_Share = Annotated[float, Field(ge=0, le=1)]
-
-
-class Tool(_Part):
+class Tool(Part):
     """What wrote the report."""
 
     name: str = "ci-ml"
     version: str = __version__
 
 
-class WaiverPart(_Part):
+class WaiverPart(Part):
     """Who accepted a verdict that would have blocked, when (ISO 8601) and by which label; `outcome` is what it was."""
 
     by: str = Field(max_length=200)
@@ -76,7 +77,7 @@ class WaiverPart(_Part):
     outcome: Outcome
 
 
-class VerdictPart(_Part):
+class VerdictPart(Part):
     """The outcome and why."""
 
     outcome: Outcome
@@ -85,7 +86,7 @@ class VerdictPart(_Part):
     waivers: tuple[WaiverPart, ...] = ()
 
 
-class RevisionPart(_Part):
+class RevisionPart(Part):
     """One side: which commit, and why this one."""
 
     sha: str | None = Field(pattern=_SHA)
@@ -100,7 +101,7 @@ class RevisionPart(_Part):
         return f"{short} + work tree" if self.dirty else short
 
 
-class ChangePart(_Part):
+class ChangePart(Part):
     """Which change this is about, as the CI system that made the report saw it."""
 
     forge: Literal["github", "gitlab"]
@@ -111,7 +112,7 @@ class ChangePart(_Part):
     run_url: str | None = Field(default=None, max_length=2000)
 
 
-class PolicyPart(_Part):
+class PolicyPart(Part):
     """The gates: the digest of the file they came from, the side it was read from, and whether the change edits it."""
 
     digest: str
@@ -119,7 +120,7 @@ class PolicyPart(_Part):
     changed_in_head: bool = False
 
 
-class ComparisonPart(_Part):
+class ComparisonPart(Part):
     """One gate: what was measured, its status, and one sentence for a human.
 
     `interval` belongs to `delta`, `head_interval` to `head`. `rate`: the metric is a share of examples. `between` are
@@ -127,6 +128,7 @@ class ComparisonPart(_Part):
     judged; a slice with fewer examples than `min_n` is shown and not judged. `smallest_margin` is what an unchanged
     model passes in 80 % of test sets like this one, and `settles` says what would decide. `allowed` is how far the bad
     end of the interval may lie from 0, where it is not `margin_absolute`: a share of the base is as noisy as that.
+    `declared` is the gate in ci-ml.yaml.
     """
 
     metric: str = Field(min_length=1)
@@ -139,9 +141,9 @@ class ComparisonPart(_Part):
     delta: float | None
     interval: tuple[float, float] | None = None
     head_interval: tuple[float, float] | None = None
-    confidence: _Share | None = None
-    p_value: _Share | None = None
-    corrected: _Share | None = None
+    confidence: Share | None = None
+    p_value: Share | None = None
+    corrected: Share | None = None
     family: int | None = None
     identical: bool = False
     min_n: int | None = None
@@ -161,6 +163,7 @@ class ComparisonPart(_Part):
     status: Status
     impact: Outcome
     reason: str
+    declared: LocationPart | None = None
 
     @property
     def name(self) -> str:
@@ -178,16 +181,17 @@ class ComparisonPart(_Part):
         return self.slice is not None and judging.too_small(self.min_n, self.n)
 
 
-class ParamPart(_Part):
+class ParamPart(Part):
     """A parameter that differs."""
 
     path: str
     key: str
     base: Any = None
     head: Any = None
+    location: LocationPart | None = None
 
 
-class DataPart(_Part):
+class DataPart(Part):
     """A data file or folder whose digest differs."""
 
     path: str
@@ -195,15 +199,16 @@ class DataPart(_Part):
     head: str | None = None
 
 
-class StageChangePart(_Part):
+class StageChangePart(Part):
     """A stage that came, went or changed."""
 
     name: str
     change: Literal["added", "removed", "changed"]
     what: tuple[str, ...] = ()
+    location: LocationPart | None = None
 
 
-class StageRunPart(_Part):
+class StageRunPart(Part):
     """What became of one stage in training."""
 
     name: str
@@ -211,15 +216,17 @@ class StageRunPart(_Part):
     seconds: float
 
 
-class TrainingPart(_Part):
-    """The training behind the head's numbers."""
+class TrainingPart(Part):
+    """The training behind the head's numbers, and behind the base's where that is known."""
 
     stages: tuple[StageRunPart, ...] = ()
     seconds: float = 0.0
     mlflow_run: str | None = None
+    before: BeforePart | None = None
+    rate: RatePart | None = None
 
 
-class Report(_Part):
+class Report(Part):
     """Everything about one verdict."""
 
     schema_: Literal["ci-ml/report/v1"] = Field(default=SCHEMA, alias="schema")
@@ -230,11 +237,17 @@ class Report(_Part):
     head: RevisionPart
     change: ChangePart | None = None
     policy: PolicyPart
-    comparisons: _Many[ComparisonPart] = ()
-    params: _Many[ParamPart] = ()
-    data: _Many[DataPart] = ()
-    stages: _Many[StageChangePart] = ()
+    comparisons: Many[ComparisonPart] = ()
+    params: Many[ParamPart] = ()
+    data: Many[DataPart] = ()
+    stages: Many[StageChangePart] = ()
+    code: Many[CodePart] = ()
+    packages: Many[PackagePart] = ()
     training: TrainingPart | None = None
+    history: Many[HistoryPart] = ()
+    curves: Many[CurvePart] = ()
+    confusions: Many[ConfusionPart] = ()
+    plots: Many[PlotPart] = ()
     notices: tuple[str, ...] = ()
 
     def to_json(self) -> str:
@@ -255,8 +268,10 @@ def build(
     differences: changes.Changes,
     training: TrainingPart | None,
     notices: Sequence[str],
+    shown: Exhibits | None = None,
 ) -> Report:
     """Put a report together; comparisons come out with the most harmful first."""
+    shown = shown or Exhibits()
     return Report(
         name=name,
         verdict=VerdictPart(outcome=judged.outcome, sentence=judged.sentence, reasons=judged.reasons),
@@ -264,23 +279,39 @@ def build(
         head=RevisionPart(sha=head.sha, ref=head.ref, why=head.why, dirty=head.dirty),
         change=_change(change),
         policy=policy,
-        comparisons=tuple(_comparison(item) for item in verdict.by_harm(comparisons)),
+        comparisons=tuple(
+            _comparison(item, shown.gates.get(str(item.gate.metric))) for item in verdict.by_harm(comparisons)
+        ),
         params=tuple(
             ParamPart(
                 path=item.metric.path,
                 key=item.metric.key,
                 base=changes.jsonable(item.base),
                 head=changes.jsonable(item.head),
+                location=shown.params.get((item.metric.path, item.metric.key)),
             )
             for item in differences.params
         ),
         data=tuple(DataPart(path=item.path, base=item.base, head=item.head) for item in differences.data),
         stages=tuple(
-            StageChangePart.model_validate({"name": item.name, "change": item.change, "what": item.what})
+            StageChangePart.model_validate(
+                {
+                    "name": item.name,
+                    "change": item.change,
+                    "what": item.what,
+                    "location": shown.stages.get(item.name),
+                }
+            )
             for item in differences.stages
         ),
+        code=shown.code,
+        packages=shown.packages,
         training=training,
-        notices=tuple(notices),
+        history=shown.history,
+        curves=shown.curves,
+        confusions=shown.confusions,
+        plots=shown.plots,
+        notices=(*notices, *shown.notices),
     )
 
 
@@ -421,7 +452,7 @@ def _status(item: ComparisonPart) -> Status:
     return judging.judge(gate, found, item.corrected)
 
 
-def _comparison(item: Comparison) -> ComparisonPart:
+def _comparison(item: Comparison, declared: LocationPart | None) -> ComparisonPart:
     contrast, gate = item.contrast, item.gate
     base = item.base.value if isinstance(item.base, Measurement) else None
     return ComparisonPart(
@@ -457,6 +488,7 @@ def _comparison(item: Comparison) -> ComparisonPart:
         status=item.status,
         impact=verdict.impact(item),
         reason=item.reason,
+        declared=declared,
     )
 
 
