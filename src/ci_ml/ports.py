@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from ci_ml.core.protection import Access, Protection, Variable
 from ci_ml.core.publication import Comment, Labelling, Proposal, Status
-from ci_ml.core.types import Change, Gap, Run
+from ci_ml.core.types import Change, FileChange, Gap, Run
 
 if TYPE_CHECKING:  # Ibis costs half a second, and only gates on predictions need it
     from ci_ml.metrics.columns import Custom, Source
@@ -50,6 +50,18 @@ class History(Protocol):
     def remote(self) -> str | None: ...
 
     def fetch(self, *arguments: str) -> bool: ...
+
+    def tree(self, sha: str) -> Tree:
+        """The files of a commit."""
+        ...
+
+    def changed(self, sha: str) -> tuple[FileChange, ...]:
+        """The files of the work tree that differ from a commit; those that git would not track do not count."""
+        ...
+
+    def log(self, sha: str, paths: Iterable[str], most: int) -> tuple[tuple[str, str], ...]:
+        """Of a commit and its first parents those that changed one of the files, newest first, and when (ISO 8601)."""
+        ...
 
 
 class DataStore(Protocol):

@@ -376,3 +376,21 @@ def test_json_stays_alone_on_stdout_when_the_run_is_logged(server: Server, proje
     report = project.ci_ml("ci", "--format", "json", env=env).expect(0).json()
     (run,) = server.runs("json")
     assert report["training"]["mlflow_run"] == run.id
+
+
+def test_ci_compares_the_time_of_each_stage_with_that_of_the_base(server: Server, project: Project) -> None:
+    tracked(project)
+    env = {"MLFLOW_TRACKING_URI": server.url, "MLFLOW_EXPERIMENT_NAME": "times"}
+    project.edit("params.yaml", "steps: 2", "steps: 4")
+    project.ci_ml("train", env=env).expect(0)
+    trained = {stage["name"]: stage["seconds"] for stage in project.json(".ci-ml/training.json")["stages"]}
+    project.commit("trained")
+    (logged,) = server.runs("times")
+    project.branch()
+    project.edit("params.yaml", "steps: 4", "steps: 5")
+    project.commit("change")
+    project.ci_ml("ci", "--no-publish", "--base", "main", env=env).expect(0)
+    training = project.json(".ci-ml/report.json")["training"]
+    assert training["before"]["run"] == logged.id
+    assert training["before"]["stages"] == {name: trained[name] for name in ("train", "evaluate")}
+    assert {stage["name"] for stage in training["stages"] if stage["state"] == "ran"} == {"train", "evaluate"}

@@ -7,10 +7,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
 from ci_ml.adapters import proc
 from ci_ml.core.documents import MAX_BYTES, too_large
-from ci_ml.core.types import Gap
+from ci_ml.core.types import FileChange, Gap
 from ci_ml.errors import DependencyError, UsageError
 
 _TIMEOUT = 600.0
@@ -107,6 +108,32 @@ class Git:
             return True  # as the clone knows how to
         return bool(self.access) and self.call(*command).code == 0
 
+    def changed(self, sha: str) -> tuple[FileChange, ...]:
+        """The files of the work tree that differ from a commit; those that git would not track do not count."""
+        known = self.tell(
+            "diff", "--no-renames", "--no-ext-diff", "--no-textconv", "--raw", "--numstat", "-z", sha, "--"
+        )
+        lines = iter(known.split(b"\0")[:-1])
+        states: dict[str, str] = {}
+        found: list[FileChange] = []
+        for line in lines:
+            if line.startswith(b":"):
+                states[_text(next(lines))] = line[-1:].decode()
+                continue
+            added, removed, name = line.split(b"\t", 2)
+            counts = [None if count == b"-" else int(count) for count in (added, removed)]
+            change = _STATES.get(states[_text(name)], "changed")
+            found.append(FileChange(path=_text(name), change=change, added=counts[0], removed=counts[1]))
+        new = self.tell("ls-files", "-z", "--others", "--exclude-standard", "--full-name", ":/").split(b"\0")[:-1]
+        return (*found, *(FileChange(path=_text(name), change="added") for name in new))
+
+    def log(self, sha: str, paths: Iterable[str], most: int) -> tuple[tuple[str, str], ...]:
+        """Of a commit and its first parents those that changed one of the files, newest first, and when (ISO 8601)."""
+        wanted = [f":(top,literal){path}" for path in paths]
+        options = ("--first-parent", f"--max-count={most}", "--format=%H %cI")
+        listing = self.tell("log", *options, sha, "--", *wanted).decode() if wanted else ""
+        return tuple((line.partition(" ")[0], line.partition(" ")[2]) for line in listing.splitlines())
+
     def tree(self, sha: str) -> "CommitTree":
         """The files of a commit."""
         return CommitTree(git=self, sha=sha)
@@ -133,6 +160,11 @@ def find(directory: Path, env: Mapping[str, str]) -> Git:
     raise UsageError(f"{directory} is not in a git repository", "run this inside a clone, or start one with `git init`")
 
 
+def _text(name: bytes) -> str:
+    return name.decode("utf-8", "surrogateescape")
+
+
+_STATES: dict[str, Literal["added", "removed", "changed"]] = {"A": "added", "D": "removed"}
 _LINK, _SUBMODULE = "120000", "160000"
 _MOST_LINKS = 40  # as many as Linux follows
 

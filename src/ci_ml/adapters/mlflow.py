@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ci_ml.core.exhibits import BeforePart
 from ci_ml.core.training import StageState, Training, TrainingOutcome, redact
 from ci_ml.errors import DependencyError
 
@@ -25,6 +26,8 @@ _CLIENT_LIMITS = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "20", "MLFLOW_HTTP_REQUEST_MAX_
 _CLIENT_SETTINGS = {"MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true"}
 _NAME = re.compile(r"[^\w.\-/ ]")
 _EXPERIMENTS_PER_SEARCH = 50
+_STAGES = "ci-ml.stage_seconds"
+_LONGEST_TAG = 5000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +69,7 @@ class Tracking:
             values = [Metric(_name(key), value, when, 0) for key, value in metrics.items() if math.isfinite(value)]
             params = [Param(_name(key), str(value)[:500]) for key, value in training.params.items()]
             linked = _linked(client, mark, run_id)
-            tags = [RunTag(key, value[:5000]) for key, value in _tags(training, mark, linked).items()]
+            tags = [RunTag(key, value[:_LONGEST_TAG]) for key, value in _tags(training, mark, linked).items()]
             for start in range(0, max(len(values), len(params), len(tags)), 100):
                 part = slice(start, start + 100)
                 client.log_batch(run_id, metrics=values[part], params=params[part], tags=tags[part])
@@ -76,6 +79,34 @@ class Tracking:
                 succeeded = done and training.outcome is TrainingOutcome.SUCCESS
                 client.set_terminated(run_id, "FINISHED" if succeeded else "FAILED")
         return run_id, linked
+
+    def before(self, lock: str) -> BeforePart | None:
+        """The newest training that made a dvc.lock (by its digest) and whose stages are known; None without one.
+
+        Raises DependencyError when MLflow is down or refuses.
+        """
+        with _limits():
+            try:
+                return self._before(lock)
+            except Exception as error:
+                words = redact(" ".join(str(error).split()), ())
+                raise DependencyError(f"MLflow: {words[:500] or type(error).__name__}") from error
+
+    def _before(self, lock: str) -> BeforePart | None:
+        from mlflow import MlflowClient
+
+        client = MlflowClient(tracking_uri=self.address())
+        experiment = client.get_experiment_by_name(self.experiment)
+        if experiment is None:
+            return None
+        wanted = f"tags.`ci-ml.lock` = '{lock}' and tags.`ci-ml.outcome` = '{TrainingOutcome.SUCCESS.value}'"
+        for run in client.search_runs([experiment.experiment_id], wanted, max_results=20):  # newest first
+            with contextlib.suppress(ValueError, TypeError, AttributeError):
+                stages = json.loads(run.data.tags.get(_STAGES, "{}"))
+                if stages:
+                    seconds = float(run.data.tags["ci-ml.seconds"])
+                    return BeforePart(seconds=seconds, stages=stages, run=str(run.info.run_id))
+        return None
 
     def _experiment(self, client: Any) -> str:
         found = client.get_experiment_by_name(self.experiment)
@@ -110,10 +141,18 @@ def _tags(training: Training, mark: str, linked: tuple[str, ...]) -> dict[str, s
         "ci-ml.outcome": training.outcome.value,
         "ci-ml.seconds": f"{training.seconds:.3f}",
         "ci-ml.stages_run": " ".join(ran),
+        _STAGES: _seconds(training),
         "ci-ml.packages": training.environment.packages_digest if training.environment else None,
         "ci-ml.linked_runs": " ".join(linked),
     }
     return {key: value for key, value in tags.items() if value}
+
+
+def _seconds(training: Training) -> str | None:
+    """How long each stage ran, as JSON, where a tag can hold it."""
+    ran = {stage.name: round(stage.seconds, 3) for stage in training.stages if stage.state is StageState.RAN}
+    text = json.dumps(ran)
+    return text if ran and len(text) <= _LONGEST_TAG else None
 
 
 def _linked(client: Any, mark: str, run_id: str) -> tuple[str, ...]:

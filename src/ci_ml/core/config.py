@@ -451,6 +451,27 @@ class PredictionsConfig(Model):
         return self
 
 
+class CostConfig(Model):
+    """What an hour of training costs, for the report."""
+
+    per_hour: Annotated[float, Field(ge=0), BeforeValidator(_finite)] = Field(
+        description="The price of an hour on the machine that trains."
+    )
+    currency: Annotated[str, Field(min_length=1, max_length=20)] = Field(
+        default="USD", description="What the price is in, as the report shows it."
+    )
+
+
+class ReportConfig(Model):
+    """What reports show beside the verdict."""
+
+    history: Annotated[int, Field(ge=0, le=200)] = Field(
+        default=20,
+        description="Of how many earlier commits of the base branch a metric is shown, where its file is in git; "
+        "0 for none.",
+    )
+
+
 class TrainConfig(Model):
     """How `ci-ml train` and `ci-ml ci` reproduce the pipeline."""
 
@@ -462,6 +483,7 @@ class TrainConfig(Model):
     track: bool = Field(
         default=True, description="Log the run to MLflow: MLFLOW_TRACKING_URI, else a local SQLite store."
     )
+    cost: CostConfig | None = Field(default=None, description="What training costs; reports say it when it is known.")
 
 
 class Config(Model):
@@ -495,6 +517,7 @@ class Config(Model):
         description="What aggregates tables: duckdb, inside this process; or a URL that Ibis connects to.",
         examples=["duckdb", "pyspark://local"],
     )
+    report: ReportConfig = Field(default=ReportConfig(), description="What reports show beside the verdict.")
     pipelines: tuple[PipelineConfig, ...] = Field(
         default=(), description="CI files to be written by `ci-ml generate`, one entry for each forge."
     )

@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Literal
 
 from ci_ml.stats.estimate import Difference
 
@@ -170,6 +171,16 @@ class Revision:
 
     def __str__(self) -> str:
         return f"{self.short} + work tree" if self.dirty else self.short
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileChange:
+    """A file that differs from a commit; lines are None for what is no text."""
+
+    path: str
+    change: Literal["added", "removed", "changed"]
+    added: int | None = None
+    removed: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True, order=True)

@@ -9,13 +9,14 @@ from typing import Literal
 from ci_ml.core import compare, gates, report, sentences, verdict
 from ci_ml.core.compare import Comparison
 from ci_ml.core.config import NAME_LENGTH, Config
+from ci_ml.core.exhibits import Exhibits, RatePart
 from ci_ml.core.pipeline import Stage, covering
 from ci_ml.core.report import Report, TrainingPart
 from ci_ml.core.staleness import Freshness
 from ci_ml.core.types import Change, Metric, MetricKey, Require, Severity
 from ci_ml.errors import OutOfDate
-from ci_ml.ports import OpenTables
-from ci_ml.usecases import evidence, policy, repeated, verify
+from ci_ml.ports import History, OpenTables
+from ci_ml.usecases import background, evidence, policy, repeated, verify
 from ci_ml.usecases.difference import difference
 from ci_ml.usecases.evidence import Side
 from ci_ml.usecases.policy import Policy
@@ -33,6 +34,7 @@ class Question:
     training: TrainingPart | None = None
     change: Change = field(default_factory=Change)
     tables: OpenTables | None = None
+    past: History | None = None
 
 
 def check(question: Question) -> Report:
@@ -57,9 +59,26 @@ def check(question: Question) -> Report:
         ),
         comparisons=comparisons,
         differences=found.changes,
-        training=question.training,
+        training=_training(question.training, chosen.config),
         notices=(*chosen.notices, *seen, *found.notices),
+        shown=_shown(question, comparisons, chosen.config),
     )
+
+
+def _shown(question: Question, comparisons: Sequence[Comparison], chosen: Config) -> Exhibits:
+    """What the report shows beside its comparisons."""
+    if question.past is None:
+        return Exhibits()
+    keys = dict.fromkeys(item.gate.metric for item in comparisons if isinstance(item.gate.metric, MetricKey))
+    return background.around(question.base, question.head, question.past, tuple(keys), chosen.report.history)
+
+
+def _training(found: TrainingPart | None, chosen: Config) -> TrainingPart | None:
+    """The training, with what an hour of it costs."""
+    cost = chosen.train.cost
+    if found is None or cost is None:
+        return found
+    return found.model_copy(update={"rate": RatePart(per_hour=cost.per_hour, currency=cost.currency)})
 
 
 def _compared(question: Question, chosen: Config) -> tuple[list[Comparison], tuple[str, ...]]:

@@ -6,6 +6,7 @@ from typing import Literal, TextIO
 
 from ci_ml.adapters import console, files
 from ci_ml.adapters.dvc import definitions
+from ci_ml.core.exhibits import BeforePart
 from ci_ml.core.pipeline import conflicts
 from ci_ml.core.report import Report, redacted
 from ci_ml.core.staleness import Freshness
@@ -72,15 +73,24 @@ def _reproduced(
     space, against = settled(space, base, first=True)
     assert against.sha is not None
     chosen = policy.choose(space.history.tree(against.sha), space.head_tree, space.project.config, against, prefer)
+    settings = training.settings(space, chosen)
     if space.project.dvc is not None:  # what is trained is part of the policy: a change cannot leave stages out
         if needs is None:
-            done = training.run(space, stream, training.settings(space, chosen))
+            done = training.run(space, stream, settings)
             if hand_on:
                 stages.give_all(dataclasses.replace(space), done)
         else:
             stages.collect(space, needs, stages.planned(space, base, prefer))
     trained = dataclasses.replace(space)  # the files have changed: forget what was read of them
-    return trained, judge(trained, against, prefer)
+    _deepen(trained, chosen.config.report.history)
+    return trained, judge(trained, against, prefer, training.before(trained, against, settings))
+
+
+def _deepen(space: Workspace, commits: int) -> None:
+    """CI clones without history; what a metric was before is in it."""
+    remote = space.history.remote()
+    if commits and remote and space.history.is_shallow():
+        space.history.fetch(f"--deepen={commits}", remote)  # without it there is less to show
 
 
 def run(space: Workspace, base: str | None, prefer: Literal["base", "head"]) -> Report:
@@ -91,10 +101,14 @@ def run(space: Workspace, base: str | None, prefer: Literal["base", "head"]) -> 
     return report
 
 
-def judge(space: Workspace, against: Revision, prefer: Literal["base", "head"]) -> Report:
-    """Judge the work tree against a commit."""
+def judge(
+    space: Workspace, against: Revision, prefer: Literal["base", "head"], before: BeforePart | None = None
+) -> Report:
+    """Judge the work tree against a commit; `before` is the training behind that."""
     recorded = space.output / training.FILE
     behind = check.training_part(recorded.read_bytes(), space.lock) if recorded.is_file() else None
+    if behind is not None and before is not None:
+        behind = behind.model_copy(update={"before": before})
     question = check.Question(
         base=space.side(against),
         head=space.head_side(),
@@ -103,6 +117,7 @@ def judge(space: Workspace, against: Revision, prefer: Literal["base", "head"]) 
         training=behind,
         change=space.change,
         tables=tables.opener(space.env),
+        past=space.history,
     )
     hidden = secrets(space.env)
     return redacted(check.check(question), lambda text: redact(text, hidden))

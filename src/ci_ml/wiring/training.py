@@ -9,12 +9,15 @@ from typing import TextIO
 from ci_ml.adapters import console, environment, files, mlflow
 from ci_ml.adapters.dvc import repro
 from ci_ml.core import config
+from ci_ml.core.exhibits import BeforePart
 from ci_ml.core.pipeline import Pipeline
 from ci_ml.core.training import Event, Training, secrets
+from ci_ml.core.types import Revision
+from ci_ml.errors import CiMlError
 from ci_ml.usecases import check, difference, policy, train, verify
 from ci_ml.usecases.policy import Policy
 from ci_ml.wiring import publishing
-from ci_ml.wiring.workspace import Workspace, require_dvc
+from ci_ml.wiring.workspace import Workspace, lock, require_dvc
 
 FILE = "training.json"
 
@@ -79,6 +82,16 @@ def settings(space: Workspace, chosen: Policy) -> config.TrainConfig:
     return asked.model_copy(
         update={"track": (own or chosen).config.train.track, "when": "always" if always else asked.when}
     )
+
+
+def before(space: Workspace, against: Revision, chosen: config.TrainConfig) -> BeforePart | None:
+    """The training behind the base's dvc.lock, where MLflow knows it; None when it does not, or cannot be asked."""
+    recorded = lock(space.history.tree(against.sha)) if against.sha else None
+    if not (chosen.track and recorded):
+        return None
+    with contextlib.suppress(CiMlError):  # it is worth no error
+        return _tracker(space).before(recorded)
+    return None
 
 
 def _generator(events: Iterator[Event]) -> Generator[Event]:

@@ -72,9 +72,7 @@ class Workspace:
     @cached_property
     def lock(self) -> str | None:
         """The digest of every dvc.lock in the work tree together, `sha256:…`; None when there is none."""
-        locks = sorted(name for name in self.head_tree.files() if name.endswith("dvc.lock"))
-        contents = [data for data in self.head_tree.read(locks).values() if isinstance(data, bytes)]
-        return f"sha256:{hashlib.sha256(b''.join(contents)).hexdigest()}" if contents else None
+        return lock(self.head_tree)
 
     def head_side(self) -> Side:
         """The work tree."""
@@ -203,6 +201,13 @@ def _dvc_root(folder: Path, root: Path) -> str | None:
         if place == root:
             break
     return None
+
+
+def lock(tree: Tree) -> str | None:
+    """The digest of every dvc.lock in a tree together, `sha256:…`; None when there is none."""
+    locks = sorted(name for name in tree.files() if name.endswith("dvc.lock"))
+    contents = [data for data in tree.read(locks).values() if isinstance(data, bytes)]
+    return f"sha256:{hashlib.sha256(b''.join(contents)).hexdigest()}" if contents else None
 
 
 def settled(space: Workspace, explicit: str | None, *, first: bool = False) -> tuple[Workspace, Revision]:

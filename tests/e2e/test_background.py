@@ -1,0 +1,56 @@
+"""What a report says around a change: code, packages, and what a metric was before."""
+
+from tests.e2e.project import Project
+
+
+def test_code_and_packages_that_differ_are_told_apart(project: Project) -> None:
+    project.write("requirements.txt", "scikit-learn==1.7.2\njoblib==1.5.1\n")
+    project.commit("packages")
+    project.branch()
+    project.write("requirements.txt", "scikit-learn==1.8.0\njoblib==1.5.1\n")
+    project.edit("src/evaluate.py", "score(x) > 0.5", "score(x) > 0.6")
+    project.edit("params.yaml", "steps: 3", "steps: 2")
+    project.write("notes on this.md", "one\ntwo\n")
+    project.commit("change")
+    project.ci_ml("train").expect(0)
+    project.ci_ml("check")
+    found = project.json(".ci-ml/report.json")
+    assert found["code"] == [
+        {"path": "src/evaluate.py", "change": "changed", "added": 1, "removed": 1, "stages": ["evaluate"]},
+        {"path": "notes on this.md", "change": "added", "added": 2, "removed": 0, "stages": []},
+    ]
+    assert found["packages"] == [
+        {"file": "requirements.txt", "package": "scikit-learn", "base": "1.7.2", "head": "1.8.0"}
+    ]
+
+
+def test_a_metric_is_shown_with_what_it_was_at_each_commit_that_changed_it(project: Project) -> None:
+    values = [project.json("metrics.json")["accuracy"]]
+    for value in (0.5, 0.625):
+        project.write("metrics.json", {**project.json("metrics.json"), "accuracy": value})
+        project.commit(f"accuracy {value}")
+        project.write("NOTES.md", f"{value}\n")
+        project.commit("a note")
+        values.append(value)
+    project.branch()
+    project.write("metrics.json", {**project.json("metrics.json"), "accuracy": 0.75})
+    project.commit("change")
+    project.ci_ml("check")
+    (found,) = [item for item in project.json(".ci-ml/report.json")["history"] if item["metric"].endswith(":accuracy")]
+    assert [point["value"] for point in found["points"]] == values
+    assert found["points"][-1]["sha"] == project.git("rev-parse", "main~1")
+    project.write("ci-ml.yaml", project.read("ci-ml.yaml") + "report: {history: 2}\n")
+    project.ci_ml("check", "--policy", "head")
+    (found,) = [item for item in project.json(".ci-ml/report.json")["history"] if item["metric"].endswith(":accuracy")]
+    assert [point["value"] for point in found["points"]] == values[-2:]
+
+
+def test_training_says_what_it_costs(project: Project) -> None:
+    project.edit("ci-ml.yaml", "{track: false}", "{track: false, cost: {per_hour: 2.5, currency: EUR}}")
+    project.commit("cost")
+    project.branch()
+    project.edit("params.yaml", "steps: 3", "steps: 2")
+    project.commit("change")
+    project.ci_ml("train").expect(0)
+    project.ci_ml("check")
+    assert project.json(".ci-ml/report.json")["training"]["rate"] == {"per_hour": 2.5, "currency": "EUR"}
