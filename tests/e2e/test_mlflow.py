@@ -386,7 +386,7 @@ def test_ci_compares_the_time_of_each_stage_with_that_of_the_base(server: Server
     trained = {stage["name"]: stage["seconds"] for stage in project.json(".ci-ml/training.json")["stages"]}
     project.commit("trained")
     (logged,) = server.runs("times")
-    project.branch()
+    project.branch("later")
     project.edit("params.yaml", "steps: 4", "steps: 5")
     project.commit("change")
     project.ci_ml("ci", "--no-publish", "--base", "main", env=env).expect(0)

@@ -103,6 +103,38 @@ def test_the_summary_is_added_to_what_is_there(plain: Project, github: GitHub) -
     assert "blocked" in job.summary
 
 
+NEXT = """\
+{% extends "ci-ml/comment.md.j2" %}
+{% block next %}
+Ask the platform team.
+{% endblock %}
+"""
+
+
+def test_a_template_of_the_base_is_used_and_not_the_changes_own(plain: Project, github: GitHub) -> None:
+    plain.write("ci-ml.yaml", plain.read("ci-ml.yaml") + "report: {templates: our words}\n")
+    plain.write("our words/comment.md.j2", NEXT)
+    plain.commit("our own words")
+    job = on_github(plain, github)
+    plain.write("our words/comment.md.j2", NEXT.replace("Ask the platform team.", "Nothing to see here."))
+    job.ci_ml("ci").expect(10)
+    for text in (job.comments[0], job.summary):
+        assert "Ask the platform team." in text
+        assert "blocked" in text
+
+
+def test_a_template_that_loses_the_marker_is_told_and_ours_is_used(plain: Project, github: GitHub) -> None:
+    plain.write("ci-ml.yaml", plain.read("ci-ml.yaml") + "report: {templates: our words}\n")
+    plain.write("our words/comment.md.j2", "All is well.\n")
+    plain.commit("our own words")
+    job = on_github(plain, github)
+    said = job.ci_ml("ci").expect(10)
+    assert "note: the template comment.md.j2 does not begin with the marker" in said.err
+    [comment] = job.comments
+    assert "### ❌ ci-ml · repo — blocked" in comment
+    assert "does not begin with the marker" in job.summary
+
+
 def test_the_report_says_which_change_it_is_about(plain: Project, github: GitHub) -> None:
     job = on_github(plain, github)
     report = job.ci_ml("ci", "--format", "json").expect(10).json()

@@ -470,6 +470,11 @@ class ReportConfig(Model):
         description="Of how many earlier commits of the base branch a metric is shown, where its file is in git; "
         "0 for none.",
     )
+    templates: Annotated[str, Field(min_length=1, max_length=500)] | None = Field(
+        default=None,
+        description="A folder with templates that replace ours, or blocks of them, relative to the folder of "
+        "ci-ml.yaml. They come from the side that the gates come from.",
+    )
 
 
 class TrainConfig(Model):

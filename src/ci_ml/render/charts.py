@@ -1,8 +1,11 @@
 """Pictures made of characters. Layer: render."""
 
+from collections.abc import Sequence
+
 WIDTH = 16
 _ZERO = 8
 _MARGIN = 4
+_HEIGHTS = "▁▂▃▄▅▆▇█"
 
 
 def forest(better: float, margin: float, interval: tuple[float, float] | None = None) -> str:
@@ -40,3 +43,28 @@ def _bar(cells: list[str], low: int, high: int) -> None:
         cells[-1] = "▸"
     elif high >= 0:
         cells[high] = "┤"
+
+
+def sparkline(values: Sequence[float]) -> str:
+    """One character for each value, as high as it lies between the smallest and the largest; `▄` when all are equal."""
+    low, high = min(values), max(values)
+    if low == high:
+        return "▄" * len(values)
+    steps = len(_HEIGHTS) - 1
+    # Halved first: the distance of two finite numbers may be infinite.
+    return "".join(_HEIGHTS[round((value / 2 - low / 2) / (high / 2 - low / 2) * steps)] for value in values)
+
+
+def mermaid(title: str, values: Sequence[float], labels: Sequence[str]) -> str:
+    """A line chart that GitHub and GitLab draw: https://mermaid.js.org/syntax/xyChart.html.
+
+    `title` and `labels` are quoted, so they may hold anything but quotes and what a parser takes for an end.
+    """
+    numbers = ", ".join(f"{value:.6g}" for value in values)
+    axis = ", ".join(f'"{_quoted(label)}"' for label in labels)
+    lines = ["xychart-beta", f'  title "{_quoted(title)}"', f"  x-axis [{axis}]", f"  line [{numbers}]"]
+    return "\n".join(["```mermaid", *lines, "```"])
+
+
+def _quoted(text: str) -> str:
+    return "".join(char if char.isalnum() or char in " .,:;/_-+=[]()@*" else " " for char in text)

@@ -55,6 +55,12 @@ def prose(text: str, longest: int = 1000) -> str:
     return escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
+def markup(text: str, longest: int = 1000) -> str:
+    """Text inside of an element of HTML in a comment, where escapes of Markdown would be shown as they are."""
+    apart = _REFERENCE.sub(lambda match: f"{match[0]}{_ZERO_WIDTH}", shortened(printable(text), longest))
+    return apart.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
 def named(text: str, names: Iterable[str]) -> str | None:
     """The longest of `names` that a sentence holds."""
     return max((name for name in names if name and name in text), key=len, default=None)

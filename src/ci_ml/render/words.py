@@ -6,6 +6,8 @@ import re
 import shlex
 
 from ci_ml.core import numbers
+from ci_ml.core.exhibits import CodePart
+from ci_ml.core.listing import some
 from ci_ml.core.report import ComparisonPart, Report
 from ci_ml.core.types import Outcome, Require, Status
 from ci_ml.render import cells, evidence, safe
@@ -86,9 +88,18 @@ def changed(report: Report) -> str | None:
         _count(len(report.params), "param"),
         _count(len(report.data), "data set"),
         _count(len(report.stages), "stage"),
+        _count(len(report.code), "file"),
+        _count(len(report.packages), "package"),
     ]
     said = [text for text in counts if text]
     return ", ".join(said) or None
+
+
+def edited(item: CodePart) -> str:
+    """What became of a file: `+14 −3, read by train`."""
+    lines = f"+{item.added} \N{MINUS SIGN}{item.removed}" if item.added is not None else "not text"
+    said = lines if item.change == "changed" else item.change if item.added is None else f"{item.change}, {lines}"
+    return f"{said}, read by {some(item.stages, 3)}" if item.stages else said
 
 
 def _count(number: int, noun: str) -> str | None:

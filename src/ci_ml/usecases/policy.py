@@ -8,6 +8,9 @@ from ci_ml.core.config import Config, LoadedConfig
 from ci_ml.core.types import Gap, Revision
 from ci_ml.errors import ConfigError, UsageError
 from ci_ml.ports import Tree
+from ci_ml.usecases.project import Project
+
+TEMPLATE = ".j2"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,3 +80,25 @@ def _from_head(
     return Policy(
         config=own.config, digest=own.digest, source="head", changed_in_head=changed, warnings=warnings, notices=notices
     )
+
+
+def templates(tree: Tree, project: Project, config: Config) -> dict[str, str]:
+    """The user's templates of reports in a tree, by their names. Raises UsageError for a folder without any."""
+    if config.report.templates is None:
+        return {}
+    folder = project.inside(config.report.templates)
+    prefix = f"{folder}/" if folder else ""
+    names = [name for name in tree.files() if name.startswith(prefix) and name.endswith(TEMPLATE)]
+    if not names:
+        raise UsageError(f"report.templates: there is no {TEMPLATE} file in {folder}", "docs/reports.md names ours")
+    found = tree.read(names)
+    return {name.removeprefix(prefix): _template(name, data) for name, data in found.items()}
+
+
+def _template(name: str, data: bytes | Gap) -> str:
+    if isinstance(data, Gap):
+        raise UsageError(f"the template {name} cannot be read: {data.reason}")
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        raise UsageError(f"the template {name} is not UTF-8 text") from None

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+from collections.abc import Mapping
 from typing import Literal, TextIO
 
 from ci_ml.adapters import console, files
@@ -36,12 +37,12 @@ def ci(
     """
     out = publishing.outlet(space.change, space.env) if publish else publishing.SILENT
     try:
-        space, report = _reproduced(space, base, prefer, stream, needs, hand_on=hand_on)
+        space, report, templates = _reproduced(space, base, prefer, stream, needs, hand_on=hand_on)
     except CiMlError as error:
         with publishing.harmless(stream):
             out.tell_failure(_name(space), error, stream)
         raise
-    trouble = None
+    out, trouble = dataclasses.replace(out, templates=templates), None
     with publishing.harmless(stream):
         report, trouble = out.waived(report)
     place = space.output / reports.FILE
@@ -67,12 +68,14 @@ def _reproduced(
     needs: str | None,
     *,
     hand_on: bool,
-) -> tuple[Workspace, Report]:
+) -> tuple[Workspace, Report, Mapping[str, str]]:
     """Train, then judge. What would make the judgement impossible is found out before anything is trained."""
     baseline.require_change(space.history, space.head, space.change)
     space, against = settled(space, base, first=True)
     assert against.sha is not None
     chosen = policy.choose(space.history.tree(against.sha), space.head_tree, space.project.config, against, prefer)
+    tree = space.history.tree(against.sha) if chosen.source == "base" else space.head_tree
+    templates = policy.templates(tree, space.project, chosen.config)
     settings = training.settings(space, chosen)
     if space.project.dvc is not None:  # what is trained is part of the policy: a change cannot leave stages out
         if needs is None:
@@ -83,7 +86,8 @@ def _reproduced(
             stages.collect(space, needs, stages.planned(space, base, prefer))
     trained = dataclasses.replace(space)  # the files have changed: forget what was read of them
     _deepen(trained, chosen.config.report.history)
-    return trained, judge(trained, against, prefer, training.before(trained, against, settings))
+    report = judge(trained, against, prefer, training.before(trained, against, settings))
+    return trained, report, templates
 
 
 def _deepen(space: Workspace, commits: int) -> None:

@@ -8,7 +8,7 @@ import secrets as random
 import sys
 import time
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -41,12 +41,16 @@ _NEEDED = {
 
 @dataclass(frozen=True, kw_only=True)
 class Outlet:
-    """Where a run speaks: the forge (None without one, or without a token for it) and the files of the CI system."""
+    """Where a run speaks: the forge (None without one, or without a token for it) and the files of the CI system.
+
+    `templates` are the user's, of what it says.
+    """
 
     change: Change
     forge: Forge | None
     env: Mapping[str, str] = field(repr=False)
     trouble: str | None = None
+    templates: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @cached_property
     def request(self) -> Request:
@@ -72,7 +76,10 @@ class Outlet:
         status = Status(
             name=f"ci-ml/{report.name}", outcome=verdict.outcome, sentence=verdict.sentence, url=self.change.run_url
         )
-        told = self._write(report.name, status, partial(markdown.report, report), stream, also)
+        refused = markdown.fault(report, self.templates) if self.templates else None
+        more = [also, f"{refused}, so the comment is as ci-ml writes it" if refused else None]
+        own = {} if refused else self.templates
+        told = self._write(report.name, status, partial(markdown.report, report), stream, more, own)
         self._outputs(outcome=verdict.outcome.value, report=str(place), comment_url=told.comment_url)
         return told
 
@@ -84,15 +91,23 @@ class Outlet:
         what = ": ".join((error.what, some(problems, between="; "))) if problems else error.what
         sentence = redact(f"Nothing was judged: {what}", self.hidden)
         status = Status(name=f"ci-ml/{name}", outcome=None, sentence=sentence, url=self.change.run_url)
-        told = self._write(name, status, partial(markdown.failure, name, sentence, error.hint), stream, None)
+        told = self._write(name, status, partial(markdown.failure, name, sentence, error.hint), stream)
         self._outputs(outcome="error", report="", comment_url=told.comment_url)
 
-    def _write(self, name: str, status: Status, render: "partial[str]", stream: TextIO, also: str | None) -> Published:
+    def _write(
+        self,
+        name: str,
+        status: Status,
+        render: "partial[str]",
+        stream: TextIO,
+        also: Sequence[str | None] = (),
+        templates: Mapping[str, str] | None = None,
+    ) -> Published:
         from ci_ml.render import safe
         from ci_ml.render.markdown import Place, utf8, utf16
 
         marker = Marker(name=name, head=self.change.head or "", run=self.change.run)
-        place = Place(measure=utf16, marker=str(marker), run_url=self.change.run_url)
+        place = Place(measure=utf16, marker=str(marker), run_url=self.change.run_url, templates=templates or {})
 
         def body(longest: int) -> str:
             return render(replace(place, longest=longest))
@@ -103,12 +118,12 @@ class Outlet:
             letter = Letter(marker=marker, status=replace(status, sentence=said), body=body)
             with harmless(stream):
                 told = publish.publish(letter, self.forge, self.change, self.request, time.sleep)
-        troubles = tuple(redact(text, self.hidden) for text in (self.trouble, also, *told.troubles) if text)
+        troubles = tuple(redact(text, self.hidden) for text in (self.trouble, *also, *told.troubles) if text)
         for text in troubles:
             print(f"note: {safe.inert(safe.printable(text))}", file=stream)
         if summary := self.env.get("GITHUB_STEP_SUMMARY"):
             room = _SUMMARY - files.size(Path(summary))
-            there = Place(longest=room, measure=utf8, run_url=self.change.run_url, troubles=troubles)
+            there = replace(place, longest=room, measure=utf8, marker="", troubles=troubles)
             if utf8(text := render(there)) <= room:
                 _append(Path(summary), text, stream)
         return replace(told, troubles=troubles)

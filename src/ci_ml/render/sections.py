@@ -1,0 +1,213 @@
+"""The collapsed parts of a comment: what held, what was before, what changed, how it was trained and judged.
+
+Layer: render.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from ci_ml.core.report import ComparisonPart, Report
+from ci_ml.render import cells, parts, past, safe, spent, words
+
+_NBSP = "\N{NO-BREAK SPACE}"
+LONGEST_SLICE = 60  # more would push the table beyond what a page shows without scrolling
+
+
+@dataclass(frozen=True, kw_only=True)
+class Section:
+    """A collapsed part; its summary says whether it is worth opening."""
+
+    summary: str
+    body: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Detail:
+    """How much a comment says: rows of the table and of each collapsed part, and which of those there are."""
+
+    rows: int = 200
+    collapsed_rows: int = 200
+    held: bool = True
+    changes: bool = True
+    loud: bool = True
+    history: bool = True
+    others: int = 5
+    undecided: int = 5
+    notices: int = 20
+    words: int = 1000
+    left_out: str = ""
+
+
+# What goes first is what a reviewer misses least. Every step says what it leaves out; the last one always fits.
+_MOST = "most gates, what changed, notices"
+_FEW = Detail(collapsed_rows=40, history=False)
+_BARE = replace(_FEW, held=False, changes=False, loud=False)
+LADDER = (
+    Detail(),
+    Detail(collapsed_rows=40, left_out="all but 40 rows of each part below"),
+    replace(_FEW, left_out="all but 40 rows of each part below, history"),
+    replace(_FEW, held=False, left_out="what held, history"),
+    replace(_BARE, rows=100, undecided=3, left_out="what held, what changed"),
+    replace(_BARE, rows=25, undecided=3, left_out="most gates, what changed"),
+    replace(_BARE, rows=5, others=1, undecided=1, notices=3, words=200, left_out=_MOST),
+    replace(_BARE, rows=0, others=0, undecided=0, notices=0, words=100, left_out=_MOST),
+)
+
+
+def collapsed(
+    content: Report, divided: parts.Parts, whole: Sequence[ComparisonPart], detail: Detail, run_url: str | None
+) -> list[Section]:
+    """Every collapsed part that there is; `whole` are the gates that held and are not in the table."""
+    found = [
+        _more([*divided.loud[detail.rows :], *divided.warned], detail) if detail.loud else None,
+        _section(whole, "gate", detail) if detail.held else None,
+        _section(divided.slices, "slice", detail) if detail.held else None,
+        _history(content, detail) if detail.history else None,
+        _changes(content, detail) if detail.changes else None,
+        _training(content, detail) if detail.changes else None,
+        _judged(content, run_url),
+    ]
+    return [section for section in found if section]
+
+
+def called(item: ComparisonPart, between: str = f"{_NBSP}· ") -> str:
+    """A gate by its metric, and the slice where it is about one: each a code span, and each whole where a line ends."""
+    metric = safe.code(item.metric)
+    if item.slice:
+        return f"{metric}{between}{safe.code(together(str(item.where)), LONGEST_SLICE)}"
+    return metric
+
+
+def together(text: str) -> str:
+    """A cell that keeps on one line."""
+    return text.replace(" ", _NBSP)
+
+
+def and_more(count: int) -> list[str]:
+    """That there is more, where there is."""
+    return [f"and {count} more, in the full report"] if count > 0 else []
+
+
+def _table(header: Sequence[str], align: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [header, align, *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _more(items: Sequence[ComparisonPart], detail: Detail) -> Section | None:
+    if not items:
+        return None
+    nouns = [noun for noun, found in (("gates", False), ("slices", True)) if any(bool(i.slice) is found for i in items)]
+    return Section(summary=f"{len(items)} more {' and '.join(nouns)} that did not hold", body=_gates(items, detail))
+
+
+def _section(items: Sequence[ComparisonPart], noun: str, detail: Detail) -> Section | None:
+    return Section(summary=parts.held(items, noun), body=_gates(items, detail, noun)) if items else None
+
+
+def _gates(items: Sequence[ComparisonPart], detail: Detail, noun: str = "gate") -> str:
+    shown = items[: detail.collapsed_rows]
+    header, align = [noun, "base", "head", "change"], [":--", "--:", "--:", "--:"]
+    rows = [[called(item), *cells.values(item), together(cells.moved(item))] for item in shown]
+    if any(item.n is not None for item in shown):
+        confidence = {item.confidence for item in shown if cells.ends(item)}
+        header += [together(f"{cells.level(confidence.pop())} interval" if len(confidence) == 1 else "interval"), "n"]
+        align += [":-:", "--:"]
+        rows = [[*row, _interval(item), _count(item)] for row, item in zip(rows, shown, strict=True)]
+    hidden = len(items) - len(shown)
+    more = [f"and {hidden} more, in the full report"] if hidden > 0 else []
+    return "\n\n".join([_table(header, align, rows), *more])
+
+
+def _interval(item: ComparisonPart) -> str:
+    found = cells.ends(item)
+    return together(" … ".join(found)) if found else ""
+
+
+def _count(item: ComparisonPart) -> str:
+    """How many examples, and how many there would have to be."""
+    if item.n is None:
+        return ""
+    return together(f"{item.n:,} < {item.min_n:,}".replace("<", "&lt;") if item.too_small else f"{item.n:,}")
+
+
+def _history(content: Report, detail: Detail) -> Section | None:
+    found = past.pasts(content)
+    if not found:
+        return None
+    shown = found[: detail.collapsed_rows]
+    rows = [(called(item.gate), item.sparkline, together(safe.prose(item.span))) for item in shown]
+    table = _table(("gate", "up to this change", "from → to"), (":--", ":--", ":--"), rows)
+    chart = [found[0].chart] if len(found[0].values) > 2 else []
+    body = [table, *and_more(len(found) - len(shown)), *chart]
+    branch = safe.shortened(content.base.ref or "the base", 60)
+    return Section(summary=safe.markup(past.title(found, branch)), body="\n\n".join(body))
+
+
+def _changes(content: Report, detail: Detail) -> Section | None:
+    summary = words.changed(content)
+    if summary is None:
+        return None
+    most = detail.collapsed_rows
+    values = _values(content)
+    table = _table(("", "base", "head"), (":--", "--:", "--:"), values[:most]) if values else ""
+    hidden = max(0, len(values) - most)
+    found = [table]
+    for lines in (_stages(content), _code(content)):
+        found.append("\n".join(lines[:most]))
+        hidden += max(0, len(lines) - most)
+    return Section(summary=f"What changed: {summary}", body="\n\n".join(filter(None, [*found, *and_more(hidden)])))
+
+
+def _values(content: Report) -> list[tuple[str, str, str]]:
+    """Params, data and packages, with what they are on both sides."""
+    rows = [
+        (f"{safe.code(item.path)} {safe.prose(item.key)}", *_both(words.text(item.base), words.text(item.head)))
+        for item in content.params
+    ]
+    rows += [(safe.code(item.path), *_both(words.digest(item.base), words.digest(item.head))) for item in content.data]
+    rows += [
+        (f"{safe.code(item.file)} {safe.prose(item.package)}", *_both(words.text(item.base), words.text(item.head)))
+        for item in content.packages
+    ]
+    return rows
+
+
+def _both(base: str, head: str) -> tuple[str, str]:
+    return safe.code(base), safe.code(head)
+
+
+def _stages(content: Report) -> list[str]:
+    return [
+        f"- stage {safe.code(stage.name)}: {', '.join(map(safe.prose, stage.what)) or stage.change}"
+        for stage in content.stages
+    ]
+
+
+def _code(content: Report) -> list[str]:
+    return [f"- {safe.code(item.path)}: {safe.prose(words.edited(item))}" for item in content.code]
+
+
+def _training(content: Report, detail: Detail) -> Section | None:
+    training = content.training
+    if training is None or not training.stages:
+        return None
+    shown = spent.stages(training)
+    rows = [
+        (safe.code(item.name), item.became, together(item.before), together(item.took), together(item.change))
+        for item in shown[: detail.collapsed_rows]
+    ]
+    if not any(item.change for item in shown):  # nothing is known of the base's
+        table = _table(("stage", "", "time"), (":--", ":--", "--:"), [(row[0], row[1], row[3]) for row in rows])
+    else:
+        table = _table(("stage", "", "base", "head", "change"), (":--", ":--", "--:", "--:", "--:"), rows)
+    return Section(
+        summary=safe.markup(spent.summary(training)),
+        body="\n\n".join([table, *and_more(len(shown) - len(rows))]),
+    )
+
+
+def _judged(content: Report, run_url: str | None) -> Section:
+    lines = [safe.prose(line) for line in words.provenance(content)]
+    if run_url:
+        lines.append(f"[run]({run_url})")
+    return Section(summary="How this was judged", body=" · ".join(lines))

@@ -1,0 +1,67 @@
+"""What training took: time, cost, and both against the base, in words. Layer: render."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ci_ml.core import numbers
+from ci_ml.core.report import TrainingPart
+from ci_ml.render.words import NONE, seconds
+
+_BECAME = {"ran": "ran", "cached": "from cache", "skipped": "did not change", "failed": "failed"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """A stage, with finished texts."""
+
+    name: str
+    became: str
+    before: str
+    took: str
+    change: str
+
+
+def summary(training: TrainingPart) -> str:
+    """`Training: 4 min 28 s, about 0.18 EUR; the 2 stages that ran took 55.0 s more than for the base`."""
+    said = f"Training: {seconds(training.seconds)}{_price(training)}"
+    both = _both(training)
+    if not both:
+        return said
+    more = sum(now - before for now, before in both)
+    noun = "stage that ran" if len(both) == 1 else f"{len(both)} stages that ran"
+    if abs(more) < 0.05 * sum(before for _, before in both):
+        return f"{said}; the {noun} took as long as for the base"
+    return f"{said}; the {noun} took {seconds(abs(more))} {'more' if more > 0 else 'less'} than for the base"
+
+
+def _price(training: TrainingPart) -> str:
+    if training.rate is None:
+        return ""
+    return f", about {numbers.plain(training.seconds / 3600 * training.rate.per_hour, 2)} {training.rate.currency}"
+
+
+def _both(training: TrainingPart) -> list[tuple[float, float]]:
+    """How long each stage took that ran now and for the base."""
+    before = training.before.stages if training.before else {}
+    return [
+        (item.seconds, before[item.name]) for item in training.stages if item.state == "ran" and item.name in before
+    ]
+
+
+def stages(training: TrainingPart) -> Sequence[Stage]:
+    """Every stage, in the order of the pipeline."""
+    known = training.before.stages if training.before else {}
+    return [
+        Stage(
+            name=item.name,
+            became=_BECAME[item.state],
+            before=seconds(known[item.name]) if item.name in known else NONE,
+            took=seconds(item.seconds) if item.state == "ran" else NONE,
+            change=_change(item.seconds, known[item.name]) if item.state == "ran" and item.name in known else "",
+        )
+        for item in training.stages
+    ]
+
+
+def _change(now: float, before: float) -> str:
+    return numbers.percent(now / before - 1) if before > 0 else ""
