@@ -89,7 +89,6 @@ class TestProvenance:
             "head bbbbbbb + work tree on feature",
             "gates from the base (sha256:0000000…)",
             "point estimates: numbers in files carry no interval, so noise is not accounted for",
-            "training 4 min 28 s, 1 of 2 stages ran",
         ]
 
     def test_says_nothing_of_numbers_in_files_where_no_gate_reads_one(self) -> None:

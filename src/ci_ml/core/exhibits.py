@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 
 from ci_ml.core.part import Many, Part
 
-_Name = Annotated[str, Field(max_length=10_000)]
+_Name = str  # of whatever length: a name that is long is no reason to judge nothing
 
 
 class LocationPart(Part):

@@ -1,5 +1,6 @@
 """Pictures made of characters. Layer: render."""
 
+import math
 from collections.abc import Sequence
 
 WIDTH = 16
@@ -60,7 +61,10 @@ def mermaid(title: str, values: Sequence[float], labels: Sequence[str]) -> str:
 
     `title` and `labels` are quoted, so they may hold anything but quotes and what a parser takes for an end.
     """
-    numbers = ", ".join(f"{value:.6g}" for value in values)
+    # Mermaid reads no exponents: six digits of the largest value, and of small ones as many decimals as that takes.
+    largest = max(map(abs, values), default=0.0)
+    decimals = min(max(0, 5 - math.floor(math.log10(largest))), 30) if largest else 0
+    numbers = ", ".join(f"{value:.{decimals}f}" for value in values)
     axis = ", ".join(f'"{_quoted(label)}"' for label in labels)
     lines = ["xychart-beta", f'  title "{_quoted(title)}"', f"  x-axis [{axis}]", f"  line [{numbers}]"]
     return "\n".join(["```mermaid", *lines, "```"])

@@ -7,7 +7,8 @@ from ci_ml.core.exhibits import HistoryPart
 from ci_ml.core.report import ComparisonPart, Report
 from ci_ml.render import charts, safe
 
-_LONGEST = 40  # points of a sparkline: what a phone shows on one line
+_LONGEST = 40  # points of a sparkline, or characters of a name: what a phone shows on one line
+_TITLE = 80
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +34,7 @@ class Past:
     @property
     def chart(self) -> str:
         """The same as a Mermaid chart."""
-        return charts.mermaid(self.gate.metric, self.values, self.labels)
+        return charts.mermaid(safe.shortened(self.gate.metric, _TITLE), self.values, self.labels)
 
 
 def pasts(content: Report) -> list[Past]:

@@ -22,16 +22,19 @@ class Stage:
 
 
 def summary(training: TrainingPart) -> str:
-    """`Training: 4 min 28 s, about 0.18 EUR; the 2 stages that ran took 55.0 s more than for the base`."""
-    said = f"Training: {seconds(training.seconds)}{_price(training)}"
+    """`Training: 4 min 28 s, 2 of 3 stages ran, about 0.18 EUR; they took 55.0 s more than for the base`."""
+    ran = sum(item.state == "ran" for item in training.stages)
+    total = len(training.stages)
+    which = f"{ran} of {total} stages ran" if total > 1 else "its stage ran" if ran else "its stage did not run"
+    said = f"Training: {seconds(training.seconds)}, {which}{_price(training)}"
     both = _both(training)
     if not both:
         return said
     more = sum(now - before for now, before in both)
-    noun = "stage that ran" if len(both) == 1 else f"{len(both)} stages that ran"
+    they = f"{said}; {'it' if ran == 1 else 'they' if len(both) == ran else f'{len(both)} of them'} took"
     if abs(more) < 0.05 * sum(before for _, before in both):
-        return f"{said}; the {noun} took as long as for the base"
-    return f"{said}; the {noun} took {seconds(abs(more))} {'more' if more > 0 else 'less'} than for the base"
+        return f"{they} as long as for the base"
+    return f"{they} {seconds(abs(more))} {'more' if more > 0 else 'less'} than for the base"
 
 
 def _price(training: TrainingPart) -> str:

@@ -15,7 +15,7 @@ from ci_ml.core.report import Report
 from ci_ml.core.staleness import Freshness, State
 from ci_ml.core.training import StageState, Training
 from ci_ml.core.types import Outcome, Revision
-from ci_ml.render import accounts, board, choice, parts, safe, words
+from ci_ml.render import accounts, board, choice, parts, safe, spent, words
 from ci_ml.render.layout import MARK, STYLE, grid, line, to_text
 
 _BECAME = {
@@ -58,6 +58,8 @@ def report(content: Report, *, width: int = 100, color: bool = False) -> str:
     if content.comparisons:
         said.extend([line(""), board.gates(content.comparisons, width)])
     said.extend(_changes(content))
+    if content.training and content.training.stages:
+        said.extend([line(""), line(spent.summary(content.training), style="bold")])
     said.append(line(""))
     said.extend(line(text, style="dim") for text in words.provenance(content))
     said.extend(line(f"note: {notice}", style="yellow") for notice in content.notices)
@@ -94,13 +96,18 @@ def _changes(content: Report) -> list[RenderableType]:
     summary = words.changed(content)
     if summary is None:
         return []
+    params = [(f"{item.path} {item.key}", words.text(item.base), words.text(item.head)) for item in content.params]
+    data = [(item.path, words.digest(item.base), words.digest(item.head)) for item in content.data]
+    packages = [
+        (f"{item.file} {item.package}", words.text(item.base), words.text(item.head)) for item in content.packages
+    ]
+    stages = [f"stage {stage.name}: {', '.join(stage.what) or stage.change}" for stage in content.stages]
+    code = [f"{item.path}: {words.edited(item)}" for item in content.code]
     table = grid(("", "left"), ("base", "right"), ("head", "right"))
-    for param in content.params[:_SHOWN]:
-        table.add_row(line(f"{param.path} {param.key}"), line(words.text(param.base)), line(words.text(param.head)))
-    for item in content.data[:_SHOWN]:
-        table.add_row(line(item.path), line(words.digest(item.base)), line(words.digest(item.head)))
-    lines = [line(f"stage {stage.name}: {', '.join(stage.what) or stage.change}") for stage in content.stages[:_SHOWN]]
-    hidden = sum(max(0, len(items) - _SHOWN) for items in (content.params, content.data, content.stages))
+    for row in (row for rows in (params, data, packages) for row in rows[:_SHOWN]):
+        table.add_row(*map(line, row))
+    lines = [line(text) for texts in (stages, code) for text in texts[:_SHOWN]]
+    hidden = sum(max(0, len(items) - _SHOWN) for items in (params, data, packages, stages, code))
     more = [line(f"and {hidden} more, in report.json", style="dim")] if hidden else []
     tables = [table] if table.row_count else []
     return [

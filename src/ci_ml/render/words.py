@@ -39,10 +39,6 @@ def provenance(report: Report) -> list[str]:
         f"gates from {'the base' if report.policy.source == 'base' else 'the change'} ({report.policy.digest[:14]}…)",
     ]
     lines.extend(evidence.lines(report.comparisons))
-    if report.training and report.training.stages:
-        ran = sum(stage.state == "ran" for stage in report.training.stages)
-        total = len(report.training.stages)
-        lines.append(f"training {seconds(report.training.seconds)}, {ran} of {total} stages ran")
     return lines
 
 

@@ -1,0 +1,142 @@
+"""What a comment says below the gates: history, what changed, training."""
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+
+from ci_ml.core.exhibits import BeforePart, CodePart, Exhibits, HistoryPart, PackagePart, PointPart, RatePart
+from ci_ml.core.report import Report, StageRunPart, TrainingPart
+from ci_ml.render import charts, markdown, spent
+from tests.reports import comparison, everything, report
+
+COMMENT = markdown.report(everything())
+HOSTILE = (
+    'a|b `c` <img src=x onerror=y> @team #1 \N{RIGHT-TO-LEFT OVERRIDE}d\n```\n</details> %%{init: {}}%% "q" [l](//e)'
+)
+
+
+def section(text: str, begin: str) -> str:
+    """A collapsed part by how its summary begins."""
+    (found,) = re.findall(rf"<details><summary>{begin}.*?</details>", text, re.DOTALL)
+    return str(found)
+
+
+def trained(seconds: float, before: float | None, **rest: object) -> TrainingPart:
+    stages = (StageRunPart(name="train", state="ran", seconds=seconds),)
+    known = BeforePart(seconds=before, stages={"train": before}) if before is not None else None
+    return TrainingPart(stages=stages, seconds=seconds, before=known, **rest)  # type: ignore[arg-type]
+
+
+def test_history_begins_with_the_metric_that_decided() -> None:
+    found = section(COMMENT, "History")
+    assert found.splitlines()[0] == "<details><summary>History: test.recall ▁▃▂▇█▇ on main, and 2 more</summary>"
+    assert "| `test.recall` | ▁▃▂▇█▇ | 0.8210 → 0.8402, now 0.8361 |" in found.replace("\N{NO-BREAK SPACE}", " ")
+    assert 'title "test.recall"' in found
+    assert "line [0.821000, 0.826000, 0.825000, 0.838000, 0.840200, 0.836100]" in found
+
+
+def test_files_and_packages_are_among_what_changed() -> None:
+    found = section(COMMENT, "What changed: 2 params, 1 data set, 3 files, 2 packages")
+    assert "| `requirements.txt` scikit-learn | `1.7.2` | `1.8.0` |" in found
+    assert "- `src/train.py`: \\+14 −3, read by train" in found
+    assert "- `assets/logo.png`: removed" in found
+
+
+def test_training_is_compared_stage_by_stage() -> None:
+    said = "Training: 4 min 28 s, 2 of 3 stages ran, about 0.18 EUR; they took 55.0 s more than for the base"
+    found = section(COMMENT, said).replace("\N{NO-BREAK SPACE}", " ")
+    assert "| `train` | ran | 3 min 10 s | 4 min 4 s | +28 % |" in found
+    assert "| `prepare` | from cache | 0.4 s | – |  |" in found
+
+
+@pytest.mark.parametrize(
+    ("training", "said"),
+    [
+        (trained(10.0, None), "Training: 10.0 s, its stage ran"),
+        (trained(10.0, 10.2), "Training: 10.0 s, its stage ran; it took as long as for the base"),
+        (trained(10.0, 20.0), "Training: 10.0 s, its stage ran; it took 10.0 s less than for the base"),
+        (trained(10.0, 0.0), "Training: 10.0 s, its stage ran; it took 10.0 s more than for the base"),
+        (
+            trained(7200.0, None, rate=RatePart(per_hour=1.5, currency="$")),
+            "Training: 2 h 0 min, its stage ran, about 3.00 $",
+        ),
+    ],
+)
+def test_what_training_took_in_one_line(training: TrainingPart, said: str) -> None:
+    assert spent.summary(training) == said
+
+
+def test_without_anything_to_say_there_is_no_section() -> None:
+    text = markdown.report(report(comparison("a", 0.9, 0.9)))
+    assert re.findall("<summary>(.*?)</summary>", text) == ["How this was judged"]
+
+
+def hostile() -> Report:
+    points = tuple(PointPart(sha="a" * 40, at="2026-01-01", value=value) for value in (0.5, 0.6, 0.7))
+    name = f"m.json:{HOSTILE}"
+    return report(
+        comparison(name, 0.9, 0.8),
+        training=trained(1.0, 2.0, rate=RatePart(per_hour=1, currency="<b>@team</b>")).model_copy(
+            update={"stages": (StageRunPart(name=HOSTILE, state="ran", seconds=1.0),)}
+        ),
+        shown=Exhibits(
+            history=(HistoryPart(metric=name, points=points),),
+            code=(CodePart(path=HOSTILE, change="changed", added=1, removed=1, stages=(HOSTILE,)),),
+            packages=(PackagePart(file=HOSTILE, package=HOSTILE, base=HOSTILE, head=HOSTILE * 500),),
+        ),
+    )
+
+
+def test_hostile_names_are_text() -> None:
+    text = markdown.report(hostile())
+    assert "\N{RIGHT-TO-LEFT OVERRIDE}" not in text
+    page = MarkdownIt("commonmark", {"html": True}).enable("table").render(text)
+    tags = set(re.findall(r"<(\w+)", page))
+    assert tags <= {
+        "h3",
+        "p",
+        "strong",
+        "code",
+        "table",
+        "thead",
+        "tbody",
+        "tr",
+        "th",
+        "td",
+        "details",
+        "summary",
+        "ul",
+        "li",
+        "pre",
+    }
+    assert page.count("<details>") == page.count("</details>") == 4
+    shown = re.sub("<code.*?</code>", "", page, flags=re.DOTALL)
+    assert "@team" not in shown
+    assert text.count("```mermaid") == 1
+    (chart,) = re.findall("```mermaid\n(.*?)\n```", text, re.DOTALL)
+    assert [line.split()[0] for line in chart.splitlines()] == ["xychart-beta", "title", "x-axis", "line"]
+
+
+@given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1, max_size=50))
+def test_a_sparkline_has_a_character_for_each_value_and_its_ends_are_the_extremes(values: list[float]) -> None:
+    found = charts.sparkline(values)
+    assert len(found) == len(values)
+    if max(values) > min(values):
+        assert found[values.index(max(values))] == "█"
+        assert found[values.index(min(values))] == "▁"
+
+
+@given(st.lists(st.floats(-1e30, 1e30), min_size=2, max_size=9), st.text())
+def test_a_chart_has_plain_numbers_and_one_title(values: list[float], title: str) -> None:
+    lines = charts.mermaid(title, values, ["a"] * len(values)).splitlines()
+    assert len(lines) == 6
+    numbers = lines[4].strip().removeprefix("line [").removesuffix("]").split(", ")
+    largest = max(map(abs, values))
+    assert all(re.fullmatch(r"-?\d+(\.\d+)?", number) for number in numbers)
+    assert all(
+        abs(float(number) - value) <= 1e-5 * largest + 1e-30 for number, value in zip(numbers, values, strict=True)
+    )
+    assert lines[2].count('"') == 2
