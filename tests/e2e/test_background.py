@@ -1,5 +1,6 @@
 """What a report says around a change: code, packages, and what a metric was before."""
 
+from tests.e2e.predictions import ABOUT, customers, missing, text, wobbling
 from tests.e2e.project import Project
 
 
@@ -54,3 +55,27 @@ def test_training_says_what_it_costs(project: Project) -> None:
     project.ci_ml("train").expect(0)
     project.ci_ml("check")
     assert project.json(".ci-ml/report.json")["training"]["rate"] == {"per_hour": 2.5, "currency": "EUR"}
+
+
+def test_ci_measures_the_tables_of_earlier_commits(plain: Project) -> None:
+    table = customers(400, seed=3)
+    models = [missing(table, 4), missing(table, 8), table]
+    for model in models:
+        plain.write("p.csv", text(model, "p.csv").decode())
+        plain.write(
+            "ci-ml.yaml",
+            f"version: 1\npredictions: {{test: {{path: p.csv, {ABOUT}}}}}\n"
+            "gates: [{metric: test.recall, margin: 0.02, slices: {by: [country], min_n: 50}}]\n",
+        )
+        plain.commit("a model")
+    recalls = [plain.ci_ml("check", "--base", f"main~{back}", "--format", "json").json() for back in (2, 1)]
+    values = [report["comparisons"] for report in recalls]
+    whole = [next(item for item in items if item["slice"] is None) for items in values]
+    plain.branch()
+    plain.write("p.csv", text(wobbling(table, 0.05), "p.csv").decode())
+    plain.commit("another model")
+    plain.ci_ml("ci", "--no-publish", "--base", "main").expect(0)
+    (found,) = plain.json(".ci-ml/report.json")["history"]
+    assert found["metric"] == "test.recall"
+    assert [point["value"] for point in found["points"]] == [whole[0]["base"], whole[1]["base"], whole[1]["head"]]
+    assert len({point["sha"] for point in found["points"]}) == 3

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from ci_ml.core import compare, gates, report, sentences, verdict
@@ -35,6 +35,7 @@ class Question:
     change: Change = field(default_factory=Change)
     tables: OpenTables | None = None
     past: History | None = None
+    deep: bool = False  # whether earlier tables are measured as well, which takes a while
 
 
 def check(question: Question) -> Report:
@@ -70,7 +71,14 @@ def _shown(question: Question, comparisons: Sequence[Comparison], chosen: Config
     if question.past is None:
         return Exhibits()
     keys = dict.fromkeys(item.gate.metric for item in comparisons if isinstance(item.gate.metric, MetricKey))
-    return background.around(question.base, question.head, question.past, tuple(keys), chosen.report.history)
+    most = chosen.report.history
+    found = background.around(question.base, question.head, question.past, tuple(keys), most)
+    if not (question.deep and question.tables and most and any(gate.asked for gate in chosen.gates)):
+        return found
+    from ci_ml.usecases import earlier
+
+    tables = earlier.history(chosen, question.base, question.past, question.tables, most)
+    return replace(found, history=(*found.history, *tables))
 
 
 def _training(found: TrainingPart | None, chosen: Config) -> TrainingPart | None:

@@ -68,7 +68,7 @@ def measuring(
         yield Judged(comparisons=(), notices=())
         return
     with tempfile.TemporaryDirectory(prefix="ci-ml-predictions-") as folder:
-        mine, theirs = (_places(about, side, Path(folder)) for side in (head, base))
+        mine, theirs = (placed(about, side, Path(folder)) for side in (head, base))
         if isinstance(mine, Gap):
             yield _all(asked, mine)
         elif isinstance(theirs, Gap) and not theirs.absent:
@@ -88,19 +88,19 @@ def _opened(
     head: tuple[Side, Mapping[str, Path]],
 ) -> "Measuring | Judged":
     try:
-        one, two = (_sources(tables, *side) for side in (base, head))
+        one, two = (sources(tables, *side) for side in (base, head))
     except Unusable as error:
         return _all(asked, Gap(reason=str(error)))
     return Measuring(about, asked, confidence, tables, one, two)
 
 
-def _sources(tables: Tables, side: Side, places: Mapping[str, Path]) -> list[Source]:
+def sources(tables: Tables, side: Side, places: Mapping[str, Path]) -> list[Source]:
     """The tables of one side."""
     which = "the work tree" if side.commit is None else side.revision.short
     return [tables.source(place, path, f"{path} of {which}") for path, place in places.items()]
 
 
-def _places(about: PredictionsConfig, side: Side, folder: Path) -> dict[str, Path] | Gap:
+def placed(about: PredictionsConfig, side: Side, folder: Path) -> dict[str, Path] | Gap:
     """The files of a table on disk, by their path in the project."""
     found: dict[str, Path] = {}
     for path in paths(about, side):

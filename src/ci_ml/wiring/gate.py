@@ -86,7 +86,7 @@ def _reproduced(
             stages.collect(space, needs, stages.planned(space, base, prefer))
     trained = dataclasses.replace(space)  # the files have changed: forget what was read of them
     _deepen(trained, chosen.config.report.history)
-    report = judge(trained, against, prefer, training.before(trained, against, settings))
+    report = judge(trained, against, prefer, before=training.before(trained, against, settings), deep=True)
     return trained, report, templates
 
 
@@ -106,9 +106,14 @@ def run(space: Workspace, base: str | None, prefer: Literal["base", "head"]) -> 
 
 
 def judge(
-    space: Workspace, against: Revision, prefer: Literal["base", "head"], before: BeforePart | None = None
+    space: Workspace,
+    against: Revision,
+    prefer: Literal["base", "head"],
+    *,
+    before: BeforePart | None = None,
+    deep: bool = False,
 ) -> Report:
-    """Judge the work tree against a commit; `before` is the training behind that."""
+    """Judge the work tree against a commit; `before` is the training behind it, `deep` measures earlier tables."""
     recorded = space.output / training.FILE
     behind = check.training_part(recorded.read_bytes(), space.lock) if recorded.is_file() else None
     if behind is not None and before is not None:
@@ -122,6 +127,7 @@ def judge(
         change=space.change,
         tables=tables.opener(space.env),
         past=space.history,
+        deep=deep,
     )
     hidden = secrets(space.env)
     return redacted(check.check(question), lambda text: redact(text, hidden))
