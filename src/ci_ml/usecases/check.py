@@ -18,6 +18,7 @@ from ci_ml.ports import OpenTables
 from ci_ml.usecases import evidence, policy, repeated, verify
 from ci_ml.usecases.difference import difference
 from ci_ml.usecases.evidence import Side
+from ci_ml.usecases.exhibits import exhibits
 from ci_ml.usecases.policy import Policy
 from ci_ml.usecases.project import Project
 
@@ -59,6 +60,7 @@ def check(question: Question) -> Report:
         differences=found.changes,
         training=question.training,
         notices=(*chosen.notices, *seen, *found.notices),
+        shown=exhibits(question, chosen, comparisons, found),
     )
 
 
