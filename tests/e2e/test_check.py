@@ -141,7 +141,8 @@ def test_a_pull_request_that_trains_worse_is_blocked_and_shows_why(project: Proj
     project.commit()
     report = project.ci_ml("check", "--format", "json").expect(10).json()
     assert "metrics.json:accuracy fell from" in report["verdict"]["sentence"]
-    assert report["params"] == [{"path": "params.yaml", "key": "train.steps", "base": 3, "head": 0}]
+    place = {"path": "params.yaml", "line": 5}
+    assert report["params"] == [{"path": "params.yaml", "key": "train.steps", "base": 3, "head": 0, "location": place}]
     assert [stage["name"] for stage in report["stages"]] == ["train", "evaluate"]
 
 
@@ -421,7 +422,10 @@ def test_ci_ml_yaml_in_a_subfolder_with_dvc_at_the_top(project: Project) -> None
     result = project.ci_ml("ci", "--format", "json", cwd="churn").expect(10)
     report = result.json()
     assert report["comparisons"][0]["metric"] == "metrics.json:accuracy"
-    assert {"path": "params.yaml", "key": "train.steps", "base": 3, "head": 0} in report["params"]
+    (param,) = report["params"]
+    assert (param["path"], param["key"], param["base"], param["head"]) == ("params.yaml", "train.steps", 3, 0)
+    assert param["location"] == {"path": "churn/params.yaml", "line": 5}
+    assert report["comparisons"][0]["declared"] == {"path": "churn/ci-ml.yaml", "line": 4}
     assert [stage["state"] for stage in report["training"]["stages"]][-2:] == ["ran", "ran"]
 
 

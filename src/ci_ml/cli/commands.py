@@ -421,14 +421,26 @@ def diff(config: str | None, output: str | None, base: str | None, head: str | N
 @_common
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path), required=False)
 @_explain
-@_format("terminal", "markdown", "json")
-def report(config: str | None, output: str | None, file: Path | None, explain: str | None, format: str) -> None:
+@_format("terminal", "markdown", "json", "junit", "openmetrics", "codequality", "annotations", "csv")
+@click.option(
+    "--to",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="PATH",
+    help="Write it to a file, and print nothing.",
+)
+def report(
+    config: str | None, output: str | None, file: Path | None, explain: str | None, format: str, to: Path | None
+) -> None:
     """Render a report.json again (FILE, by default the last one here). Exits 0 whatever its verdict."""
     _only_for_people(explain, format)
     with boundary.errors():
         from ci_ml.wiring import reports
 
-        _show(reports.read(file or reports.last(config, output)), format, explain)
+        found = reports.read(file or reports.last(config, output))
+        if to is None:
+            _show(found, format, explain)
+        else:
+            reports.save(to, _rendered(found, format, explain, width=_PAGE, color=False))
 
 
 @cli.command()
@@ -475,19 +487,20 @@ def _only_for_people(explain: str | None, format: str) -> None:
         raise click.UsageError(f"--explain is for people to read: leave --format {format} out")
 
 
+_PAGE = 120  # columns of a text that goes to a file
+
+
 def _show(report: Any, format: str, explain: str | None = None) -> None:
-    if format == "json":
-        click.echo(report.to_json().replace("##[", "\\u0023#["), nl=False)  # a command to GitHub's runner
-    elif format == "markdown":
-        from ci_ml.render import markdown
+    click.echo(_rendered(report, format, explain, width=boundary.width(), color=boundary.color()), nl=False)
 
-        click.echo(markdown.report(report), nl=False)
-    else:
-        from ci_ml.render import terminal
 
-        width, color = boundary.width(), boundary.color()
-        if explain is None:
-            said = terminal.report(report, width=width, color=color)
-        else:
-            said = terminal.explain(report, explain, width=width, color=color)
-        click.echo(said, nl=False)
+def _rendered(report: Any, format: str, explain: str | None, *, width: int, color: bool) -> str:
+    if format != "terminal":
+        from ci_ml.render import formats
+
+        return formats.FORMATS[format](report)
+    from ci_ml.render import terminal
+
+    if explain is None:
+        return terminal.report(report, width=width, color=color)
+    return terminal.explain(report, explain, width=width, color=color)

@@ -16,9 +16,10 @@ from ci_ml.core.staleness import Freshness
 from ci_ml.core.types import Change, Metric, MetricKey, Require, Severity
 from ci_ml.errors import OutOfDate
 from ci_ml.ports import History, OpenTables
-from ci_ml.usecases import background, evidence, policy, repeated, verify
-from ci_ml.usecases.difference import difference
+from ci_ml.usecases import evidence, policy, repeated, verify
+from ci_ml.usecases.difference import Difference, difference
 from ci_ml.usecases.evidence import Side
+from ci_ml.usecases.exhibits import exhibits
 from ci_ml.usecases.policy import Policy
 from ci_ml.usecases.project import Project
 
@@ -62,23 +63,20 @@ def check(question: Question) -> Report:
         differences=found.changes,
         training=_training(question.training, chosen.config),
         notices=(*chosen.notices, *seen, *found.notices),
-        shown=_shown(question, comparisons, chosen.config),
+        shown=_shown(question, comparisons, found, chosen.config),
     )
 
 
-def _shown(question: Question, comparisons: Sequence[Comparison], chosen: Config) -> Exhibits:
+def _shown(question: Question, comparisons: Sequence[Comparison], found: Difference, chosen: Config) -> Exhibits:
     """What the report shows beside its comparisons."""
-    if question.past is None:
-        return Exhibits()
-    keys = dict.fromkeys(item.gate.metric for item in comparisons if isinstance(item.gate.metric, MetricKey))
-    most = chosen.report.history
-    found = background.around(question.base, question.head, question.past, tuple(keys), most)
-    if not (question.deep and question.tables and most and any(gate.asked for gate in chosen.gates)):
-        return found
+    base, past, most = question.base, question.past, chosen.report.history
+    shown = exhibits(base, question.head, past, comparisons, found, most)
+    if not (question.deep and past and question.tables and most and any(gate.asked for gate in chosen.gates)):
+        return shown
     from ci_ml.usecases import earlier
 
-    tables = earlier.history(chosen, question.base, question.past, question.tables, most)
-    return replace(found, history=(*found.history, *tables))
+    tables = earlier.history(chosen, base, past, question.tables, most)
+    return replace(shown, history=(*shown.history, *tables))
 
 
 def _training(found: TrainingPart | None, chosen: Config) -> TrainingPart | None:

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Literal, TextIO
 
 from ci_ml.adapters import console, files
@@ -49,7 +50,28 @@ def ci(
     files.write(place, report.to_json())
     with publishing.harmless(stream):
         out.tell(report, stream, place, trouble)
+    with publishing.harmless(stream):
+        _leave(report, space.output, stream)
+    if publish and space.change.forge == "github":
+        with publishing.harmless(stream):
+            _annotate(report, stream)
     return report
+
+
+def _leave(report: Report, folder: Path, stream: TextIO) -> None:
+    """Leave what forges read beside report.json; a full disk costs these files, and not the verdict."""
+    try:
+        reports.leave(report, folder)
+    except CiMlError as error:
+        print(f"note: {error.what}", file=stream)
+
+
+def _annotate(report: Report, stream: TextIO) -> None:
+    """Tell GitHub's runner, which reads commands from every line of a step, on either stream."""
+    from ci_ml.render import annotations
+
+    stream.write(annotations.report(report))
+    stream.flush()
 
 
 def _name(space: Workspace) -> str:

@@ -9,6 +9,8 @@ from ci_ml.errors import UsageError
 from ci_ml.wiring import workspace
 
 FILE = "report.json"
+# What forges read of a job, by the name of the file and the format in it; the templates for GitLab name them, too.
+BESIDE = {"junit.xml": "junit", "openmetrics.txt": "openmetrics", "codequality.json": "codequality"}
 
 
 def last(config: str | None, output: str | None) -> Path:
@@ -36,6 +38,19 @@ def read(path: Path) -> Report:
 def received(path: Path) -> Report:
     """A report that somebody else has made, from a plain file. Raises UsageError or ConfigError when it is not one."""
     return load(files.read_plain(path, MAX_BYTES + 1), str(path))
+
+
+def save(path: Path, text: str) -> None:
+    """Write a report in some form, whole or not at all. Raises DependencyError when it cannot be written."""
+    files.write(path, text)
+
+
+def leave(report: Report, folder: Path) -> None:
+    """Write what forges read beside report.json. Raises DependencyError when it cannot be written."""
+    from ci_ml.render.formats import FORMATS
+
+    for name, kind in BESIDE.items():
+        files.write(folder / name, FORMATS[kind](report))
 
 
 def exit_code(report: Report) -> int:
