@@ -1,5 +1,6 @@
 """Reports for tests, judged by the real gates."""
 
+import hashlib
 import math
 from typing import Any
 
@@ -275,7 +276,11 @@ def exhibits() -> Exhibits:
             HistoryPart(
                 metric=metric,
                 points=tuple(
-                    PointPart(sha=f"{index:040x}", at=f"2026-10-{index + 1:02}T09:00:00+00:00", value=value)
+                    PointPart(
+                        sha=hashlib.sha1(str(index).encode()).hexdigest(),
+                        at=f"2026-10-{index + 1:02}T09:00:00+00:00",
+                        value=value,
+                    )
                     for index, value in enumerate(values)
                 ),
             )

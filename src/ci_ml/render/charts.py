@@ -6,6 +6,18 @@ from collections.abc import Sequence
 WIDTH = 16
 _ZERO = 8
 _MARGIN = 4
+# Wide and low, and a blue that shows on both grounds: the one of Mermaid's light theme hardly does.
+_MERMAID = """\
+---
+config:
+  xyChart:
+    width: 700
+    height: 260
+  themeVariables:
+    xyChart:
+      plotColorPalette: "#2f81f7"
+---
+"""
 _HEIGHTS = "▁▂▃▄▅▆▇█"
 
 
@@ -59,14 +71,20 @@ def sparkline(values: Sequence[float]) -> str:
 def mermaid(title: str, values: Sequence[float], labels: Sequence[str]) -> str:
     """A line chart that GitHub and GitLab draw: https://mermaid.js.org/syntax/xyChart.html.
 
-    `title` and `labels` are quoted, so they may hold anything but quotes and what a parser takes for an end.
+    Values of the same label would be drawn at one place. `title` and `labels` lose what could end them.
     """
     # Mermaid reads no exponents: six digits of the largest value, and of small ones as many decimals as that takes.
     largest = max(map(abs, values), default=0.0)
     decimals = min(max(0, 5 - math.floor(math.log10(largest))), 30) if largest else 0
     numbers = ", ".join(f"{value:.{decimals}f}" for value in values)
     axis = ", ".join(f'"{_quoted(label)}"' for label in labels)
-    lines = ["xychart-beta", f'  title "{_quoted(title)}"', f"  x-axis [{axis}]", f"  line [{numbers}]"]
+    lines = [
+        *_MERMAID.splitlines(),
+        "xychart-beta",
+        f'  title "{_quoted(title)}"',
+        f"  x-axis [{axis}]",
+        f"  line [{numbers}]",
+    ]
     return "\n".join(["```mermaid", *lines, "```"])
 
 

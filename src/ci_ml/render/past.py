@@ -48,10 +48,13 @@ def pasts(content: Report) -> list[Past]:
 def _past(gate: ComparisonPart, history: HistoryPart) -> Past:
     assert gate.head is not None
     points = history.points
+    names = [point.sha[:7] for point in points]
+    if len(set(names)) < len(names):
+        names = [str(number) for number, _ in enumerate(names, start=1)]
     return Past(
         gate=gate,
         values=(*(point.value for point in points), gate.head),
-        labels=(*(point.sha[:7] for point in points), "now"),
+        labels=(*names, "now"),
     )
 
 
