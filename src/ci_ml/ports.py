@@ -136,6 +136,10 @@ class Forge(Protocol):
         """Remove a comment; one that is gone already is fine."""
         ...
 
+    def picture(self, path: str, data: bytes) -> str:
+        """Keep an SVG picture where those see it who see the repository; returns its address for a comment."""
+        ...
+
     def reporter(self, change: Change, name: str) -> Run | None:
         """The run that has set the newest commit status of this name; None when there is none, or it does not say."""
         ...

@@ -3,11 +3,14 @@
 import concurrent.futures
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
 from ci_ml.core.publication import WAIVER_LABEL, Marker
 from ci_ml.core.types import Outcome, Run
+from ci_ml.errors import Refused
+from ci_ml.ports import Forge
 from tests.contract.sites import HEAD, OLDER, Site, blocked, site
 from tests.fakes.server import (
     Fault,
@@ -650,3 +653,44 @@ def test_a_pass_needs_no_waiver_and_undecided_can_have_one(there: Site, make: Ca
     there.proposal.label("trish", WAIVER_LABEL)
     judged = make()
     assert bool(there.waived(judged)[0].verdict.waivers) is (judged.verdict.outcome is Outcome.UNDECIDED)  # type: ignore[attr-defined,arg-type]
+
+
+# --- Pictures ---------------------------------------------------------------------------------------------------------
+
+
+def pictures(there: Site) -> dict[str, bytes]:
+    """What is kept, by its address."""
+    if there.kind == "gitlab":
+        return dict(there.server.projects[0].uploads)
+    repository = there.server.repositories[0]
+    tip = repository.branches.get("ci-ml-pictures")
+    files = repository.objects.at(tip) if tip else {}
+    return {f"https://github.com/acme/churn/blob/ci-ml-pictures/{path}?raw=true": data for path, data in files.items()}
+
+
+def keeper(there: Site, **options: Any) -> Forge:
+    """With a token that may keep pictures, or with another."""
+    usual = {"permissions": {"contents": "write"}} if there.kind == "github" else {"project": "acme/churn"}
+    return there.forge(there.server.token(**(options or usual)))
+
+
+def test_pictures_are_kept_and_have_an_address(there: Site) -> None:
+    addresses = [keeper(there).picture(f"7/churn-{run}.1.svg", f"<svg>{run}</svg>".encode()) for run in (1, 2)]
+    assert pictures(there) == {address: f"<svg>{run}</svg>".encode() for run, address in enumerate(addresses, start=1)}
+
+
+def test_who_may_not_keep_pictures_is_told_what_to_do(there: Site) -> None:
+    weak = {"permissions": {"contents": "read"}} if there.kind == "github" else {"scopes": ["read_api"]}
+    with pytest.raises(Refused, match="403") as found:
+        keeper(there, **weak, **({} if there.kind == "github" else {"project": "acme/churn"})).picture("7/a.svg", b"")
+    assert str(found.value.hint).startswith(
+        ("give the job `permissions: contents: write`", "put a project access token")
+    )
+    assert pictures(there) == {}
+
+
+def test_pictures_of_runs_at_the_same_time_are_all_kept(on_github: Site) -> None:
+    keeper(on_github).picture("7/churn-1.1.svg", b"1")
+    with concurrent.futures.ThreadPoolExecutor(3) as pool:
+        list(pool.map(lambda run: keeper(on_github).picture(f"7/churn-{run}.1.svg", b"2"), range(2, 5)))
+    assert len(pictures(on_github)) == 4

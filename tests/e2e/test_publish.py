@@ -135,6 +135,31 @@ def test_a_template_that_loses_the_marker_is_told_and_ours_is_used(plain: Projec
     assert "does not begin with the marker" in job.summary
 
 
+def test_a_picture_goes_with_the_comment_where_a_team_wants_it(plain: Project, github: GitHub) -> None:
+    plain.write("ci-ml.yaml", plain.read("ci-ml.yaml") + "report: {images: true}\n")
+    plain.commit("with pictures")
+    job = on_github(plain, github)
+    token = github.token(permissions={"contents": "write", "pull-requests": "write", "statuses": "write"})
+    plain.ci_ml("ci", env={**job.env(), "CI_ML_TOKEN": token}).expect(10)
+    address = f"https://github.example/{REPOSITORY}/blob/ci-ml-pictures/7/repo-100.1.svg?raw=true"
+    assert f"![Gates of repo with their intervals: 1 blocked]({address})" in job.comments[0]
+    repository = github.repositories[0]
+    (picture,) = repository.objects.at(repository.branches["ci-ml-pictures"]).values()
+    assert picture.startswith(b"<svg ")
+    assert repository.commits[repository.branches["ci-ml-pictures"]] == (), "the branch has nothing of the others"
+
+
+def test_a_picture_that_cannot_be_kept_is_said_and_the_comment_is_written(plain: Project, github: GitHub) -> None:
+    plain.write("ci-ml.yaml", plain.read("ci-ml.yaml") + "report: {images: true}\n")
+    plain.commit("with pictures")
+    job = on_github(plain, github)
+    said = job.ci_ml("ci").expect(10)
+    assert "note: No picture: " in said.err
+    assert "contents: write" in said.err
+    assert "blocked" in job.comments[0]
+    assert "![" not in job.comments[0]
+
+
 def test_the_report_says_which_change_it_is_about(plain: Project, github: GitHub) -> None:
     job = on_github(plain, github)
     report = job.ci_ml("ci", "--format", "json").expect(10).json()

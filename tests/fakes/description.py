@@ -49,7 +49,7 @@ class Description:
         self._validators = {"read": OAS30ReadValidator, "write": OAS30WriteValidator}
         # Templates with fewer parameters first: /issues/comments/{id} before /issues/{n}/comments.
         ordered = sorted(document["paths"], key=lambda path: path.count("{"))
-        self._paths = [(re.compile(re.sub(r"\{[^}]+\}", "([^/]+)", path)), path) for path in ordered]
+        self._paths = [(re.compile(_pattern(path)), path) for path in ordered]
 
     @classmethod
     def installed(cls) -> Self | None:
@@ -144,6 +144,12 @@ class Description:
     @staticmethod
     def _known(template: str, problem: str) -> bool:
         return any(place in template and words.fullmatch(problem) for place, words in _DEVIATIONS)
+
+
+def _pattern(template: str) -> str:
+    """Names of references hold slashes (`x-multi-segment`); at the end of an address that is told apart."""
+    many = re.sub(r"(?<=/git/ref/)\{ref\}$|(?<=/git/refs/)\{ref\}$", "(.+)", template)
+    return re.sub(r"\{[^}]+\}", "([^/]+)", many)
 
 
 def _typed(text: str, schema: dict[str, Any]) -> Any:

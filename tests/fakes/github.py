@@ -19,7 +19,9 @@ from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import quote, unquote
 
+from tests.fakes import github_objects
 from tests.fakes.description import Description
+from tests.fakes.github_objects import Objects
 from tests.fakes.server import (
     Answer,
     Clock,
@@ -268,6 +270,7 @@ class Repository:
     pulls: dict[int, Pull] = field(default_factory=dict)
     labels: dict[str, Label] = field(default_factory=dict)
     statuses: list[CommitStatus] = field(default_factory=list)
+    objects: Objects = field(default_factory=Objects)
     rules: list[dict[str, Any]] = field(default_factory=list)  # of rulesets, all for the default branch
     protected: tuple[str, ...] | None = (
         None  # the checks that the older branch protection requires; None: there is none
@@ -1052,6 +1055,10 @@ ENDPOINTS: dict[tuple[str, str], Endpoint] = {
         "collaborators/collaborators#get-repository-permissions-for-a-user",
         ("metadata=read",),
     ),
+    **{
+        (method, _REPO + address): Endpoint(run, page, (needed,))
+        for (method, address), (run, page, needed) in github_objects.ENDPOINTS.items()
+    },
 }
 
 

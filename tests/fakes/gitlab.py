@@ -12,6 +12,8 @@ What it does where the documentation is silent is what GitLab's source does; the
 As a process of its own: `python -m tests.fakes.gitlab --setup FILE` (see `process`).
 """
 
+import email
+import hashlib
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -242,6 +244,7 @@ class Project:
     skipped_counts: bool = False  # "Skipped pipelines are considered successful"
     personal: bool = False  # in a user's namespace, not in a group's
     variables: dict[str, dict[str, Any]] = field(default_factory=dict)
+    uploads: dict[str, bytes] = field(default_factory=dict)  # by their address below the project
 
     @property
     def namespace(self) -> str:
@@ -708,6 +711,31 @@ def _create_note(call: Call) -> Answer:
     return Answer(201, _shown_note(call.forge, made))
 
 
+def _upload(call: Call) -> Answer:
+    """https://docs.gitlab.com/api/project_markdown_uploads/#upload-a-file"""
+    project = call.project()
+    call.require(project, "guest")
+    kind = call.request.headers.get("content-type", "")
+    message = email.message_from_bytes(f"Content-Type: {kind}\r\n\r\n".encode() + call.request.body)
+    sent = {part.get_param("name", header="content-disposition"): part for part in message.walk()}
+    file = sent.get("file")
+    if file is None:
+        raise Refused(Answer(400, {"error": "file is missing"}))
+    name, data = str(file.get_filename()), file.get_payload(decode=True)
+    assert isinstance(data, bytes)
+    url = f"/uploads/{hashlib.md5(data).hexdigest()}/{name}"
+    project.uploads[url] = data
+    alt = name.rpartition(".")[0]
+    shown = {
+        "id": len(project.uploads),
+        "alt": alt,
+        "url": url,
+        "full_path": f"/-/project/{project.id}{url}",
+        "markdown": f"![{alt}]({url})",
+    }
+    return Answer(201, shown)
+
+
 def _edit_note(call: Call) -> Answer:
     """app/services/notes/update_service.rb: a note that becomes nothing but commands is deleted."""
     note = _own(call)
@@ -885,6 +913,7 @@ ENDPOINTS: dict[tuple[str, str], Endpoint] = {
     ("GET", _PROJECT + r"/merge_requests"): Endpoint(_changes, job=True),
     ("GET", _CHANGE): Endpoint(_change, job=True),
     ("PUT", _CHANGE): Endpoint(_update_change, members=True),
+    ("POST", _PROJECT + r"/uploads"): Endpoint(_upload, members=True),
     ("GET", _CHANGE + r"/notes"): Endpoint(_notes, job=True, members=True),
     ("POST", _CHANGE + r"/notes"): Endpoint(_create_note, members=True),
     ("GET", _CHANGE + r"/notes/(?P<note>\d+)"): Endpoint(_note, job=True, members=True),

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import quote
 
-from ci_ml.adapters.http import Answer, Client, Query, understood
+from ci_ml.adapters.http import Answer, Body, Client, Query, Upload, understood
 from ci_ml.core.publication import Comment, Labelling, Proposal, Status, shortened
 from ci_ml.core.types import Change, Outcome, Run
 from ci_ml.errors import Refused, Unanswered
@@ -102,6 +102,13 @@ class GitLab:
                 raise
 
     @understood("GitLab")
+    def picture(self, path: str, data: bytes) -> str:
+        """https://docs.gitlab.com/api/project_markdown_uploads/#upload-a-file"""
+        name = path.rpartition("/")[2]
+        answer = self._ask("POST", "uploads", Upload(name=name, data=data, kind="image/svg+xml"))
+        return str(answer.body["url"])
+
+    @understood("GitLab")
     def reporter(self, change: Change, name: str) -> Run | None:
         """https://docs.gitlab.com/api/commits/#list-commit-statuses"""
         query: Query = {"name": name, "per_page": _PAGE, "order_by": "id", "sort": "desc"}
@@ -165,7 +172,7 @@ class GitLab:
         self,
         method: str,
         path: str,
-        body: Mapping[str, Any] | None = None,
+        body: Body = None,
         *,
         query: Query | None = None,
         repeatable: bool | None = None,

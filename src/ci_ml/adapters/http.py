@@ -49,6 +49,18 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Upload:
+    """A file as the body of a request; `kind` is its media type."""
+
+    name: str
+    data: bytes
+    kind: str
+
+
+Body = Mapping[str, Any] | Upload | None
+
+
 @contextlib.contextmanager
 def understood(name: str) -> Iterator[None]:
     """What follows takes an answer apart: one of another shape than documented is no answer, and no crash of ours."""
@@ -91,7 +103,12 @@ class Client:
         return self._ask("GET", path, query=query, repeatable=True)
 
     def send(
-        self, method: str, path: str, body: Mapping[str, Any] | None = None, *, repeatable: bool | None = None
+        self,
+        method: str,
+        path: str,
+        body: Body = None,
+        *,
+        repeatable: bool | None = None,
     ) -> Answer:
         """Write; a POST that may have happened is not repeated (Unanswered then says so) unless it is `repeatable`.
 
@@ -118,7 +135,7 @@ class Client:
         *,
         repeatable: bool,
         query: Query | None = None,
-        body: Mapping[str, Any] | None = None,
+        body: Body = None,
     ) -> Answer:
         import tenacity
 
@@ -148,9 +165,7 @@ class Client:
         self._spent += seconds
         self.pause(seconds)
 
-    def _attempt(
-        self, method: str, address: str, query: Query | None, body: Mapping[str, Any] | None, repeatable: bool
-    ) -> Answer:
+    def _attempt(self, method: str, address: str, query: Query | None, body: Body, repeatable: bool) -> Answer:
         """One attempt, which takes no longer than it may, whatever the server does: it may send a byte a second."""
         seconds = min(self.whole, max(_LAST, self.patience - self._spent))
         begun = time.monotonic()
@@ -171,9 +186,7 @@ class Client:
             what = f"{self.name} at {self._host} cannot be asked: {type(error).__name__}"
             raise Unanswered(what, "check its address, the proxy and REQUESTS_CA_BUNDLE", perhaps=True) from None
 
-    def _once(
-        self, method: str, address: str, query: Query | None, body: Mapping[str, Any] | None, repeatable: bool
-    ) -> Answer:
+    def _once(self, method: str, address: str, query: Query | None, body: Body, repeatable: bool) -> Answer:
         for _ in range(_REDIRECTS + 1):
             response, content = self._exchange(method, address, query, body, repeatable)
             if response.status_code not in (301, 302, 307, 308):
@@ -182,7 +195,7 @@ class Client:
         raise Refused(f"{self.name} redirects for ever", 310)
 
     def _exchange(
-        self, method: str, address: str, query: Query | None, body: Mapping[str, Any] | None, repeatable: bool
+        self, method: str, address: str, query: Query | None, body: Body, repeatable: bool
     ) -> "tuple[requests.Response, bytes]":
         import requests
 
@@ -193,12 +206,13 @@ class Client:
         if is_elsewhere:
             raise Refused(f"{self.name} leads to another server, {urlsplit(address).hostname}", 310)
         session = self._session
+        content: dict[str, Any] = {"json": body}
+        if isinstance(body, Upload):
+            content = {"files": {"file": (body.name, body.data, body.kind)}}
+        settings: dict[str, Any] = {"timeout": (_CONNECT, _READ), "stream": True, "allow_redirects": False}
         try:
-            with session.request(
-                method, address, params=query, json=body, timeout=(_CONNECT, _READ), stream=True, allow_redirects=False
-            ) as response:
-                content = b"".join(self._limited(response))
-                return response, content
+            with session.request(method, address, params=query, **content, **settings) as response:
+                return response, b"".join(self._limited(response))
         except requests.exceptions.SSLError as error:
             hint = "check its certificate and REQUESTS_CA_BUNDLE"
             raise Unanswered(f"{self.name} at {self._host} cannot be trusted: {_cause(error)}", hint) from None

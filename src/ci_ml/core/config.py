@@ -470,6 +470,11 @@ class ReportConfig(Model):
         description="Of how many earlier commits of the base branch a metric is shown, where its file is in git; "
         "0 for none.",
     )
+    images: bool = Field(
+        default=False,
+        description="A picture of the gates in comments. GitLab keeps it as an upload, GitHub on the branch "
+        "ci-ml-pictures, for which the token needs `contents: write`.",
+    )
     templates: Annotated[str, Field(min_length=1, max_length=500)] | None = Field(
         default=None,
         description="A folder with templates that replace ours, or blocks of them, relative to the folder of "

@@ -14,7 +14,7 @@ from ci_ml.core.publication import WAIVER_LABEL
 from ci_ml.core.report import ComparisonPart, Report
 from ci_ml.core.types import Outcome
 from ci_ml.errors import UsageError
-from ci_ml.render import cells, parts, safe, sandbox, words
+from ci_ml.render import cells, parts, picture, safe, sandbox, words
 from ci_ml.render.sections import LADDER, LONGEST_SLICE, Detail, and_more, called, collapsed, together
 
 _NBSP = "\N{NO-BREAK SPACE}"
@@ -38,7 +38,7 @@ class Row:
 class Place:
     """Where a text goes: how long it may be there, how that is measured, and what links from it lead to.
 
-    `templates` are the user's, by the names of ours.
+    `templates` are the user's, by the names of ours; `picture` is the address of one of the gates.
     """
 
     longest: int | None = None
@@ -47,6 +47,7 @@ class Place:
     run_url: str | None = None
     troubles: tuple[str, ...] = ()
     templates: Mapping[str, str] = field(default_factory=dict)
+    picture: str | None = None
 
 
 def utf16(text: str) -> int:
@@ -108,6 +109,7 @@ def _values(content: Report, place: Place, detail: Detail) -> dict[str, Any]:
         "waivers": [safe.prose(line) for line in words.waivers(content)],
         "others": [_sentence(text, names, detail) for text in others[: detail.others]]
         + and_more(len(others) - detail.others),
+        "picture": f"![{safe.prose(picture.text(content))}]({place.picture})" if place.picture else None,
         "plot_title": together(cells.PLOT_TITLE),
         "change_title": cells.change_title(rows),
         "rows": [_row(item) for item in rows],

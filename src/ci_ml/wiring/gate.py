@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, TextIO
 
@@ -38,12 +37,12 @@ def ci(
     """
     out = publishing.outlet(space.change, space.env) if publish else publishing.SILENT
     try:
-        space, report, templates = _reproduced(space, base, prefer, stream, needs, hand_on=hand_on)
+        space, report, style = _reproduced(space, base, prefer, stream, needs, hand_on=hand_on)
     except CiMlError as error:
         with publishing.harmless(stream):
             out.tell_failure(_name(space), error, stream)
         raise
-    out, trouble = dataclasses.replace(out, templates=templates), None
+    out, trouble = dataclasses.replace(out, style=style), None
     with publishing.harmless(stream):
         report, trouble = out.waived(report)
     place = space.output / reports.FILE
@@ -90,7 +89,7 @@ def _reproduced(
     needs: str | None,
     *,
     hand_on: bool,
-) -> tuple[Workspace, Report, Mapping[str, str]]:
+) -> tuple[Workspace, Report, publishing.Style]:
     """Train, then judge. What would make the judgement impossible is found out before anything is trained."""
     baseline.require_change(space.history, space.head, space.change)
     space, against = settled(space, base, first=True)
@@ -98,6 +97,7 @@ def _reproduced(
     chosen = policy.choose(space.history.tree(against.sha), space.head_tree, space.project.config, against, prefer)
     tree = space.history.tree(against.sha) if chosen.source == "base" else space.head_tree
     templates = policy.templates(tree, space.project, chosen.config)
+    style = publishing.Style(templates=templates, images=chosen.config.report.images)
     settings = training.settings(space, chosen)
     if space.project.dvc is not None:  # what is trained is part of the policy: a change cannot leave stages out
         if needs is None:
@@ -109,7 +109,7 @@ def _reproduced(
     trained = dataclasses.replace(space)  # the files have changed: forget what was read of them
     _deepen(trained, chosen.config.report.history)
     report = judge(trained, against, prefer, before=training.before(trained, against, settings), deep=True)
-    return trained, report, templates
+    return trained, report, style
 
 
 def _deepen(space: Workspace, commits: int) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from ci_ml.adapters import context, files, github, gitlab, http
 from ci_ml.core.listing import some
@@ -24,6 +24,9 @@ from ci_ml.errors import CiMlError, ConfigError, ForgeError, UsageError
 from ci_ml.ports import Forge
 from ci_ml.usecases import publish
 from ci_ml.usecases.publish import Letter, Published, Request
+
+if TYPE_CHECKING:  # Jinja costs a while, and only what is published is rendered
+    from ci_ml.render.markdown import Place as Frame
 
 TOKEN = "CI_ML_TOKEN"
 OWNER = "CI_ML_TOKEN_OWNER"  # who the token writes as, where that is known: it saves asking
@@ -40,17 +43,22 @@ _NEEDED = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outlet:
-    """Where a run speaks: the forge (None without one, or without a token for it) and the files of the CI system.
+class Style:
+    """How a team wants its comments: templates of its own, and whether a picture of the gates goes with them."""
 
-    `templates` are the user's, of what it says.
-    """
+    templates: Mapping[str, str] = field(default_factory=dict)
+    images: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outlet:
+    """Where a run speaks: the forge (None without one, or without a token for it) and the files of the CI system."""
 
     change: Change
     forge: Forge | None
     env: Mapping[str, str] = field(repr=False)
     trouble: str | None = None
-    templates: Mapping[str, str] = field(default_factory=dict, repr=False)
+    style: Style = field(default_factory=Style, repr=False)
 
     @cached_property
     def request(self) -> Request:
@@ -76,10 +84,12 @@ class Outlet:
         status = Status(
             name=f"ci-ml/{report.name}", outcome=verdict.outcome, sentence=verdict.sentence, url=self.change.run_url
         )
-        refused = markdown.fault(report, self.templates) if self.templates else None
-        more = [also, f"{refused}, so the comment is as ci-ml writes it" if refused else None]
-        own = {} if refused else self.templates
-        told = self._write(report.name, status, partial(markdown.report, report), stream, more, own)
+        refused = markdown.fault(report, self.style.templates) if self.style.templates else None
+        picture, problem = self._picture(report) if self.style.images else (None, None)
+        templates = {} if refused else self.style.templates
+        frame = markdown.Place(run_url=self.change.run_url, templates=templates, picture=picture)
+        more = (also, f"{refused}, so the comment is as ci-ml writes it" if refused else None, problem)
+        told = self._write(report.name, status, partial(markdown.report, report), stream, frame, more)
         self._outputs(outcome=verdict.outcome.value, report=str(place), comment_url=told.comment_url)
         return told
 
@@ -90,8 +100,9 @@ class Outlet:
         problems = error.problems if isinstance(error, ConfigError) else ()
         what = ": ".join((error.what, some(problems, between="; "))) if problems else error.what
         sentence = redact(f"Nothing was judged: {what}", self.hidden)
+        frame = markdown.Place(run_url=self.change.run_url)
         status = Status(name=f"ci-ml/{name}", outcome=None, sentence=sentence, url=self.change.run_url)
-        told = self._write(name, status, partial(markdown.failure, name, sentence, error.hint), stream)
+        told = self._write(name, status, partial(markdown.failure, name, sentence, error.hint), stream, frame)
         self._outputs(outcome="error", report="", comment_url=told.comment_url)
 
     def _write(
@@ -100,14 +111,14 @@ class Outlet:
         status: Status,
         render: "partial[str]",
         stream: TextIO,
+        frame: "Frame",
         also: Sequence[str | None] = (),
-        templates: Mapping[str, str] | None = None,
     ) -> Published:
         from ci_ml.render import safe
-        from ci_ml.render.markdown import Place, utf8, utf16
+        from ci_ml.render.markdown import utf8, utf16
 
         marker = Marker(name=name, head=self.change.head or "", run=self.change.run)
-        place = Place(measure=utf16, marker=str(marker), run_url=self.change.run_url, templates=templates or {})
+        place = replace(frame, measure=utf16, marker=str(marker))
 
         def body(longest: int) -> str:
             return render(replace(place, longest=longest))
@@ -127,6 +138,20 @@ class Outlet:
             if utf8(text := render(there)) <= room:
                 _append(Path(summary), text, stream)
         return replace(told, troubles=troubles)
+
+    def _picture(self, report: Report) -> tuple[str | None, str | None]:
+        """The address of a picture of the gates, and why there is none where there should be one."""
+        from ci_ml.render import picture
+
+        proposal = self.request.proposal
+        if self.forge is None or proposal is None:
+            return None, None
+        run = self.change.run
+        path = f"{proposal.number}/{report.name}-{run.number}.{run.attempt}.svg"
+        try:
+            return self.forge.picture(path, picture.gates(report).encode()), None
+        except ForgeError as error:
+            return None, f"No picture: {publish.sentence(error, self.change)}"
 
     def _outputs(self, *, outcome: str, report: str, comment_url: str | None) -> None:
         outputs(self.env, {"outcome": outcome, "report": report, "comment-url": comment_url or ""})
@@ -223,7 +248,8 @@ def _github(change: Change, token: str, env: Mapping[str, str]) -> Forge:
     own = client("github", token, env, patience(env))
     graphql = env.get("GITHUB_GRAPHQL_URL") or f"{own.base.rstrip('/').removesuffix('/v3')}/graphql"
     author = env.get(OWNER) or None
-    return github.GitHub(client=own, repository=change.repository or "", graphql=graphql, author=author)
+    web = env.get("GITHUB_SERVER_URL") or "https://github.com"
+    return github.GitHub(client=own, repository=change.repository or "", graphql=graphql, author=author, web=web)
 
 
 def _gitlab(change: Change, token: str, env: Mapping[str, str]) -> Forge:

@@ -1,0 +1,72 @@
+"""The gates as a picture."""
+
+import re
+import xml.etree.ElementTree as ET
+
+import pytest
+
+from ci_ml.core.report import Report
+from ci_ml.render import markdown, picture
+from ci_ml.render.markdown import Place
+from tests.reports import comparison, everything, report, undecided
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def drawn(content: Report) -> ET.Element:
+    return ET.fromstring(picture.gates(content))
+
+
+def spots(found: ET.Element) -> list[float]:
+    return [float(circle.get("cx", "")) for circle in found.iter(f"{SVG}circle")]
+
+
+def test_harm_is_left_and_comes_first() -> None:
+    found = drawn(everything())
+    places = spots(found)
+    assert places[0] == min(places), "the slice that fell"
+    assert len(places) == 7
+    text = "".join(found.itertext())
+    assert "26 more gates and slices are in the report" in text
+    assert "−3.1\N{NO-BREAK SPACE}pp [−4.2, −2.0]" in text
+
+
+@pytest.mark.parametrize(("direction", "better"), [("higher", 0.95), ("lower", 0.85)])
+def test_better_is_right_whatever_the_direction(direction: str, better: float) -> None:
+    content = report(
+        comparison("better", 0.9, better, direction=direction), comparison("same", 0.9, 0.9, direction=direction)
+    )
+    same, improved = sorted(spots(drawn(content)))
+    assert (same, improved) == (500.0, 640.0)
+
+
+def test_it_says_in_words_what_it_shows() -> None:
+    assert (
+        picture.text(undecided())
+        == "Gates of churn with their intervals: 1 undecided, 1 passed with warnings, 3 passed"
+    )
+
+
+@pytest.mark.parametrize(
+    "name", ['<script>alert("x")</script>', "a&b", "x" * 10_000, "\N{RIGHT-TO-LEFT OVERRIDE}a\nb\0"]
+)
+def test_hostile_names_are_text(name: str) -> None:
+    source = picture.gates(report(comparison(f"m.json:{name}", 0.9, 0.8)))
+    found = ET.fromstring(source)
+    assert {item.tag.removeprefix(SVG) for item in found.iter()} <= {
+        "svg",
+        "title",
+        "rect",
+        "g",
+        "text",
+        "path",
+        "circle",
+    }
+    assert len(source) < 5_000
+    assert not re.search("[\0\N{RIGHT-TO-LEFT OVERRIDE}]", source)
+
+
+def test_a_comment_shows_the_picture_that_is_kept() -> None:
+    text = markdown.report(everything(), Place(picture="https://forge.example/a.svg"))
+    assert re.search(r"\n!\[Gates of churn [^\]]+\]\(https://forge.example/a.svg\)\n", text)
+    assert "![" not in markdown.report(everything())
