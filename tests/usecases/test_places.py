@@ -69,9 +69,21 @@ def test_a_gate_stands_where_its_entry_does(repository: Repository, metric: Metr
     assert lines(places.gates(side(repository), [metric])) == {str(metric): line}
 
 
-def test_a_gate_behind_an_alias_stands_where_the_list_does(repository: Repository) -> None:
-    repository.commit({"ci-ml.yaml": "version: 1\ngates: &g\n  - {metric: m.json:a, direction: higher}\n"})
-    assert lines(places.gates(side(repository), [key("m.json:a")])) == {"m.json:a": 3}
+def test_the_files_of_a_gate_on_repeats_are_no_gates_of_their_own(repository: Repository) -> None:
+    entries = (
+        "{metric: 'seeds/*.json:acc', direction: higher, repeats: true}",
+        "{metric: '**:acc', direction: higher}",
+    )
+    repository.commit({"ci-ml.yaml": "version: 1\ngates:\n" + "".join(f"  - {entry}\n" for entry in entries)})
+    metrics = [key("seeds/1.json:acc"), key("seeds/*.json:acc")]
+    assert lines(places.gates(side(repository), metrics)) == {"seeds/1.json:acc": 4, "seeds/*.json:acc": 3}
+
+
+def test_a_gate_that_is_made_of_another_stands_where_it_is_written(repository: Repository) -> None:
+    repeated = "&g {metric: 'm.json:a', direction: higher}"
+    repository.commit({"ci-ml.yaml": f"version: 1\ngates:\n  - {repeated}\n  - {{<<: *g, metric: 'm.json:b'}}\n"})
+    found = places.gates(side(repository), [key("m.json:a"), key("m.json:b")])
+    assert lines(found) == {"m.json:a": 3, "m.json:b": 4}
 
 
 @pytest.mark.parametrize("content", ["gates: [", "version: 1\ngates: 7\n", "\xff", "", "- 1\n"])
@@ -149,6 +161,12 @@ def test_a_param_stands_at_its_key(repository: Repository, name: str, line: int 
 def test_a_param_without_a_line_is_in_its_file(repository: Repository, path: str, content: str) -> None:
     repository.commit({"ci-ml.yaml": GATES, path: content})
     assert places.params(side(repository), [changes(path, "a")]) == {(path, "a"): LocationPart(path=path)}
+
+
+@pytest.mark.parametrize("path", ["../elsewhere.py", "/etc/params.py", "a/../../b.yaml"])
+def test_a_file_outside_of_the_repository_has_no_place(repository: Repository, path: str) -> None:
+    repository.commit({"ci-ml.yaml": GATES})
+    assert places.params(side(repository), [changes(path, "a")]) == {}
 
 
 def test_a_file_that_is_gone_has_no_place(repository: Repository) -> None:
