@@ -6,9 +6,10 @@ import jsonschema
 import pytest
 from hypothesis import given
 
-from ci_ml.core.exhibits import Exhibits
+from ci_ml.core.changes import Changes, ValueChange
+from ci_ml.core.exhibits import Exhibits, LocationPart
 from ci_ml.core.report import Report
-from ci_ml.core.types import Outcome, Severity
+from ci_ml.core.types import MetricKey, Outcome, Severity
 from ci_ml.render import codequality
 from tests import reports
 from tests.render.names import HOSTILE, NAMES, hostile
@@ -74,6 +75,24 @@ def test_it_points_at_gates_that_did_not_hold_and_at_what_changed_beside_them() 
     ]
     assert found[0]["description"].startswith("churn: test.recall on plan = free fell by 3.1")
     assert "train.max_depth changed from 8 to 12" in found[-1]["description"]
+
+
+@pytest.mark.parametrize(
+    ("base", "head", "text"),
+    [
+        (0.1, 0.25, "changed from 0.1 to 0.25"),
+        (None, [1, "a"], 'is new: [1, "a"]'),
+        ("x\ny", None, r"is gone, and was x\ny"),
+        (True, False, "changed from true to false"),
+    ],
+)
+def test_a_param_says_how_it_changed(base: Any, head: Any, text: str) -> None:
+    key = MetricKey(path="params.yaml", key="k")
+    differences = Changes(params=(ValueChange(metric=key, base=base, head=head),))
+    shown = Exhibits(params={("params.yaml", "k"): LocationPart(path="params.yaml", line=7)})
+    blocked = reports.comparison("m.json:a", 0.9, 0.5)
+    found = entries(reports.report(blocked, differences=differences, shown=shown))
+    assert found[-1]["description"] == f"churn: k {text}."
 
 
 def test_what_changed_is_left_out_where_nothing_blocks() -> None:

@@ -111,9 +111,16 @@ def _params(params: Iterable[ParamPart]) -> Iterator[Finding]:
                 subject=(item.path, item.key),
                 outcome=Outcome.PASS,
                 title=f"{name} changed",
-                text=f"{name} changed from {line(words.text(item.base))} to {line(words.text(item.head))}.",
+                text=f"{name} {_moved(item)}.",
                 place=item.location,
             )
+
+
+def _moved(item: ParamPart) -> str:
+    base, head = (line(words.text(value)) for value in (item.base, item.head))
+    if item.base is None:
+        return f"is new: {head}"
+    return f"is gone, and was {base}" if item.head is None else f"changed from {base} to {head}"
 
 
 def _stages(stages: Iterable[StageChangePart]) -> Iterator[Finding]:

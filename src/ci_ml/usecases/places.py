@@ -13,7 +13,7 @@ from ci_ml.core.documents import Document
 from ci_ml.core.exhibits import LocationPart
 from ci_ml.core.gates import is_glob, matches
 from ci_ml.core.types import Gap, Metric, MetricKey
-from ci_ml.errors import CiMlError
+from ci_ml.errors import CiMlError, UsageError
 from ci_ml.usecases.evidence import Side
 
 _NOTHING = Document(value=None)
@@ -36,7 +36,7 @@ def gates(side: Side, metrics: Iterable[Metric]) -> dict[str, LocationPart]:
 
 def params(side: Side, changed: Iterable[ValueChange]) -> dict[tuple[str, str], LocationPart]:
     """The keys that differ, in the files that this side has; lines are known of YAML."""
-    keys = [item.metric for item in changed]
+    keys = [item.metric for item in changed if _is_inside(side, item.metric.path)]
     contents = side.read(dict.fromkeys(key.path for key in keys))
     read = {path: _dotted(_parsed(data, path)) for path, data in contents.items() if not isinstance(data, Gap)}
     return {
@@ -57,6 +57,15 @@ def stages(side: Side, changed: Iterable[StageChange]) -> dict[str, LocationPart
         for name, path in files.items()
         if path in read
     }
+
+
+def _is_inside(side: Side, path: str) -> bool:
+    """Whether a file is one of the repository: DVC takes params from anywhere."""
+    try:
+        side.project.inside(path)
+    except UsageError:
+        return False
+    return True
 
 
 def _configured(data: bytes) -> tuple[GateConfig, ...]:
