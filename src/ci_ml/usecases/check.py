@@ -9,6 +9,7 @@ from typing import Literal
 from ci_ml.core import compare, gates, report, sentences, verdict
 from ci_ml.core.compare import Comparison
 from ci_ml.core.config import NAME_LENGTH, Config
+from ci_ml.core.exhibits import Exhibits
 from ci_ml.core.pipeline import Stage, covering
 from ci_ml.core.report import Report, TrainingPart
 from ci_ml.core.staleness import Freshness
@@ -43,7 +44,7 @@ def check(question: Question) -> Report:
     """
     base, head = question.base, question.head
     chosen = policy.choose(base.tree, head.tree, head.project.config, base.revision, question.prefer)
-    comparisons, seen = _compared(question, chosen.config)
+    comparisons, seen, shown = _compared(question, chosen.config)
     warnings, doubts = staleness(head, comparisons, verify.stale(question.freshness()), chosen)
     found = difference(base, head, metrics=False)
     return report.build(
@@ -59,11 +60,15 @@ def check(question: Question) -> Report:
         differences=found.changes,
         training=question.training,
         notices=(*chosen.notices, *seen, *found.notices),
+        shown=shown,
     )
 
 
-def _compared(question: Question, chosen: Config) -> tuple[list[Comparison], tuple[str, ...]]:
-    """Every gate's comparison: of numbers in files, of those from several seeds, and of tables of predictions."""
+def _compared(question: Question, chosen: Config) -> tuple[list[Comparison], tuple[str, ...], Exhibits]:
+    """Every gate's comparison: of numbers in files, of those from several seeds, and of tables of predictions.
+
+    Then what a reader should know about them, and what there is to see.
+    """
     one, two = (evidence.gather(side, chosen.gates) for side in (question.base, question.head))
     comparisons = [
         compare.compare(gate, *(side.reading(key) for side in (one, two)))
@@ -72,14 +77,16 @@ def _compared(question: Question, chosen: Config) -> tuple[list[Comparison], tup
     ]
     comparisons += repeated.judge(chosen.gates, one, two, chosen.confidence)
     if not any(gate.asked for gate in chosen.gates):
-        return comparisons, ()
+        return comparisons, (), Exhibits()
     from ci_ml.usecases import tables
 
     assert question.tables is not None
-    judged = tables.judge(chosen, question.base, question.head, question.tables)
+    judged = tables.judge(chosen, question.base, question.head, question.tables, shown=True)
     whole = ((item.gate, item.contrast) for item in judged.comparisons if item.gate.slice is None and item.contrast)
     narrow = sentences.infeasible(whole)
-    return [*comparisons, *judged.comparisons], (*judged.notices, *([narrow] if narrow else []))
+    notices = (*judged.notices, *([narrow] if narrow else []))
+    shown = Exhibits(curves=judged.curves, confusions=judged.confusions)
+    return [*comparisons, *judged.comparisons], notices, shown
 
 
 def report_name(project: Project, configured: str | None) -> str:
