@@ -126,7 +126,7 @@ def test_numbers_far_out_are_told(engine: DuckDB) -> None:
     head = table.head.copy()
     head[3] += 1e6
     found = draw(engine, replace(table, head=head))
-    assert found.notices == ("test: 1 of the head lie too far out for the histogram of residuals",)
+    assert found.notices == ("test: residuals too far out for the histogram: 1 of the head",)
 
 
 def test_what_says_classes_and_no_scores_has_a_matrix(engine: DuckDB) -> None:

@@ -137,7 +137,7 @@ class _Drawing:
         beyond = [(count, side) for count, side in [*beyond, (found.head_beyond, "head")] if count]
         if beyond:
             counted = " and ".join(f"{count:,} of the {side}" for count, side in beyond)
-            self.notices.append(f"{self.name}: {counted} lie too far out for the histogram of residuals")
+            self.notices.append(f"{self.name}: residuals too far out for the histogram: {counted}")
         base, head = (SeriesPart(x=found.edges, n=counts) for counts in (found.base, found.head))
         return self._curve("residuals", None, None if self.new else base, head)
 
