@@ -1,5 +1,6 @@
 """The gate: base and head read, compared, judged, reported. Layer: usecases."""
 
+import dataclasses
 import json
 import re
 from collections.abc import Callable, Sequence
@@ -9,7 +10,7 @@ from typing import Literal
 from ci_ml.core import compare, gates, report, sentences, verdict
 from ci_ml.core.compare import Comparison
 from ci_ml.core.config import NAME_LENGTH, Config
-from ci_ml.core.exhibits import Exhibits
+from ci_ml.core.exhibits import Exhibits, PlotPart
 from ci_ml.core.pipeline import Stage, covering
 from ci_ml.core.report import Report, TrainingPart
 from ci_ml.core.staleness import Freshness
@@ -34,6 +35,7 @@ class Question:
     training: TrainingPart | None = None
     change: Change = field(default_factory=Change)
     tables: OpenTables | None = None
+    plots: Callable[[], tuple[tuple[PlotPart, ...], tuple[str, ...]]] | None = None
 
 
 def check(question: Question) -> Report:
@@ -60,8 +62,15 @@ def check(question: Question) -> Report:
         differences=found.changes,
         training=question.training,
         notices=(*chosen.notices, *seen, *found.notices),
-        shown=shown,
+        shown=_with_plots(shown, question),
     )
+
+
+def _with_plots(shown: Exhibits, question: Question) -> Exhibits:
+    if question.plots is None:
+        return shown
+    plots, notices = question.plots()
+    return dataclasses.replace(shown, plots=plots, notices=(*shown.notices, *notices))
 
 
 def _compared(question: Question, chosen: Config) -> tuple[list[Comparison], tuple[str, ...], Exhibits]:

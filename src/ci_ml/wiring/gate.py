@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+from functools import partial
 from typing import Literal, TextIO
 
 from ci_ml.adapters import console, files
@@ -14,6 +15,7 @@ from ci_ml.core.trials import Trial
 from ci_ml.core.types import Revision
 from ci_ml.errors import CiMlError, UsageError
 from ci_ml.usecases import baseline, check, difference, policy
+from ci_ml.wiring import plots as drawing
 from ci_ml.wiring import publishing, reports, stages, tables, training
 from ci_ml.wiring.workspace import Workspace, require_dvc, settled
 
@@ -80,7 +82,7 @@ def _reproduced(
         else:
             stages.collect(space, needs, stages.planned(space, base, prefer))
     trained = dataclasses.replace(space)  # the files have changed: forget what was read of them
-    return trained, judge(trained, against, prefer)
+    return trained, judge(trained, against, prefer, plots=True)
 
 
 def run(space: Workspace, base: str | None, prefer: Literal["base", "head"]) -> Report:
@@ -91,8 +93,8 @@ def run(space: Workspace, base: str | None, prefer: Literal["base", "head"]) -> 
     return report
 
 
-def judge(space: Workspace, against: Revision, prefer: Literal["base", "head"]) -> Report:
-    """Judge the work tree against a commit."""
+def judge(space: Workspace, against: Revision, prefer: Literal["base", "head"], *, plots: bool = False) -> Report:
+    """Judge the work tree against a commit; with `plots` DVC draws its own, which costs seconds."""
     recorded = space.output / training.FILE
     behind = check.training_part(recorded.read_bytes(), space.lock) if recorded.is_file() else None
     question = check.Question(
@@ -103,6 +105,7 @@ def judge(space: Workspace, against: Revision, prefer: Literal["base", "head"]) 
         training=behind,
         change=space.change,
         tables=tables.opener(space.env),
+        plots=partial(drawing.plots, space, against) if plots else None,
     )
     hidden = secrets(space.env)
     return redacted(check.check(question), lambda text: redact(text, hidden))
