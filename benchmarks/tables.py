@@ -24,8 +24,9 @@ from ci_ml.core.catalogue import parse
 from ci_ml.core.config import PredictionsConfig
 from ci_ml.metrics import registry
 from ci_ml.metrics.columns import Source, Wanted
-from ci_ml.metrics.pairing import pair
+from ci_ml.metrics.pairing import Pairing, pair
 from ci_ml.metrics.statistic import Statistics
+from ci_ml.usecases import curves
 
 ABOUT = PredictionsConfig.model_validate(
     {"path": "p.parquet", "task": "binary", "id": "id", "label": "label", "score": "score"}
@@ -50,7 +51,7 @@ def main() -> int:
     """Print a line for each promise; exit 1 when one is not kept."""
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(Path(folder))
-        kept = [bench.area(), *bench.slices(), bench.growth()]
+        kept = [bench.area(), bench.curves(), *bench.slices(), bench.growth()]
     return 0 if all(kept) else 1
 
 
@@ -90,6 +91,13 @@ class Bench:
         what = f"ROC-AUC, 1 M rows / {draws:,} bootstrap draws ({timed} timed, x {draws // timed})"
         return _line(what, ours, theirs, theirs / ours, at_least=300, right=same)
 
+    def curves(self) -> bool:
+        """What a report shows of a table, against reading the table and judging a usual set of gates."""
+        places = self.tables(1_000_000)
+        runs = [_drawn(places, ["accuracy", "log_loss", "roc_auc"]) for _ in range(3)]
+        judged, ours = (statistics.median(seconds) for seconds in zip(*runs, strict=True))
+        return _line("Curves, 1 M rows / accuracy, log_loss and ROC-AUC", ours, judged, ours / judged, at_most=0.25)
+
     def slices(self) -> list[bool]:
         """Ten metrics over 50 slices: time against fairlearn's bootstrap and against a bare join, and memory."""
         rows, draws = 10_000_000, 100
@@ -125,15 +133,30 @@ def measure(places: tuple[Path, Path], names: Sequence[str], *, by: str | None =
     """Everything that ci-ml does with two tables: read, check, pair, aggregate; then every interval."""
     cuts = [(), *([(by,)] if by else [])]
     with embedded.engine(places) as engine:
-        base, head = (
-            Source(table=engine.read(place, Format.PARQUET, packed=False), name=place.name, typed=True)
-            for place in places
-        )
-        paired = pair(engine, ABOUT, base, head, Wanted(slices=(by,) if by else ())).paired
+        paired = _paired(engine, places, by).paired
         found = registry.measure(engine, paired, [(parse(name), cut) for name in names for cut in cuts], CONFIDENCE)
     for statistic in found.values():
         statistic.difference(CONFIDENCE)
     return found
+
+
+def _paired(engine: embedded.DuckDB, places: tuple[Path, Path], by: str | None = None) -> Pairing:
+    base, head = (
+        Source(table=engine.read(place, Format.PARQUET, packed=False), name=place.name, typed=True) for place in places
+    )
+    return pair(engine, ABOUT, base, head, Wanted(slices=(by,) if by else ()))
+
+
+def _drawn(places: tuple[Path, Path], names: Sequence[str]) -> tuple[float, float]:
+    """Seconds of judging these metrics, and of drawing the table's curves."""
+    begun = time.perf_counter()
+    with embedded.engine(places) as engine:
+        paired = _paired(engine, places).paired
+        for found in registry.measure(engine, paired, [(parse(name), ()) for name in names], CONFIDENCE).values():
+            found.difference(CONFIDENCE)
+        judged = time.perf_counter()
+        curves.draw(engine, "test", ABOUT, paired, (), new=False)
+        return judged - begun, time.perf_counter() - judged
 
 
 def _seconds(run: Callable[[], object]) -> float:

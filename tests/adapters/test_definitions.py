@@ -278,6 +278,14 @@ def of_dvc(root: Path) -> dict[str, Any]:
             declared = {
                 "metrics": sorted(set(_collect_top_level_metrics(repo))),
                 "params": sorted(set(_collect_top_level_params(repo))),
+                "plots": sorted(
+                    {os.path.relpath(path, root) for path, defined in index._plots.items() if defined}
+                    | {
+                        os.path.relpath(stage.path, root)
+                        for stage in index.stages
+                        if any(out.plot for out in stage.outs)
+                    }
+                ),
             }
             return {"stages": stages, "sources": sources, **declared}
     finally:
@@ -301,7 +309,8 @@ def of_ci_ml(found: Pipeline) -> dict[str, Any]:
         source.file: {out.path: out.recorded.value if out.recorded else "None" for out in source.outs}
         for source in found.sources
     }
-    return {"stages": stages, "sources": sources, "metrics": sorted(found.metrics), "params": sorted(found.params)}
+    declared = {name: sorted(getattr(found, name)) for name in ("metrics", "params", "plots")}
+    return {"stages": stages, "sources": sources, **declared}
 
 
 @pytest.fixture

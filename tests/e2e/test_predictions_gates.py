@@ -425,3 +425,35 @@ def test_a_million_slices_are_refused_in_seconds(environment: dict[str, str], tm
     assert found["verdict"]["sentence"].endswith(
         "(1,000,000 values) cannot be judged: at most 10,000 slices are judged, so name a coarser column."
     )
+
+
+@pytest.mark.parametrize(
+    ("table", "kinds"),
+    [
+        ("all", {"roc", "precision_recall", "calibration", "scores"}),
+        ("clusters", {"roc", "precision_recall", "calibration", "scores"}),
+        ("called", set()),
+        ("scored", {"roc", "precision_recall", "calibration", "scores"}),
+        ("houses", {"residuals"}),
+        ("seeds", {"roc", "precision_recall", "calibration", "scores"}),
+        ("alone", set()),  # was not judged
+    ],
+)
+def test_what_was_judged_is_drawn(report: Any, table: str, kinds: set[str]) -> None:
+    mine = [curve for curve in report["curves"] if curve["table"] == table]
+    assert {curve["kind"] for curve in mine} == kinds
+    assert all(curve["base"] and curve["head"] for curve in mine)
+    matrices = [matrix for matrix in report["confusions"] if matrix["table"] == table]
+    assert len(matrices) == (table not in ("houses", "alone"))
+    examples = len(next(iter(TABLES.get(table, TABLES["all"])[1].values())))
+    assert all(sum(map(sum, matrix[side])) == examples for matrix in matrices for side in ("base", "head"))
+
+
+def test_the_area_is_what_the_gate_says(report: Any) -> None:
+    (gate,) = (item for item in report["comparisons"] if item["metric"] == "all.roc_auc")
+    (curve,) = (item for item in report["curves"] if (item["table"], item["kind"]) == ("all", "roc"))
+    assert (curve["base"]["area"], curve["head"]["area"]) == (gate["base"], gate["head"])
+
+
+def test_of_several_seeds_the_first_is_drawn(report: Any) -> None:
+    assert f"seeds: curves are of the first of {SEEDS} pairs of tables" in report["notices"]

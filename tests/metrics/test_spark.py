@@ -18,6 +18,8 @@ from ci_ml.core.config import PredictionsConfig
 from ci_ml.metrics import registry
 from ci_ml.metrics.columns import Source, Wanted
 from ci_ml.metrics.pairing import pair
+from ci_ml.usecases import curves
+from ci_ml.usecases.curves import Drawn
 
 # What Spark and Ibis' backend warn of among themselves (pandas 3, sockets of py4j) is not ours to mend.
 pytestmark = [pytest.mark.thorough, pytest.mark.filterwarnings("ignore")]
@@ -146,3 +148,21 @@ def test_spark_says_what_duckdb_says(spark: Any, tmp_path: Path, task: str, clus
         assert said == words, key
         for mine, other in zip(values, theirs, strict=True):
             assert math.isclose(mine, other, rel_tol=1e-9, abs_tol=1e-9), (key, values, theirs)
+
+
+def drawn(engine: Any, places: tuple[Path, Path], about: PredictionsConfig) -> Drawn:
+    sources = [
+        Source(table=engine.read(place, Format.CSV, packed=False), name=place.name, typed=False) for place in places
+    ]
+    return curves.draw(engine, "t", about, pair(engine, about, *sources, Wanted()).paired, (), new=False)
+
+
+@pytest.mark.parametrize("task", list(KINDS))
+def test_spark_draws_what_duckdb_draws(spark: Any, tmp_path: Path, task: str) -> None:
+    make, columns, _ = KINDS[task]
+    about = PredictionsConfig.model_validate({"path": "p.csv", "task": task, "id": "id", "label": "label", **columns})
+    places = written(tmp_path, make(11), "base"), written(tmp_path, make(12), "head")
+    with duckdb.engine(places) as engine:
+        embedded = drawn(engine, places, about)
+    with ibis.engine("pyspark://local") as engine:
+        assert drawn(engine, places, about) == embedded

@@ -113,6 +113,7 @@ class DataSource:
 class Pipeline:
     """All stages and data of a repository at one revision, and the files it declares as metrics and parameters.
 
+    `plots` are the dvc.yaml files that define any, at their top level or as outputs of stages.
     `unreadable` says why DVC's files could not be read; then everything else is empty.
     """
 
@@ -120,6 +121,7 @@ class Pipeline:
     sources: tuple[DataSource, ...] = ()
     metrics: tuple[str, ...] = ()
     params: tuple[str, ...] = ()
+    plots: tuple[str, ...] = ()
     unreadable: str | None = None
 
     def outputs(self) -> dict[str, tuple[Output, Stage | DataSource]]:
@@ -157,6 +159,7 @@ def part(pipeline: Pipeline, folder: str) -> Pipeline:
         ),
         metrics=tuple(path for path in pipeline.metrics if _within(path, folder)),
         params=tuple(path for path in pipeline.params if _within(path, folder)),
+        plots=tuple(path for path in pipeline.plots if _within(path, folder)),
         unreadable=pipeline.unreadable,
     )
 

@@ -27,7 +27,7 @@ def measure(engine: Engine, paired: Paired, asked: Sequence[Asked], cuts: Sequen
 
 def _measure(engine: Engine, paired: Paired, asked: Asked, cuts: Sequence[Cut]) -> Statistics:
     bins = int(float(asked.argument or BINS))
-    (one, base), (two, head) = (_confidence(paired, side) for side in ("base", "head"))
+    (one, base), (two, head) = (confidence_of(paired, side) for side in ("base", "head"))
     off, away = one - base, two - head
     table = paired.table.mutate(
         base_bin=_bin(one, bins),
@@ -48,7 +48,7 @@ def _measure(engine: Engine, paired: Paired, asked: Asked, cuts: Sequence[Cut]) 
     return {(asked, where): _statistic(found) for where, found in rows}
 
 
-def _confidence(paired: Paired, side: str) -> tuple[ibis.Value, ibis.Value]:
+def confidence_of(paired: Paired, side: str) -> tuple[ibis.Value, ibis.Value]:
     """What a side was how sure of, and whether it was so (0 or 1)."""
     table = paired.table
     if paired.task is Task.BINARY:

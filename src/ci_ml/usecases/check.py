@@ -9,7 +9,7 @@ from typing import Literal
 from ci_ml.core import compare, gates, report, sentences, verdict
 from ci_ml.core.compare import Comparison
 from ci_ml.core.config import NAME_LENGTH, Config
-from ci_ml.core.exhibits import Exhibits, RatePart
+from ci_ml.core.exhibits import Exhibits, HistoryPart, PlotPart, RatePart
 from ci_ml.core.pipeline import Stage, covering
 from ci_ml.core.report import Report, TrainingPart
 from ci_ml.core.staleness import Freshness
@@ -37,6 +37,7 @@ class Question:
     tables: OpenTables | None = None
     past: History | None = None
     deep: bool = False  # whether earlier tables are measured as well, which takes a while
+    plots: Callable[[], tuple[tuple[PlotPart, ...], tuple[str, ...]]] | None = None
 
 
 def check(question: Question) -> Report:
@@ -47,7 +48,7 @@ def check(question: Question) -> Report:
     """
     base, head = question.base, question.head
     chosen = policy.choose(base.tree, head.tree, head.project.config, base.revision, question.prefer)
-    comparisons, seen = _compared(question, chosen.config)
+    comparisons, seen, drawn = _compared(question, chosen.config)
     warnings, doubts = staleness(head, comparisons, verify.stale(question.freshness()), chosen)
     found = difference(base, head, metrics=False)
     return report.build(
@@ -63,20 +64,30 @@ def check(question: Question) -> Report:
         differences=found.changes,
         training=_training(question.training, chosen.config),
         notices=(*chosen.notices, *seen, *found.notices),
-        shown=_shown(question, comparisons, found, chosen.config),
+        shown=_shown(question, comparisons, found, chosen.config, drawn),
     )
 
 
-def _shown(question: Question, comparisons: Sequence[Comparison], found: Difference, chosen: Config) -> Exhibits:
-    """What the report shows beside its comparisons."""
+def _shown(
+    question: Question, comparisons: Sequence[Comparison], found: Difference, chosen: Config, drawn: Exhibits
+) -> Exhibits:
+    """What the report shows beside its comparisons; `drawn` are the curves of tables."""
     base, past, most = question.base, question.past, chosen.report.history
-    shown = exhibits(base, question.head, past, comparisons, found, most)
-    if not (question.deep and past and question.tables and most and any(gate.asked for gate in chosen.gates)):
-        return shown
-    from ci_ml.usecases import earlier
+    known = exhibits(base, question.head, past, comparisons, found, most)
+    plots, notices = question.plots() if question.plots else ((), ())
+    tables: tuple[HistoryPart, ...] = ()
+    if question.deep and past and question.tables and most and any(gate.asked for gate in chosen.gates):
+        from ci_ml.usecases import earlier
 
-    tables = earlier.history(chosen, base, past, question.tables, most)
-    return replace(shown, history=(*shown.history, *tables))
+        tables = earlier.history(chosen, base, past, question.tables, most)
+    return replace(
+        known,
+        history=(*known.history, *tables),
+        curves=drawn.curves,
+        confusions=drawn.confusions,
+        plots=plots,
+        notices=(*known.notices, *drawn.notices, *notices),
+    )
 
 
 def _training(found: TrainingPart | None, chosen: Config) -> TrainingPart | None:
@@ -87,8 +98,11 @@ def _training(found: TrainingPart | None, chosen: Config) -> TrainingPart | None
     return found.model_copy(update={"rate": RatePart(per_hour=cost.per_hour, currency=cost.currency)})
 
 
-def _compared(question: Question, chosen: Config) -> tuple[list[Comparison], tuple[str, ...]]:
-    """Every gate's comparison: of numbers in files, of those from several seeds, and of tables of predictions."""
+def _compared(question: Question, chosen: Config) -> tuple[list[Comparison], tuple[str, ...], Exhibits]:
+    """Every gate's comparison: of numbers in files, of those from several seeds, and of tables of predictions.
+
+    Then what a reader should know about them, and what there is to see.
+    """
     one, two = (evidence.gather(side, chosen.gates) for side in (question.base, question.head))
     comparisons = [
         compare.compare(gate, *(side.reading(key) for side in (one, two)))
@@ -97,14 +111,16 @@ def _compared(question: Question, chosen: Config) -> tuple[list[Comparison], tup
     ]
     comparisons += repeated.judge(chosen.gates, one, two, chosen.confidence)
     if not any(gate.asked for gate in chosen.gates):
-        return comparisons, ()
+        return comparisons, (), Exhibits()
     from ci_ml.usecases import tables
 
     assert question.tables is not None
-    judged = tables.judge(chosen, question.base, question.head, question.tables)
+    judged = tables.judge(chosen, question.base, question.head, question.tables, shown=True)
     whole = ((item.gate, item.contrast) for item in judged.comparisons if item.gate.slice is None and item.contrast)
     narrow = sentences.infeasible(whole)
-    return [*comparisons, *judged.comparisons], (*judged.notices, *([narrow] if narrow else []))
+    notices = (*judged.notices, *([narrow] if narrow else []))
+    shown = Exhibits(curves=judged.curves, confusions=judged.confusions)
+    return [*comparisons, *judged.comparisons], notices, shown
 
 
 def report_name(project: Project, configured: str | None) -> str:

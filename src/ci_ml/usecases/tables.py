@@ -15,7 +15,9 @@ from ci_ml.core import compare, gates
 from ci_ml.core.catalogue import CRITERIA, Asked, Family, Task
 from ci_ml.core.compare import Comparison
 from ci_ml.core.config import Config, GateConfig, PredictionsConfig
+from ci_ml.core.exhibits import ConfusionPart, CurvePart
 from ci_ml.core.types import Contrast, Gap, Slice
+from ci_ml.errors import CiMlError
 from ci_ml.metrics import gaps, registry, repeats
 from ci_ml.metrics.columns import Source, Unusable, Wanted
 from ci_ml.metrics.engine import Row
@@ -23,6 +25,8 @@ from ci_ml.metrics.paired import Cut, Paired, by_cut, number
 from ci_ml.metrics.pairing import Pairing, pair
 from ci_ml.metrics.statistic import Statistic, Statistics
 from ci_ml.ports import OpenTables, Tables
+from ci_ml.usecases import curves
+from ci_ml.usecases.curves import Drawn
 from ci_ml.usecases.evidence import Side
 
 MOST_SLICES = 10_000
@@ -35,21 +39,51 @@ Measured = Contrast | Gap
 class Judged:
     """What became of the gates on tables."""
 
-    comparisons: tuple[Comparison, ...]
-    notices: tuple[str, ...]
+    comparisons: tuple[Comparison, ...] = ()
+    notices: tuple[str, ...] = ()
+    curves: tuple[CurvePart, ...] = ()
+    confusions: tuple[ConfusionPart, ...] = ()
 
 
-def judge(config: Config, base: Side, head: Side, open_tables: OpenTables) -> Judged:
-    """Judge every gate on predictions. Raises UsageError or DependencyError when the engine cannot be had."""
-    comparisons: list[Comparison] = []
-    notices: list[str] = []
+def judge(config: Config, base: Side, head: Side, open_tables: OpenTables, *, shown: bool = False) -> Judged:
+    """Judge every gate on predictions; with `shown`, also draw what was judged.
+
+    Raises UsageError or DependencyError when the engine cannot be had.
+    """
+    found: list[Judged] = []
     for name in config.predictions:
-        with measuring(config, name, base, head, open_tables) as found:
-            if isinstance(found, Measuring):
-                found = found.judge(found.pairings())  # noqa: PLW2901  what was measured, instead of what measures it
-            comparisons += found.comparisons
-            notices += found.notices
-    return Judged(comparisons=tuple(comparisons), notices=tuple(notices))
+        with measuring(config, name, base, head, open_tables) as one:
+            found.append(_judged(name, one, shown=shown) if isinstance(one, Measuring) else one)
+    return Judged(
+        comparisons=tuple(item for one in found for item in one.comparisons),
+        notices=tuple(notice for one in found for notice in one.notices),
+        curves=tuple(curve for one in found for curve in one.curves),
+        confusions=tuple(matrix for one in found for matrix in one.confusions),
+    )
+
+
+def _judged(name: str, measuring: "Measuring", *, shown: bool) -> Judged:
+    pairings = measuring.pairings()
+    judged = measuring.judge(pairings)
+    if not shown or isinstance(pairings, Judged) or not any(item.contrast for item in judged.comparisons):
+        return judged
+    drawn = _drawn(name, measuring, pairings, judged.comparisons)
+    return dataclasses.replace(
+        judged, notices=(*judged.notices, *drawn.notices), curves=drawn.curves, confusions=drawn.confusions
+    )
+
+
+def _drawn(name: str, measuring: "Measuring", pairings: "list[Pairing]", comparisons: Sequence[Comparison]) -> Drawn:
+    """Curves of what was judged; no verdict depends on them, so what goes wrong is a notice."""
+    engine, about = measuring.tables.engine, measuring.about
+    try:
+        found = curves.draw(engine, name, about, pairings[0].paired, comparisons, new=not measuring.base)
+    except (Unusable, CiMlError) as error:
+        return Drawn(notices=(f"{name}: there are no curves: {error}",))
+    if len(pairings) == 1:
+        return found
+    seeds = f"{name}: curves are of the first of {len(pairings)} pairs of tables"
+    return dataclasses.replace(found, notices=(seeds, *found.notices))
 
 
 def paths(about: PredictionsConfig, side: Side) -> list[str]:
@@ -65,7 +99,7 @@ def measuring(
     about = config.predictions[name]
     asked = [gate for gate in config.gates if gate.asked and gate.asked[0] == name]
     if not asked:
-        yield Judged(comparisons=(), notices=())
+        yield Judged()
         return
     with tempfile.TemporaryDirectory(prefix="ci-ml-predictions-") as folder:
         mine, theirs = (placed(about, side, Path(folder)) for side in (head, base))
@@ -119,7 +153,7 @@ def _all(asked: Sequence[GateConfig], gap: Gap) -> Judged:
     again = dataclasses.replace(gap, reason=f"for the same reason as {asked[0].key}")
     reasons = (gap, *(again for _ in asked[1:]))
     found = (compare.compare_measured(gates.of(gate, gate.key), why) for gate, why in zip(asked, reasons, strict=True))
-    return Judged(comparisons=tuple(found), notices=())
+    return Judged(comparisons=tuple(found))
 
 
 class Measuring:

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+from functools import partial
 from pathlib import Path
 from typing import Literal, TextIO
 
@@ -16,6 +17,7 @@ from ci_ml.core.trials import Trial
 from ci_ml.core.types import Revision
 from ci_ml.errors import CiMlError, UsageError
 from ci_ml.usecases import baseline, check, difference, policy
+from ci_ml.wiring import plots as drawing
 from ci_ml.wiring import publishing, reports, stages, tables, training
 from ci_ml.wiring.workspace import Workspace, require_dvc, settled
 
@@ -135,7 +137,10 @@ def judge(
     before: BeforePart | None = None,
     deep: bool = False,
 ) -> Report:
-    """Judge the work tree against a commit; `before` is the training behind it, `deep` measures earlier tables."""
+    """Judge the work tree against a commit; `before` is the training behind that.
+
+    With `deep` earlier tables are measured, and DVC draws its plots, which takes seconds.
+    """
     recorded = space.output / training.FILE
     behind = check.training_part(recorded.read_bytes(), space.lock) if recorded.is_file() else None
     if behind is not None and before is not None:
@@ -150,6 +155,7 @@ def judge(
         tables=tables.opener(space.env),
         past=space.history,
         deep=deep,
+        plots=partial(drawing.plots, space, against) if deep else None,
     )
     hidden = secrets(space.env)
     return redacted(check.check(question), lambda text: redact(text, hidden))

@@ -22,10 +22,23 @@ def run(commands: Sequence[Sequence[str]], *, cwd: Path, env: Mapping[str, str])
 
     With `--quiet` DVC does not say why it failed.
     """
-    done = proc.run([sys.executable, "-E", "-P", "-m", __name__, json.dumps(commands)], cwd=cwd, env=env)
+    _done(commands, cwd, env)
+
+
+def output(command: Sequence[str], *, cwd: Path, env: Mapping[str, str], timeout: float) -> bytes:
+    """What `dvc COMMAND` prints. Raises DependencyError as `run` does, and when it takes longer than `timeout`."""
+    return _done([command], cwd, env, timeout).out
+
+
+def _done(
+    commands: Sequence[Sequence[str]], cwd: Path, env: Mapping[str, str], timeout: float | None = None
+) -> proc.Completed:
+    command = [sys.executable, "-E", "-P", "-m", __name__, json.dumps(commands)]
+    done = proc.run(command, cwd=cwd, env=env, timeout=timeout)
     if done.code != 0:
         said = words(redact(done.err, secrets(env))) or f"exit code {done.code}"
         raise DependencyError(f"DVC failed: {said}", lacking(said))
+    return done
 
 
 def words(text: str) -> str:

@@ -37,22 +37,26 @@ def read(tree: Tree, root: str = "") -> Pipeline:
     stages: list[Stage] = []
     metrics: list[str] = []
     params: list[str] = []
+    plots: list[str] = []
     for path in files:
         if posixpath.basename(path) == "dvc.yaml":
             definition = project.definition(path)
             stages.extend(project.stages(path, definition))
             metrics.extend(project.declared(path, definition.get("metrics")))
             params.extend(project.declared(path, definition.get("params")))
+            plots.extend([path] if definition.get("plots") else [])
     # What lies inside an output is data, not a definition: DVC does not look for files there.
     made = {out.path for stage in stages for out in stage.outs} | {
         out.path for source in sources for out in source.outs
     }
     kept = tuple(stage for stage in stages if not _within_output(stage.file, made))
+    plots.extend(stage.file for stage in kept if any(out.plot for out in stage.outs))
     return Pipeline(
         stages=kept,
         sources=tuple(source for source in sources if not _within_output(source.file, made)),
         metrics=tuple(dict.fromkeys(metrics)),
         params=tuple(dict.fromkeys(params)),
+        plots=tuple(dict.fromkeys(path for path in plots if not _within_output(path, made))),
     )
 
 
@@ -343,7 +347,8 @@ def _resolve(value: dict[str, Any], path: str, tree: Tree, parsing: Mapping[str,
     try:
         resolver = DataResolver(repository, posixpath.dirname(path), value)
         stages = {name: resolver.resolve_one(name)[name] for name in resolver.get_keys()}
-        return {"stages": stages, "metrics": resolver.resolve_metrics(), "params": resolver.resolve_params()}
+        found = {"stages": stages, "metrics": resolver.resolve_metrics(), "params": resolver.resolve_params()}
+        return {**found, "plots": value.get("plots")}
     except (DvcException, ContextError) as error:
         cause = f": {error.__cause__}" if error.__cause__ else ""
         raise UsageError(
