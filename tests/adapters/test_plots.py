@@ -63,6 +63,21 @@ def test_many_of_a_kind_are_one_notice() -> None:
     assert found.notices == ("Of DVC's plots p0, p1, p2 and 2 more are left out: DVC has no data to draw",)
 
 
+def test_data_that_is_nowhere_is_told() -> None:
+    errors = [
+        {
+            "name": "loss",
+            "rev": SHA,
+            "type": "FileNotFoundError",
+            "msg": "[Errno 2] No storage files available: 'loss'",
+        },
+        {"name": "new", "rev": SHA, "type": "FileNotFoundError", "msg": "[Errno 2] No such file or directory: 'new'"},
+        7,
+    ]
+    found = plots.read({"data": {"loss": line(), "new": line()}, "errors": errors}, NAMES)
+    assert found.notices == ("Of DVC's plots loss is of one side: the other's data is nowhere",)
+
+
 def test_those_of_another_project_are_nobodys_business() -> None:
     found = plots.read({"data": {"../loss.json": line(), "loss.json": line()}}, NAMES)
     assert [plot.name for plot in found.plots] == ["loss.json"]

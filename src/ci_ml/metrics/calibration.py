@@ -1,7 +1,6 @@
 """Expected calibration error: sums over pairs of bins. Layer: metrics."""
 
 import dataclasses
-import functools
 from collections.abc import Sequence
 
 import ibis
@@ -54,7 +53,7 @@ def confidence_of(paired: Paired, side: str) -> tuple[ibis.Value, ibis.Value]:
     if paired.task is Task.BINARY:
         return table[f"{side}_score"], table.label.cast("float64")
     scores = [table[f"{side}_score_{index}"] for index in range(len(paired.classes))]
-    top = functools.reduce(ibis.greatest, scores)
+    top = ibis.greatest(*scores)
     return top, (table[f"{side}_class"] == table.label).cast("float64")
 
 

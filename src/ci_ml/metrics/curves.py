@@ -21,7 +21,7 @@ from ci_ml.stats.curves import Steps
 # Scores are counted in 2 ** FIRST steps, then what needs it in ones 2 ** MORE times as fine, and so on.
 FIRST, MORE, LAST = 10, 6, 52
 # The share of the positives, and of the others, that a step may have of both before it is split.
-_VISIBLE = 1 / 250
+_VISIBLE = 1 / 100
 HISTOGRAM = 32
 
 

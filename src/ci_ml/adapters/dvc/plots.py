@@ -60,8 +60,17 @@ def read(answer: Any, names: Mapping[str, str]) -> Plots:
                 plots.append(plot)
         except vega.Unfit as error:
             left_out.setdefault(str(error), []).append(name[:_LONGEST])
-    notices = (f"Of DVC's plots {some(names)} {_is(names)} left out: {why}" for why, names in left_out.items())
+    notices = [f"Of DVC's plots {some(names)} {_is(names)} left out: {why}" for why, names in left_out.items()]
+    if halves := _without_data(answer.get("errors"), [plot.name for plot in plots]):
+        notices.append(f"Of DVC's plots {some(halves)} {_is(halves)} of one side: the other's data is nowhere")
     return Plots(plots=tuple(plots), notices=tuple(notices))
+
+
+def _without_data(errors: Any, drawn: list[str]) -> list[str]:
+    """Plots of one side whose other side is there, but for its data: what is new has no other side."""
+    found = [item for item in errors if isinstance(item, dict)] if isinstance(errors, list) else []
+    lost = {str(item.get("name")) for item in found if "No storage files available" in str(item.get("msg"))}
+    return [name for name in drawn if name in lost]
 
 
 def _specs(drawn: Any) -> Iterator[Any]:
