@@ -3,8 +3,9 @@
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
-from ci_ml.core import resolve
+from ci_ml.core import resolve, workflow
 from ci_ml.core.pipeline import Pipeline, Stage
 from ci_ml.core.pipelines import PipelineConfig
 from ci_ml.core.workflow import ForgeKind, PipelineSpec
@@ -42,3 +43,26 @@ def test_the_programs_are_where_the_lock_file_is(forge: str, lock: str) -> None:
     above = resolved(forge=forge, lock=lock, folder="a b/c").python
     assert above.bin == "$PWD/../../.venv/bin"
     assert above.install[0].endswith(" ../..")
+
+
+@pytest.mark.parametrize("minutes", [True, False])
+def test_minutes_are_a_number(minutes: bool) -> None:
+    with pytest.raises(ValidationError, match=f"must be a number of minutes, not {str(minutes).lower()}"):
+        resolved(forge="github", timeouts={"s0": minutes})
+    assert resolved(forge="github", timeouts={"s0": 7}).jobs[0].timeout == 7
+
+
+def test_a_matrix_has_as_many_jobs_as_github_runs() -> None:
+    def crowd(count: int, frozen: int = 0) -> Pipeline:
+        stages = [
+            Stage(name=f"fold@{number}", file="dvc.yaml", command=("x",), wdir="", frozen=number < frozen)
+            for number in range(count)
+        ]
+        return Pipeline(stages=(*stages, Stage(name="last", file="dvc.yaml", command=("x",), wdir="")))
+
+    chosen = PipelineConfig.model_validate({"forge": "github", "layout": "stages", "graph": "dynamic"})
+    for pipeline, found in ((crowd(256), None), (crowd(257), ("fold", 257)), (crowd(257, frozen=1), None)):
+        spec = resolve.resolve(chosen, pipeline, around())
+        assert workflow.crowded(spec.jobs, pipeline) == found
+    static = chosen.model_copy(update={"graph": "static"})
+    assert workflow.crowded(resolve.resolve(static, crowd(257), around()).jobs, crowd(257)) is None

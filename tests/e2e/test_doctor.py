@@ -284,6 +284,21 @@ def test_a_project_without_a_remote(project: Project) -> None:
     assert "data/raw.csv" in found["remote"]["sentence"]
 
 
+def test_data_that_was_imported_needs_no_remote(plain: Project) -> None:
+    """`dvc pull` gets it from where it came from."""
+    plain.dvc("init", "--quiet")
+    plain.write(
+        "x.csv.dvc", "deps: [{path: x.csv, repo: {url: ../other, rev_lock: abc}}]\nouts: [{path: x.csv, md5: abc}]\n"
+    )
+    plain.write("y.csv.dvc", "deps: [{path: https://example.org/y.csv}]\nouts: [{path: y.csv, md5: abd}]\n")
+    plain.write(".gitignore", "/x.csv\n/y.csv\n/z.csv\n")
+    healthy(plain)
+    assert examined(plain, 0)["remote"]["sentence"] == "DVC has no default remote, and no data that needs one"
+    plain.write("z.csv.dvc", "outs: [{path: z.csv, md5: abe}]\n")
+    plain.commit("data of its own")
+    assert examined(plain, 2)["remote"]["sentence"].endswith("CI could not get z.csv")
+
+
 def test_a_remote_whose_server_hangs_ends_in_time(project: Project) -> None:
     healthy(project)
     with GitHub() as forge:  # any server that does not answer

@@ -246,6 +246,15 @@ def test_nothing_to_generate(project: Project) -> None:
     assert "declares no pipelines" in project.ci_ml("generate").expect(2).err
 
 
+def test_a_matrix_that_github_would_refuse_is_refused_at_once(project: Project) -> None:
+    items = "".join(f", {number}" for number in range(300))
+    project.edit("dvc.yaml", "stages:\n", f"stages:\n  fold:\n    foreach: [a{items}]\n    do: {{cmd: echo}}\n")
+    declare(project, "github", "layout: stages, graph: dynamic")
+    done = project.ci_ml("generate").expect(2)
+    assert "fold has 301 instances, and a matrix of GitHub 256 jobs at most" in done.err
+    assert project.status() == ""
+
+
 # --- Templates of users ----------------------------------------------------------------------------------------------
 
 WITH_OWN = "layout: single, forks: false, templates: ci"

@@ -103,10 +103,14 @@ class Stage:
 
 @dataclass(frozen=True, kw_only=True)
 class DataSource:
-    """A .dvc file: data that DVC tracks and no stage makes."""
+    """A .dvc file: data that DVC tracks and no stage makes.
+
+    `imported`: `dvc pull` gets it from where it was imported, another repository or an address, and needs no remote.
+    """
 
     file: str
     outs: tuple[Output, ...]
+    imported: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -42,6 +42,13 @@ def _text(value: Any) -> Any:
     return value
 
 
+def _number_only(value: Any) -> Any:
+    """A number of minutes; Python takes true for 1."""
+    if isinstance(value, bool):
+        raise ValueError(f"must be a number of minutes, not {str(value).lower()}")  # noqa: TRY004  as above
+    return value
+
+
 def _secret(value: str) -> str:
     if not re.fullmatch(_NAME, value):
         raise ValueError(f"must be the name of a secret, of letters, digits and _, not {value!r}")
@@ -90,7 +97,7 @@ _LISTED = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "st
 
 Text = Annotated[str, Field(min_length=1, max_length=400), AfterValidator(_plain)]
 Texts = Annotated[tuple[Text, ...], BeforeValidator(_listed), WithJsonSchema(_LISTED)]
-Minutes = Annotated[int, Field(ge=1, le=35 * 24 * 60)]
+Minutes = Annotated[int, Field(ge=1, le=35 * 24 * 60), BeforeValidator(_number_only)]
 
 
 class PythonConfig(Model):

@@ -1,6 +1,7 @@
 """A CI pipeline with every default decided: templates render it and decide nothing. Layer: core."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -248,6 +249,17 @@ def _above(ordered: Sequence[Stage], upstream: Mapping[str, set[str]], kept: set
             near.update([name] if name in kept else found[name])
         found[stage.name] = tuple(sorted(near, key=place.__getitem__))
     return found
+
+
+# https://docs.github.com/actions/reference/limits
+MOST_INSTANCES = 256
+
+
+def crowded(listed: Sequence[Job], pipeline: Pipeline) -> tuple[str, int] | None:
+    """The first matrix with more jobs than GitHub runs if every instance has to, and how many; mostly None."""
+    count = Counter(plan.group(stage.name) for stage in pipeline.stages if not stage.frozen)
+    found = ((job.stage, count[job.stage]) for job in listed if job.matrix)
+    return next((one for one in found if one[1] > MOST_INSTANCES), None)
 
 
 def entangled(listed: Sequence[Job]) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from ci_ml.core import documents, generated, includes, resolve
+from ci_ml.core import documents, generated, includes, resolve, workflow
 from ci_ml.core.config import Config
 from ci_ml.core.documents import DocumentError
 from ci_ml.core.generated import Generated, Surplus
@@ -48,11 +48,22 @@ def generate(sources: Sources, *, force: bool = False) -> tuple[Generated, ...]:
     """
     made: dict[str, str] = {}
     for chosen, spec in zip(sources.config.pipelines, specs(sources), strict=True):
+        _bounded(sources, spec)
         made |= pipelines.files(spec, templates(sources, chosen))
     there = sources.tree.read([*made, pipelines.ENTRY])
     return _entry(made, there) + tuple(
         generated.merged(path, text, _text(path, there[path]), force=force) for path, text in sorted(made.items())
     )
+
+
+def _bounded(sources: Sources, spec: PipelineSpec) -> None:
+    """Raises UsageError for a matrix that GitHub would not run if all of it had to."""
+    if found := workflow.crowded(spec.jobs, sources.pipeline):
+        group, count = found
+        raise UsageError(
+            f"pipelines: github: {group} has {count} instances, and a matrix of GitHub {workflow.MOST_INSTANCES} jobs at most",
+            "choose graph: static, or layout: single",
+        )
 
 
 def _entry(made: Mapping[str, str], there: Mapping[str, bytes | Gap]) -> tuple[Generated, ...]:

@@ -157,7 +157,7 @@ def _callers(space: Workspace) -> tuple[Caller, ...]:
 
 def _remote(space: Workspace, patience: float) -> Finding:
     root = space.project.dvc or ""
-    sources = [out.path for source in space.head_pipeline.sources for out in source.outs]
+    sources = [out.path for source in space.head_pipeline.sources if not source.imported for out in source.outs]
     if definitions.default_remote(space.head_tree, root) is None:
         return doctor.no_remote(sources)
     found = remotes.probe(space.project.root / root, env=space.env, patience=max(_IMPORTS, patience))

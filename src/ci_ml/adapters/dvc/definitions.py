@@ -198,7 +198,8 @@ class _Project:
             outs.append(
                 Output(path=_join(wdir, out["path"]), cached=out.get("cache", True) is not False, recorded=_digest(out))
             )
-        return DataSource(file=path, outs=tuple(outs))
+        deps = [dep for dep in _section(value, "deps", list, path) if isinstance(dep, dict)]
+        return DataSource(file=path, outs=tuple(outs), imported=bool(deps))
 
     def declared(self, path: str, section: Any) -> list[str]:
         """Files that a dvc.yaml declares at its top level under `metrics:` or `params:`."""
