@@ -180,6 +180,51 @@ def test_gitlab_reads_no_file_that_nothing_includes(plain: Project, folder: str)
     )
 
 
+# --- Several projects in a repository --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("force", [[], ["--force"]])
+def test_a_file_of_another_project_is_never_overwritten(plain: Project, force: list[str]) -> None:
+    plain.write("ci-ml.yaml", f"{plain.read('ci-ml.yaml')}pipelines: [{{forge: github}}]\n")
+    plain.ci_ml("generate").expect(0)
+    plain.edit(PATHS["github"], "from ci-ml.yaml. ", "from a/ci-ml.yaml. ")
+    plain.commit("as if another project had the same names")
+    text = plain.read(PATHS["github"])
+    plain.edit("ci-ml.yaml", "{forge: github}", "{forge: github, timeouts: {default: 7}}")
+    done = plain.ci_ml("generate", *force).expect(2)
+    assert f"{PATHS['github']} is made from a/ci-ml.yaml, and would be from ci-ml.yaml" in done.err
+    assert plain.read(PATHS["github"]) == text
+    plain.ci_ml("generate", "--check").expect(2)
+
+
+def test_projects_whose_folders_look_alike_have_files_of_their_own(plain: Project) -> None:
+    text = f"{plain.read('ci-ml.yaml')}pipelines: [{{forge: github}}, {{forge: gitlab}}]\n"
+    folders = ("", "a/b", "a-b", "日本", "中国", "publish")
+    for folder in folders:
+        plain.write(f"{folder}/ci-ml.yaml".lstrip("/"), text)
+        plain.ci_ml("generate", "--config", f"{folder}/ci-ml.yaml".lstrip("/")).expect(0)
+        plain.commit(folder or "the root")
+    for folder in folders:
+        assert plain.ci_ml("generate", "--check", "--config", f"{folder}/ci-ml.yaml".lstrip("/")).out == ""
+    assert len(plain.git("ls-files", ".github", ".gitlab").split()) == 3 * len(folders)
+
+
+@FORGES
+def test_another_configuration_has_files_of_its_own_and_is_what_they_use(plain: Project, forge: str) -> None:
+    text = f"{plain.read('ci-ml.yaml')}pipelines: [{{forge: {forge}, record: false}}]\n"
+    plain.write("ci-ml.yaml", text)
+    plain.write("other.yaml", text)
+    plain.ci_ml("generate").expect(0)
+    done = plain.ci_ml("generate", "--config", "other.yaml").expect(0)
+    (path,) = re.findall(r"^wrote (\S*/ci-ml-other-[0-9a-f]{6}\.yml)$", done.out, re.MULTILINE)
+    plain.commit("both")
+    assert ("config: other.yaml" if forge == "github" else "ci --config other.yaml") in plain.read(path)
+    assert "other.yaml" not in plain.read(PATHS[forge])
+    assert plain.ci_ml("generate").expect(0).out == "every file is as it should be\n"
+    if forge == "github":
+        assert plain.yaml(path)["jobs"]["gate"]["name"] == "gate other.yaml"
+
+
 # --- Files that are needed no more -----------------------------------------------------------------------------------
 
 PUBLISH = ".github/workflows/ci-ml-publish.yml"

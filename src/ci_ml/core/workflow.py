@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 from typing import TypeVar
 
 from ci_ml.core import plan
+from ci_ml.core.naming import Naming
 from ci_ml.core.pipeline import Pipeline, Stage, in_order
 
 T = TypeVar("T")
@@ -92,7 +93,8 @@ class PipelineSpec:
     """Everything that the files of one forge say. `jobs` are empty in the layout `single`.
 
     `runner`, `image` and `timeout` are those of the jobs that plan, gate and publish; `action` is ci-ml itself as
-    `OWNER/NAME@REF`, `version` what REF stands for. `remote` says whether there is one.
+    `OWNER/NAME@REF`, `version` what REF stands for. `remote` says whether there is one, and `stage` is where GitLab has
+    our jobs.
     """
 
     forge: ForgeKind
@@ -101,6 +103,8 @@ class PipelineSpec:
     name: str
     folder: str
     config: str
+    naming: Naming
+    stage: str
     branch: str
     action: str
     version: str

@@ -105,7 +105,7 @@ _HINT = "see docs/pipelines.md"
 
 
 def _files(spec: PipelineSpec) -> dict[str, str]:
-    suffix = f"-{workflow.slug(spec.folder)}" if spec.folder else ""
+    suffix = f"-{spec.naming.slug}" if spec.naming.slug else ""
     if spec.forge is ForgeKind.GITHUB:
         found = {f".github/workflows/ci-ml{suffix}.yml": f"github/{spec.layout}.yml.j2"}
         if spec.forks:
@@ -124,12 +124,12 @@ _HEADER = """\
 
 
 def shown(config: str) -> str:
-    """The path of a configuration as the first line of a file has it."""
-    return re.sub(r"[^ -~]", "?", config)
+    """The path of a configuration as the first line of a file has it: no two look alike."""
+    return config.encode("unicode_escape").decode()
 
 
 def _context(spec: PipelineSpec, name: str, path: str) -> dict[str, Any]:
-    suffix = f" {spec.folder}" if spec.folder else ""
+    title = spec.naming.title
     graph = " and dvc.yaml" if spec.jobs and not spec.dynamic else ""
     config = shown(spec.config)
     return {
@@ -139,9 +139,10 @@ def _context(spec: PipelineSpec, name: str, path: str) -> dict[str, Any]:
         "nobody": Credentials(kind="none"),
         "pins": {name: _pinned(*pin) for name, pin in PINS.items()},
         "action": _action(spec),
-        "workflow": f"ci-ml{suffix}",
+        "workflow": f"ci-ml {title}" if title else "ci-ml",
         # Required checks go by this name, and two projects of a repository must not answer for each other.
-        "required": f"gate{suffix}",
+        "required": spec.naming.required,
+        "option": spec.naming.option,
         "header": Markup(_HEADER.format(version=spec.version, config=config, graph=graph, unsigned=generated.UNSIGNED)),
         "keep": lambda name, indent: Markup(generated.keep(name, indent)),
         "expression": Markup,
@@ -186,7 +187,7 @@ def _environment(spec: PipelineSpec, templates: Templates) -> ImmutableSandboxed
         "ours": lambda name: Markup(scalar(_inside(spec.folder, f".ci-ml/{name}"))),
         "artifacts": lambda job: Markup(scalar(_artifacts(job, spec))),
         "pattern": _pattern,
-        "title": lambda job: Markup(scalar(_title(job))),
+        "title": lambda job: Markup(scalar(_title(job, spec))),
         "named": lambda job: Markup(scalar(gitlab.named(spec, job))),
         "command": gitlab.command,
     }
@@ -291,12 +292,13 @@ def _line(command: str) -> Markup:
     return Markup(command.strip())  # blanks at its start would move the lines after it out of the script
 
 
-def _title(job: Job) -> str:
+def _title(job: Job, spec: PipelineSpec) -> str:
     """What GitHub shows for a stage's job: the stage, unless that is the name of one of ours, which may be required.
 
-    The gate of a project in a folder is called `gate FOLDER`; no id has a blank in it, so none is ever that.
+    The gate of a project in a folder is called `gate FOLDER`; no id has a blank or a colon in it, so none is ever that.
     """
-    ours = job.stage in workflow.RESERVED or job.stage.strip().lower().startswith("gate")
+    own = job.stage.strip().lower()
+    ours = job.stage in workflow.RESERVED or own.startswith("gate") or own == spec.naming.required.lower()
     return job.id if ours else job.stage
 
 

@@ -115,8 +115,7 @@ def _steps(setup: Setup) -> Iterator[str]:
 
 def _check(setup: Setup) -> str:
     """The name of the check: two projects of a repository have one each."""
-    folder = setup.spec.folder if setup.spec else ""
-    return f"gate {folder}" if folder else "gate"
+    return setup.spec.naming.required if setup.spec else "gate"
 
 
 def _first_model() -> Iterator[str]:

@@ -60,8 +60,9 @@ def _bounded(sources: Sources, spec: PipelineSpec) -> None:
     """Raises UsageError for a matrix that GitHub would not run if all of it had to."""
     if found := workflow.crowded(spec.jobs, sources.pipeline):
         group, count = found
+        most = workflow.MOST_INSTANCES
         raise UsageError(
-            f"pipelines: github: {group} has {count} instances, and a matrix of GitHub {workflow.MOST_INSTANCES} jobs at most",
+            f"pipelines: github: {group} has {count} instances, and a matrix of GitHub {most} jobs at most",
             "choose graph: static, or layout: single",
         )
 
