@@ -14,10 +14,10 @@ _PUBLISH = "publish"  # what a second file of GitHub ends in
 
 @dataclass(frozen=True, kw_only=True)
 class Naming:
-    """`title` is for people: the folder, or the path of a configuration that is not called ci-ml.yaml; empty in the root.
+    """`title` is for people: the folder, or the path of a configuration that is not called ci-ml.yaml.
 
-    `slug` is for the names of files, `prefix` is what the names of jobs begin with, `required` is the name of the check
-    to require, and `option` the name of a configuration that has to be passed on. Any of the others may be empty.
+    `slug` is for the names of files, `prefix` is what the names of jobs begin with, `required` is the name of the
+    check to require, and `option` the name of a configuration to pass on. All but `required` may be empty.
     """
 
     title: str

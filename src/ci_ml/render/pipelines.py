@@ -74,14 +74,20 @@ def entry(paths: Iterable[str]) -> str:
 def advice(found: Entry) -> str:
     """What to do about files that GitLab does not read, or may not; nothing where it reads them."""
     listed = ", ".join(found.absent or found.doubtful)
+    gone = ""
+    if found.dangling:
+        gone = (
+            f"{ENTRY} includes {', '.join(found.dangling)}, which is not there: GitLab refuses every pipeline. "
+            "Take that line out of it\n"
+        )
     if found.absent:
-        return f"{ENTRY} does not include {listed}: GitLab never reads it. Add to it:\n\n{entry(found.absent)}"
+        return f"{gone}{ENTRY} does not include {listed}: GitLab never reads it. Add to it:\n\n{entry(found.absent)}"
     if found.doubtful:
-        return (
+        return gone + (
             f"whether {ENTRY} includes {listed} is not known: {found.why}. If it does not, GitLab never reads it. "
             f"Then add to it:\n\n{entry(found.doubtful)}"
         )
-    return ""
+    return gone
 
 
 # Where GitLab begins to read.

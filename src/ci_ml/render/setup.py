@@ -45,6 +45,8 @@ def _found(setup: Setup) -> Iterator[tuple[str, str]]:
     yield "default branch", setup.branch
     if setup.spec is not None:
         yield "packages", _packages(setup.spec)
+    for reason in setup.named:
+        yield "CI jobs", reason
     yield "DVC remote", setup.remote or "none"
 
 
