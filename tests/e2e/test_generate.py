@@ -385,6 +385,13 @@ def test_files_of_others_are_left_alone(plain: Project) -> None:
     assert len(plain.git("ls-files", "--deleted").split()) == len(gone)
 
 
+def test_one_thing_at_a_time(project: Project) -> None:
+    declare(project, "github")
+    done = project.ci_ml("generate", "--check", "--graph").expect(2)
+    assert "--check and --graph ask for different things" in done.err
+    assert "flowchart LR" in project.ci_ml("generate", "--graph").expect(0).out
+
+
 def test_nothing_to_generate(project: Project) -> None:
     assert "declares no pipelines" in project.ci_ml("generate").expect(2).err
 

@@ -223,7 +223,33 @@ def test_a_template_replaces_one_that_others_include() -> None:
         ("{{{ header }}}\n{{% include 'github/single.yml.j2' %}}", "recursion"),
         ("{{{ header }}}\n{{% macro a() %}}{{{ a() }}}{{% endmacro %}}{{{ a() }}}", "recursion"),
         ("{{{ header }}}\n{{% set a = spec.jobs.append(1) %}}", "append"),
-        ("{{{ header }}}\n# ci-ml: keep a\n", "`ci-ml: keep a` has no `ci-ml: end`"),
+        ("{{{ header }}}\na: 1\n# ci-ml: keep a\n", "`ci-ml: keep a` has no `ci-ml: end`"),
+        ("# mine\n" * 25 + "{{{ header }}}\na: 1\n", "does not begin with {{{ header }}}"),
+        ("{{{ header }}}\n\non: push\nnot: [valid\n", "line 7: not valid YAML"),
+        ("{{{ header }}}\na: {{{ 1 }}}\na: 2\n", "line 5: the key 'a' is there twice: 'a: 2'"),
+        ("{{{ header }}}\n- a\n", "holds no jobs"),
+        ("{{{ header }}}\n", "holds no jobs"),
+        ("{{{ header }}}\n{{{ 'a' * 10 ** 10 }}}", "2,000,000 letters"),
+        ("{{{ header }}}\n{{{ [1] * 10 ** 10 }}}", "2,000,000 letters"),
+        ("{{{ header }}}\n{{{ 10 ** 10000 }}}", "a number that is too large"),
+        ("{{{ header }}}\n{{{ '%9999999999d' % 1 }}}", "% with a text"),
+        ("{{{ header }}}\n{{{ 'a'.ljust(10 ** 10) }}}", "for a function"),
+        ("{{{ header }}}\n{{{ 'a' | center(10 ** 10) }}}", "for a function"),
+        ("{{{ header }}}\n{{{ ('a' * 10000).replace('a', 'b' * 10000) }}}", "2,000,000 letters"),
+        (
+            "{{{ header }}}\n{{% set n = namespace(a='aa') %}}{{% for i in range(40) %}}{{% set n.a = n.a ~ n.a %}}{{% endfor %}}",
+            "2,000,000 letters",
+        ),
+        (
+            "{{{ header }}}\n{{% set n = namespace(a='aa') %}}{{% for i in range(40) %}}{{% set n.a = n.a + n.a %}}{{% endfor %}}",
+            "2,000,000 letters",
+        ),
+        ("{{{ header }}}\n{{% for a in range(99) %}}{{{ 'a' * 99999 }}}{{% endfor %}}", "2,000,000 letters"),
+        (
+            "{{{ header }}}\n{{% set s = 'a' * 1000 %}}{{% for a in s %}}{{% for b in s %}}{{% for c in s %}}"
+            "{{% endfor %}}{{% endfor %}}{{% endfor %}}",
+            "100,000 steps",
+        ),
     ],
 )
 def test_a_template_that_cannot_be_used_says_why(text: str, words: str) -> None:

@@ -97,7 +97,8 @@ def github(workflows: Mapping[str, bytes], required: str) -> Iterator[Clash]:
             if _reported(key, job) == required:
                 yield Clash(
                     sentence=f"{path} has a check {required}, too (job {key}): GitHub takes either for ours",
-                    fix="give that job another name, or ours: `prefix: ml` under `pipelines` makes it `ml:gate`",
+                    fix="give that job another name, take it away if it calls ci-ml itself, or give ours another one: "
+                    "`prefix: ml` under `pipelines` makes it `ml:gate`",
                     key="prefix",
                     choice=_PREFIX,
                 )

@@ -19,15 +19,14 @@ from jinja2 import (
     TemplateError,
     TemplateSyntaxError,
 )
-from jinja2.exceptions import SecurityError
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup
 
-from ci_ml.core import generated, includes, workflow
+from ci_ml.core import documents, generated, includes, workflow
 from ci_ml.core.includes import Entry
 from ci_ml.core.workflow import Credentials, ForgeKind, Job, Layout, PipelineSpec
 from ci_ml.errors import UsageError
 from ci_ml.render import gitlab
+from ci_ml.render.bounds import Bounded
 
 # The actions that generated workflows use: repository, commit, and the version that it is.
 PINS = {
@@ -96,13 +95,14 @@ _CHILD = "gitlab/child.yml.j2"
 
 
 def _rendered(name: str, path: str, spec: PipelineSpec, templates: Templates) -> str:
+    context = _context(spec, name, path)
     try:
-        text = _environment(spec, templates).get_template(name).render(_context(spec, name, path))
+        text = _environment(spec, templates).get_template(name).render(context)
     except TemplateSyntaxError as error:
         raise UsageError(f"the template {error.name or name}:{error.lineno}: {error}", _HINT) from None
     except _FAULTS as error:
         raise UsageError(f"the template {name}: {error}", _HINT) from None
-    return _finished(text, name)
+    return _finished(text, name, context["header"])
 
 
 # What a template can do wrong while it is rendered: beside what Jinja says itself, whatever its expressions raise.
@@ -169,14 +169,14 @@ def _action(spec: PipelineSpec) -> Markup:
     return Markup(f"{scalar(spec.action)} # v{spec.version}") if pinned else Markup(scalar(spec.action))
 
 
-def _environment(spec: PipelineSpec, templates: Templates) -> ImmutableSandboxedEnvironment:
+def _environment(spec: PipelineSpec, templates: Templates) -> Bounded:
     loaders: list[BaseLoader] = [
         FunctionLoader(templates.own.get),
         FunctionLoader(templates.builtin.get),
         # Ours by a name that nobody replaces, for a template of the same name to extend.
         PrefixLoader({"ci-ml": FunctionLoader(templates.builtin.get)}),
     ]
-    environment = ImmutableSandboxedEnvironment(
+    environment = Bounded(
         loader=ChoiceLoader(loaders),
         undefined=StrictUndefined,
         autoescape=True,  # so that what is markup already is told from what is not
@@ -198,27 +198,7 @@ def _environment(spec: PipelineSpec, templates: Templates) -> ImmutableSandboxed
         "command": gitlab.command,
     }
     environment.filters |= filters
-    environment.globals["range"] = _ranges()
     return environment
-
-
-# More than the longest file needs; ranges inside of ranges would keep a template busy for ever.
-_MOST_STEPS = 100_000
-
-
-def _ranges() -> Callable[..., range]:
-    """`range` for one file: all that it gives out together is bounded. There are no other loops without an end."""
-    left = _MOST_STEPS
-
-    def limited(*bounds: int) -> range:
-        nonlocal left
-        found = range(*bounds)
-        left -= len(found)
-        if left < 0:
-            raise SecurityError(f"loops of more than {_MOST_STEPS:,} steps")
-        return found
-
-    return limited
 
 
 _DELIMITERS = {
@@ -319,12 +299,32 @@ def _artifacts(job: Job, spec: PipelineSpec) -> str:
     return names[0] if len(names) == 1 else f"{{{','.join(names)}}}"
 
 
-def _finished(text: str, name: str) -> str:
-    """A rendered text: no blanks at the ends of lines, never two empty lines, and signed."""
-    if text.count(generated.UNSIGNED) != 1:
-        raise UsageError(f"the template {name} does not begin with {{{{{{ header }}}}}}", "ci-ml knows its files by it")
+def _finished(text: str, name: str, header: str) -> str:
+    """A rendered text: no blanks at the ends of lines, never two empty lines, and signed.
+
+    Raises UsageError for one that does not begin with the header, or is not YAML.
+    """
+    if not text.lstrip("\n").startswith(header) or text.count(generated.UNSIGNED) != 1:
+        raise UsageError(
+            f"the template {name} does not begin with {{{{{{ header }}}}}}, once and before all else",
+            "ci-ml knows its files by it",
+        )
     lines = "\n".join(line.rstrip() for line in text.split("\n"))
+    finished = re.sub(r"\n{3,}", "\n\n", lines).strip("\n") + "\n"
+    _valid(finished, name)
     try:
-        return generated.signed(re.sub(r"\n{3,}", "\n\n", lines).strip("\n") + "\n")
+        return generated.signed(finished)
     except ValueError as error:  # marks of kept lines that a template, or a command in ci-ml.yaml, has too many of
         raise UsageError(f"what the template {name} makes: {error}", _HINT) from None
+
+
+def _valid(text: str, name: str) -> None:
+    """Raises UsageError for a text that no CI system can read, with the line that is wrong."""
+    try:
+        value = documents.parse_yaml(text, includes.TAGS).value
+    except documents.DocumentError as error:
+        lines = text.split("\n")
+        shown = f": {lines[error.line - 1].strip()!r}" if error.line and error.line <= len(lines) else ""
+        raise UsageError(f"what the template {name} makes, {error}{shown}", _HINT) from None
+    if not isinstance(value, dict):
+        raise UsageError(f"what the template {name} makes holds no jobs", _HINT)
