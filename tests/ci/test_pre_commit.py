@@ -86,7 +86,7 @@ def test_ci_files_that_are_out_of_date_are_not_committed(project: Project, check
     done = project.run("pre-commit", "run")
     assert done.code == 1, done.text
     assert "+++ b/.github/workflows/ci-ml.yml" in done.out
-    project.ci_ml("generate").expect(0)
+    project.run("ci-ml", "generate").expect(0)
     project.git("add", "--all")
     done = project.run("pre-commit", "run")
     assert done.code == 0, done.text

@@ -163,7 +163,7 @@ def merged(path: str, text: str, before: str | None, *, force: bool) -> Generate
     if other not in (None, own):
         raise UsageError(
             f"{path} is made from {other}, and would be from {own}: neither may overwrite the other",
-            f"give one of the folders another name; if {other} is gone, take the file away",
+            f"give one of the folders another name, or take the file away if {other} needs it no more",
         )
     try:
         added = kept(before) if ours(before) else {}
