@@ -193,6 +193,18 @@ def test_pipelines_for_every_manager_are_valid_in_any_folder(layout: str, lock: 
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_prefix_and_a_stage_are_in_every_job(layout: str) -> None:
+    chosen = {**LAYOUTS[layout], "prefix": "ml", "stage": "deploy", "record": True}
+    for path, text in made(chosen, folder="models/a b").items():
+        (document,) = read(text)
+        valid(document)
+        jobs = {name: job for name, job in document.items() if name != "stages"}
+        assert all(name.lstrip(".").startswith("ml:") for name in jobs)
+        stages = {stage_of(name, jobs) for name in jobs if not name.startswith(".")}
+        assert stages == ({"train", "gate", "record"} if path == "child" else {"deploy"})
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
 def test_scripts_are_clean_in_any_shell(layout: str, tmp_path: Path) -> None:
     for number, (remote, credentials) in enumerate(CREDENTIALS.values()):
         lock = LOCKS[number % len(LOCKS)]
