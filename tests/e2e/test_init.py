@@ -212,9 +212,9 @@ class TestWithNothingToJudge:
         assert "run `ci-ml init` in models/churn" in empty.ci_ml("init").expect(2).err
         (empty.root / "models/churn/.dvc").mkdir()
         said = empty.ci_ml("init", "--forge", "github", cwd="models/churn").expect(0).out
-        assert "git add :/models/churn/ci-ml.yaml :/.github/workflows/ci-ml-models-churn-publish.yml" in said
+        assert "git add :/models/churn/ci-ml.yaml :/.github/workflows/ci-ml-models--churn-publish.yml" in said
         assert "require the status check `gate models/churn` on main" in said
-        assert "name: gate models/churn" in empty.read(".github/workflows/ci-ml-models-churn.yml")
+        assert "name: gate models/churn" in empty.read(".github/workflows/ci-ml-models--churn.yml")
 
 
 class TestExamples:
