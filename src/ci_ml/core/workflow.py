@@ -245,7 +245,7 @@ def _above(ordered: Sequence[Stage], upstream: Mapping[str, set[str]], kept: set
     for stage in ordered:
         near: set[str] = set()
         for name in upstream[stage.name]:
-            near.update([name] if name in kept else found[name])
+            near.update([name] if name in kept else found.get(name, ()))
         found[stage.name] = tuple(sorted(near, key=place.__getitem__))
     return found
 
