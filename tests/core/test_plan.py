@@ -132,6 +132,11 @@ class TestJobs:
         assert workflow.entangled(self.jobs(stages, matrices=True)) == ("a", "b")
         assert workflow.entangled(self.jobs(stages)) == ()
 
+    def test_a_group_whose_instances_need_each_other_is_told(self) -> None:
+        stages = (stage("a@1"), stage("a@2", "a@1"), stage("b", "a@1"), stage("c@1"), stage("c@2", "b"))
+        assert workflow.chained(Pipeline(stages=stages)) == ("a",)
+        assert workflow.chained(Pipeline(stages=DIAMOND)) == ()
+
     def test_the_first_pattern_that_fits_says_where_a_job_runs(self) -> None:
         choices = Choices(
             runners={"fold*": ("gpu",), "fold@2": ("big",), "join": ("cpu",)}, images={"*": "img"}, timeouts={}

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from ci_ml.core import resolve
-from ci_ml.core.pipeline import Pipeline, Stage
+from ci_ml.core.pipeline import Output, Pipeline, Stage
 from ci_ml.core.pipelines import PipelineConfig
 from ci_ml.core.workflow import ForgeKind, PipelineSpec
 from ci_ml.errors import UsageError
@@ -42,3 +42,26 @@ def test_the_programs_are_where_the_lock_file_is(forge: str, lock: str) -> None:
     above = resolved(forge=forge, lock=lock, folder="a b/c").python
     assert above.bin == "$PWD/../../.venv/bin"
     assert above.install[0].endswith(" ../..")
+
+
+def test_instances_that_need_each_other_are_no_matrix_of_github() -> None:
+    stages = tuple(
+        Stage(
+            name=f"s@{number}",
+            file="dvc.yaml",
+            command=("x",),
+            wdir="",
+            deps=(f"o{number - 1}",),
+            outs=(Output(path=f"o{number}"),),
+        )
+        for number in range(3)
+    )
+
+    def jobs(forge: str, graph: str) -> int:
+        chosen = PipelineConfig.model_validate({"forge": forge, "layout": "stages", "graph": graph})
+        return len(resolve.resolve(chosen, Pipeline(stages=stages), around()).jobs)
+
+    with pytest.raises(UsageError, match="instances of s depend on each other") as caught:
+        jobs("github", "dynamic")
+    assert caught.value.hint == "choose graph: static"
+    assert (jobs("github", "static"), jobs("gitlab", "dynamic")) == (3, 3)
