@@ -28,7 +28,7 @@ _TEMPLATED = {"foreach", "matrix", "vars"}
 # What DVC's schema wants of what is read here and of what stands beside it: a command that takes more would promise
 # what `dvc repro` refuses. `validate` asks DVC itself about the rest.
 _TOP = {"stages": dict, "metrics": list, "params": list, "plots": list, "vars": list, "artifacts": dict}
-_STAGE = dict.fromkeys(("deps", "outs", "metrics", "plots", "params", "vars"), list)
+_STAGE: dict[str, type] = dict.fromkeys(("deps", "outs", "metrics", "plots", "params", "vars"), list)
 _STAGE |= {"wdir": str, "frozen": bool, "always_changed": bool}
 _OUTPUT = {"cache": bool, "push": bool}
 _WORDS = {dict: "a mapping", list: "a list", str: "text", bool: "true or false"}
