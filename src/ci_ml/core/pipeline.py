@@ -58,10 +58,14 @@ class Digest:
 
 @dataclass(frozen=True, kw_only=True)
 class Output:
-    """What a stage or a .dvc file produces; `recorded` is the digest in dvc.lock or the .dvc file, if any."""
+    """What a stage or a .dvc file produces; `recorded` is the digest in dvc.lock or the .dvc file, if any.
+
+    What is not `pushed` never gets to a remote, however much of it is cached.
+    """
 
     path: str
     cached: bool = True
+    pushed: bool = True
     metric: bool = False
     plot: bool = False
     recorded: Digest | None = None

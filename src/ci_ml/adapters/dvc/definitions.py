@@ -5,6 +5,7 @@ resolving and costs no import of dvc.
 """
 
 import configparser
+import dataclasses
 import functools
 import posixpath
 from collections.abc import Iterable, Iterator, Mapping
@@ -293,6 +294,7 @@ def _outputs(stage: Mapping[str, Any], wdir: str, where: str) -> Iterator[Output
                 yield Output(
                     path=_join(wdir, str(path)),
                     cached=settings.get("cache", True) is not False,
+                    pushed=settings.get("push", True) is not False,
                     metric=section == "metrics",
                     plot=section == "plots",
                 )
@@ -317,7 +319,7 @@ def _params(stage: Mapping[str, Any], wdir: str, where: str) -> Iterator[ParamsF
 
 def _recorded(out: Output, entry: LockedStage | None) -> Output:
     recorded = entry.outs.get(out.path) if entry else None
-    return Output(path=out.path, cached=out.cached, metric=out.metric, plot=out.plot, recorded=recorded)
+    return dataclasses.replace(out, recorded=recorded)
 
 
 def _locked_stages(data: bytes | None, path: str) -> Mapping[str, Any]:
