@@ -12,6 +12,9 @@ from typing import Any
 
 from ci_ml.core.pipeline import Digest, Output, ParamsFile, Pipeline, Stage, covering, in_order
 
+# How the sentence about a stale stage begins, in every report.
+STALE_LOCK = "dvc.lock is stale"
+
 
 class State(StrEnum):
     """What dvc.lock is worth for one stage."""

@@ -11,7 +11,7 @@ from ci_ml.core.compare import Comparison
 from ci_ml.core.config import NAME_LENGTH, Config
 from ci_ml.core.pipeline import Stage, covering
 from ci_ml.core.report import Report, TrainingPart
-from ci_ml.core.staleness import Freshness
+from ci_ml.core.staleness import STALE_LOCK, Freshness
 from ci_ml.core.types import Change, Gap, Metric, MetricKey, Require, Severity
 from ci_ml.errors import OutOfDate
 from ci_ml.ports import OpenTables
@@ -159,7 +159,7 @@ def refuse_stale(stale: tuple[Freshness, ...]) -> None:
 
 def _stale_words(stale: tuple[Freshness, ...]) -> str:
     more = f" and {len(stale) - 1} more" if len(stale) > 1 else ""
-    return f"dvc.lock is stale: {stale[0].name} ({stale[0].reasons[0]}){more}"
+    return f"{STALE_LOCK}: {stale[0].name} ({stale[0].reasons[0]}){more}"
 
 
 def training_part(data: bytes, lock: str | None) -> TrainingPart | None:
