@@ -72,7 +72,15 @@ def test_a_stage_that_stays_without_its_output() -> None:
         ("score", "eval/m.json", Stop.REMOVED)
     ]
     head = (stage("prepare", ("raw",), ("data/other",)), TRAIN, SCORE)
-    assert found(*head, files=("data/train.csv",)) == [("prepare", "data", Stop.REMOVED)]
+    assert found(*head, files=("data/train.csv",)) == [("prepare", "data/train.csv", Stop.REMOVED)]
+
+
+def test_an_output_that_nobody_reads_may_go() -> None:
+    both = stage("train", ("data/train.csv",), ("model", "log.txt"))
+    assert found(*BASE, base=(PREPARE, both, SCORE), files=("log.txt",)) == []
+    inside = stage("score", ("here",), ("eval",))
+    base = (stage("one", ("raw",), ("here/one",)), stage("two", ("raw",), ("here/two",)), inside)
+    assert found(base[0], inside, base=base, files=("here/two",)) == [("two", "here/two", Stop.REMOVED)]
 
 
 @pytest.mark.parametrize("head", [(PREPARE, frozen(TRAIN), SCORE), (PREPARE, SCORE)])

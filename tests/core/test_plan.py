@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -33,6 +34,13 @@ def planned(stages: Iterable[Stage], *stale: str, **options: Any) -> tuple[str, 
 
 
 class TestThePlan:
+    def test_what_dvc_never_pushes_is_made_again_for_whoever_needs_it(self) -> None:
+        kept = replace(stage("b", "a"), outs=(Output(path="b.out", pushed=False),))
+        stages = (stage("a"), kept, stage("c", "b"), stage("d", "a"))
+        assert planned(stages, "c") == ("b", "c")
+        assert planned(stages, "d") == ("d",)
+        assert planned(stages) == ()
+
     @pytest.mark.parametrize(
         ("stale", "options", "expected"),
         [

@@ -50,23 +50,35 @@ def stopped(
 
 
 def _needed(base: Pipeline, read: Iterable[str]) -> Iterator[tuple[Stage, str]]:
-    """The files that are read, with the stages that make them, and the outputs of every stage upstream of those."""
+    """The files that are read with the stages that make them, and so on for what those stages depend on."""
     made = base.outputs()
     stages = {stage.name: stage for stage in base.stages}
     upstream = in_order(base.stages)[1]
-    waiting: dict[str, None] = {}
+    waiting: list[str] = []
     for path in read:
         owner = covering(path, made)
         maker = made[owner][1] if owner else None
         if isinstance(maker, Stage):
             yield maker, path
-            waiting |= dict.fromkeys(sorted(upstream[maker.name]))
-    done: set[str] = set()
-    while left := [name for name in waiting if name not in done]:
-        for name in left:
-            done.add(name)
-            waiting |= dict.fromkeys(sorted(upstream[name]))
-            yield from ((stages[name], out.path) for out in stages[name].outs)
+            waiting.append(maker.name)
+    seen = set(waiting)
+    while waiting:
+        name = waiting.pop()
+        for above in sorted(upstream[name]):
+            yield from ((stages[above], path) for path in _used(stages[name], stages[above]))
+            if above not in seen:
+                seen.add(above)
+                waiting.append(above)
+
+
+def _used(stage: Stage, above: Stage) -> Iterator[str]:
+    """What a stage depends on of another's outputs."""
+    for dep in (*stage.deps, *(params.path for params in stage.params)):
+        for out in above.outs:
+            if f"{dep}/".startswith(f"{out.path}/"):
+                yield dep
+            elif out.path.startswith(f"{dep}/"):
+                yield out.path
 
 
 def _how(path: str, here: dict[str, Stage], kept: frozenset[str]) -> Stop | None:
