@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from ci_ml.core import resolve, workflow
-from ci_ml.core.pipeline import Pipeline, Stage
+from ci_ml.core.pipeline import Output, Pipeline, Stage
 from ci_ml.core.pipelines import PipelineConfig
 from ci_ml.core.workflow import ForgeKind, PipelineSpec
 from ci_ml.errors import UsageError
@@ -66,3 +66,26 @@ def test_a_matrix_has_as_many_jobs_as_github_runs() -> None:
         assert workflow.crowded(spec.jobs, pipeline) == found
     static = chosen.model_copy(update={"graph": "static"})
     assert workflow.crowded(resolve.resolve(static, crowd(257), around()).jobs, crowd(257)) is None
+
+
+def test_instances_that_need_each_other_are_no_matrix_of_github() -> None:
+    stages = tuple(
+        Stage(
+            name=f"s@{number}",
+            file="dvc.yaml",
+            command=("x",),
+            wdir="",
+            deps=(f"o{number - 1}",),
+            outs=(Output(path=f"o{number}"),),
+        )
+        for number in range(3)
+    )
+
+    def jobs(forge: str, graph: str) -> int:
+        chosen = PipelineConfig.model_validate({"forge": forge, "layout": "stages", "graph": graph})
+        return len(resolve.resolve(chosen, Pipeline(stages=stages), around()).jobs)
+
+    with pytest.raises(UsageError, match="instances of s depend on each other") as caught:
+        jobs("github", "dynamic")
+    assert caught.value.hint == "choose graph: static"
+    assert (jobs("github", "static"), jobs("gitlab", "dynamic")) == (3, 3)

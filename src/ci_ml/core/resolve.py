@@ -90,6 +90,11 @@ def resolve(
                 f"{where}: instances of {' and '.join(entangled)} depend on each other both ways: no job per group",
                 "choose graph: static",
             )
+        if matrices and (chained := workflow.chained(pipeline)):
+            raise UsageError(
+                f"{where}: instances of {chained[0]} depend on each other: a matrix runs them all at once",
+                "choose graph: static",
+            )
         if forge is ForgeKind.GITLAB:
             _few(jobs, where, together=chosen.graph == "static", record=chosen.record)
     return PipelineSpec(

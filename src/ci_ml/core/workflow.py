@@ -250,7 +250,7 @@ def _above(ordered: Sequence[Stage], upstream: Mapping[str, set[str]], kept: set
     for stage in ordered:
         near: set[str] = set()
         for name in upstream[stage.name]:
-            near.update([name] if name in kept else found[name])
+            near.update([name] if name in kept else found.get(name, ()))
         found[stage.name] = tuple(sorted(near, key=place.__getitem__))
     return found
 
@@ -272,3 +272,11 @@ def entangled(listed: Sequence[Job]) -> tuple[str, ...]:
     while free := {name for name, above in needs.items() if not above & needs.keys()}:
         needs = {name: above for name, above in needs.items() if name not in free}
     return tuple(job.stage for job in listed if job.id in needs)
+
+
+def chained(pipeline: Pipeline) -> tuple[str, ...]:
+    """The groups of which one instance needs another: in one matrix they would run at the same time; mostly none."""
+    ordered, upstream = in_order(pipeline.stages)
+    pairs = ((stage.name, above) for stage in ordered for above in upstream[stage.name])
+    groups = (plan.group(name) for name, above in pairs if plan.group(name) == plan.group(above))
+    return tuple(dict.fromkeys(groups))

@@ -12,7 +12,6 @@ from ci_ml.core import callers, config, origin, proposal, resolve, setup
 from ci_ml.core.clashes import Clash
 from ci_ml.core.config import Config
 from ci_ml.core.generated import Generated, merged, ours
-from ci_ml.core.pipeline import conflicts
 from ci_ml.core.proposal import Answer, Proposal
 from ci_ml.core.setup import Setup
 from ci_ml.core.staleness import State
@@ -192,7 +191,7 @@ def _broken(space: Workspace) -> str | None:
         definitions.validate(space.head_tree, space.project.dvc)
     except UsageError as error:
         return error.what
-    return conflicts(space.head_pipeline)
+    return None
 
 
 def _default_branch(space: Workspace) -> str:
