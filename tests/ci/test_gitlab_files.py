@@ -86,7 +86,7 @@ def test_the_layout_stages(golden: Callable[[str, str], None]) -> None:
 def test_the_layout_stages_with_a_child_in_a_folder(golden: Callable[[str, str], None]) -> None:
     chosen = {**LAYOUTS["dynamic"], **STAGES, "record": True, "credentials": ROLE}
     files = made(chosen, lock="models/a b/environment.yml", folder="models/a b")
-    golden("gitlab/dynamic.yml", files.pop(".gitlab/ci-ml-models-a-b.yml"))
+    golden("gitlab/dynamic.yml", files.pop(".gitlab/ci-ml-models--a-b-751ac7.yml"))
     golden("gitlab/child.yml", files.pop("child"))
     assert not files
 
@@ -189,7 +189,19 @@ def test_pipelines_for_every_manager_are_valid_in_any_folder(layout: str, lock: 
         for text in made({**LAYOUTS[layout], **more}, lock=lock, folder=folder).values():
             (document,) = read(text)
             valid(document)
-            assert all(name.lstrip(".").startswith("models-a-b:") for name in document if folder and name != "stages")
+            assert all(name.lstrip(".").startswith("models--a-b-") for name in document if folder and name != "stages")
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_prefix_and_a_stage_are_in_every_job(layout: str) -> None:
+    chosen = {**LAYOUTS[layout], "prefix": "ml", "stage": "deploy", "record": True}
+    for path, text in made(chosen, folder="models/a b").items():
+        (document,) = read(text)
+        valid(document)
+        jobs = {name: job for name, job in document.items() if name != "stages"}
+        assert all(name.lstrip(".").startswith("ml:") for name in jobs)
+        stages = {stage_of(name, jobs) for name in jobs if not name.startswith(".")}
+        assert stages == ({"train", "gate", "record"} if path == "child" else {"deploy"})
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)

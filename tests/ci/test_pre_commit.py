@@ -1,4 +1,4 @@
-"""The hook for pre-commit: a push that CI would block is blocked before it, and others go through."""
+"""The hooks for pre-commit: what CI would block is blocked before it, and other changes go through."""
 
 import os
 from pathlib import Path
@@ -76,3 +76,17 @@ def test_commits_are_not_held_up(project: Project) -> None:
     assert "accuracy" not in done.out
     pushed = project.run("pre-commit", "run", "--hook-stage", "pre-push")
     assert pushed.code == 1, pushed.text
+
+
+def test_ci_files_that_are_out_of_date_are_not_committed(project: Project, checkout: Path) -> None:
+    project.write("ci-ml.yaml", f"{GATES}pipelines: [{{forge: github}}]\n")
+    config = CONFIG.replace("ci-ml-check", "ci-ml-generate")
+    project.write(".pre-commit-config.yaml", config % (checkout.as_uri(), __version__))
+    project.git("add", "--all")
+    done = project.run("pre-commit", "run")
+    assert done.code == 1, done.text
+    assert "+++ b/.github/workflows/ci-ml.yml" in done.out
+    project.run("ci-ml", "generate").expect(0)
+    project.git("add", "--all")
+    done = project.run("pre-commit", "run")
+    assert done.code == 0, done.text

@@ -117,6 +117,12 @@ class TestConflicts:
                 (),
                 "stages b and a depend on each other",
             ),
+            (
+                (stage("a", ("y",), ("x",), frozen=True), stage("b", ("x",), ("y",))),
+                (),
+                "stages b and a depend on each other",
+            ),
+            ((stage("a", ("x/y",), ("x",)),), (), "stage a depends on what it makes itself"),
             ((stage("a", outs=("x",)), stage("b", ("x",), ("xy",))), (), None),
         ],
     )
@@ -124,6 +130,14 @@ class TestConflicts:
         self, stages: tuple[Stage, ...], sources: tuple[DataSource, ...], why: str | None
     ) -> None:
         assert conflicts(Pipeline(stages=stages, sources=sources)) == why
+
+
+def test_stages_in_a_circle_come_once_each() -> None:
+    """Nobody can mend a base: what asks about it gets an order, if not a good one."""
+    circle = (stage("a", ("z",), ("x",)), stage("b", ("x",), ("y",)), stage("c", ("y", "z"), ("z",)))
+    ordered, ups = in_order(circle)
+    assert sorted(item.name for item in ordered) == ["a", "b", "c"]
+    assert ups == {"a": {"c"}, "b": {"a"}, "c": {"b"}}
 
 
 class TestAPartOfAPipeline:

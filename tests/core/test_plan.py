@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -33,6 +34,13 @@ def planned(stages: Iterable[Stage], *stale: str, **options: Any) -> tuple[str, 
 
 
 class TestThePlan:
+    def test_what_dvc_never_pushes_is_made_again_for_whoever_needs_it(self) -> None:
+        kept = replace(stage("b", "a"), outs=(Output(path="b.out", pushed=False),))
+        stages = (stage("a"), kept, stage("c", "b"), stage("d", "a"))
+        assert planned(stages, "c") == ("b", "c")
+        assert planned(stages, "d") == ("d",)
+        assert planned(stages) == ()
+
     @pytest.mark.parametrize(
         ("stale", "options", "expected"),
         [
@@ -131,6 +139,11 @@ class TestJobs:
         stages = (stage("a@1"), stage("b@1", "a@1"), stage("a@2", "b@1"))
         assert workflow.entangled(self.jobs(stages, matrices=True)) == ("a", "b")
         assert workflow.entangled(self.jobs(stages)) == ()
+
+    def test_a_group_whose_instances_need_each_other_is_told(self) -> None:
+        stages = (stage("a@1"), stage("a@2", "a@1"), stage("b", "a@1"), stage("c@1"), stage("c@2", "b"))
+        assert workflow.chained(Pipeline(stages=stages)) == ("a",)
+        assert workflow.chained(Pipeline(stages=DIAMOND)) == ()
 
     def test_the_first_pattern_that_fits_says_where_a_job_runs(self) -> None:
         choices = Choices(

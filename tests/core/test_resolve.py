@@ -3,9 +3,10 @@
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
-from ci_ml.core import resolve
-from ci_ml.core.pipeline import Pipeline, Stage
+from ci_ml.core import resolve, workflow
+from ci_ml.core.pipeline import Output, Pipeline, Stage
 from ci_ml.core.pipelines import PipelineConfig
 from ci_ml.core.workflow import ForgeKind, PipelineSpec
 from ci_ml.errors import UsageError
@@ -42,3 +43,49 @@ def test_the_programs_are_where_the_lock_file_is(forge: str, lock: str) -> None:
     above = resolved(forge=forge, lock=lock, folder="a b/c").python
     assert above.bin == "$PWD/../../.venv/bin"
     assert above.install[0].endswith(" ../..")
+
+
+@pytest.mark.parametrize("minutes", [True, False])
+def test_minutes_are_a_number(minutes: bool) -> None:
+    with pytest.raises(ValidationError, match=f"must be a number of minutes, not {str(minutes).lower()}"):
+        resolved(forge="github", timeouts={"s0": minutes})
+    assert resolved(forge="github", timeouts={"s0": 7}).jobs[0].timeout == 7
+
+
+def test_a_matrix_has_as_many_jobs_as_github_runs() -> None:
+    def crowd(count: int, frozen: int = 0) -> Pipeline:
+        stages = [
+            Stage(name=f"fold@{number}", file="dvc.yaml", command=("x",), wdir="", frozen=number < frozen)
+            for number in range(count)
+        ]
+        return Pipeline(stages=(*stages, Stage(name="last", file="dvc.yaml", command=("x",), wdir="")))
+
+    chosen = PipelineConfig.model_validate({"forge": "github", "layout": "stages", "graph": "dynamic"})
+    for pipeline, found in ((crowd(256), None), (crowd(257), ("fold", 257)), (crowd(257, frozen=1), None)):
+        spec = resolve.resolve(chosen, pipeline, around())
+        assert workflow.crowded(spec.jobs, pipeline) == found
+    static = chosen.model_copy(update={"graph": "static"})
+    assert workflow.crowded(resolve.resolve(static, crowd(257), around()).jobs, crowd(257)) is None
+
+
+def test_instances_that_need_each_other_are_no_matrix_of_github() -> None:
+    stages = tuple(
+        Stage(
+            name=f"s@{number}",
+            file="dvc.yaml",
+            command=("x",),
+            wdir="",
+            deps=(f"o{number - 1}",),
+            outs=(Output(path=f"o{number}"),),
+        )
+        for number in range(3)
+    )
+
+    def jobs(forge: str, graph: str) -> int:
+        chosen = PipelineConfig.model_validate({"forge": forge, "layout": "stages", "graph": graph})
+        return len(resolve.resolve(chosen, Pipeline(stages=stages), around()).jobs)
+
+    with pytest.raises(UsageError, match="instances of s depend on each other") as caught:
+        jobs("github", "dynamic")
+    assert caught.value.hint == "choose graph: static"
+    assert (jobs("github", "static"), jobs("gitlab", "dynamic")) == (3, 3)

@@ -270,6 +270,41 @@ BROKEN: dict[str, tuple[str, str, list[str]]] = {
 }
 
 
+# Every command that needs the graph of dvc.yaml.
+GRAPH = (
+    ("generate",),
+    ("generate", "--check"),
+    ("generate", "--child", "child.yml", "--base", "HEAD"),
+    ("plan", "--base", "HEAD"),
+    ("verify",),
+    ("check",),
+    ("train",),
+    ("stage", "--base", "HEAD", "train"),
+    ("ci", "--no-publish", "--needs", "{}"),
+)
+
+SHAPES = {
+    "metrics: 5": "dvc.yaml: metrics: ",
+    "metrics: [5]": "dvc.yaml: metrics",
+    "plots: 5": "dvc.yaml: plots: ",
+    "params: {}": "dvc.yaml: params: ",
+    "stages: []": "dvc.yaml: stages: ",
+    "vars: 3": "dvc.yaml: vars: ",
+    "stages: {a: {cmd: x, outs: null}}": "dvc.yaml: stages.a",
+    "stages: {a: {cmd: x, outs: [{y: {cache: 3}}]}}": "dvc.yaml: stages.a.outs",
+}
+
+
+@pytest.mark.parametrize("text", SHAPES)
+def test_keys_of_dvc_yaml_that_hold_something_else(project: Project, text: str) -> None:
+    before = project.read("dvc.yaml")
+    project.write("dvc.yaml", f"{text}\n" if text.startswith("stages") else f"{before}{text}\n")
+    project.write("ci-ml.yaml", f"{project.read('ci-ml.yaml')}pipelines: [{{forge: github, layout: stages}}]\n")
+    for command in (("generate",), ("plan", "--base", "HEAD"), ("verify",), ("check",), ("train",)):
+        refused(project.ci_ml(*command), 2, SHAPES[text])
+    assert "dvc.yaml" in project.ci_ml("doctor").expect(2).out
+
+
 @pytest.mark.parametrize("case", BROKEN)
 def test_broken_files_of_dvc(project: Project, case: str) -> None:
     path, text, words = BROKEN[case]
@@ -294,17 +329,41 @@ def test_a_broken_base_does_not_block_the_change_that_mends_it(project: Project,
 @pytest.mark.parametrize(
     ("stages", "words"),
     [
-        ("{a: {cmd: a, deps: [x], outs: [y]}, b: {cmd: b, deps: [y], outs: [x]}}", "both a dependency and an output"),
-        ("{a: {cmd: a, outs: [x]}, b: {cmd: b, outs: [x]}}", "x"),
-        ("{a: {cmd: a, outs: [x]}, b: {cmd: b, outs: [x/y]}}", "x"),
-        ("{a: {cmd: a, deps: [nosuch.py], outs: [x]}}", "nosuch.py"),
+        (
+            "{a: {cmd: a, deps: [x], outs: [y]}, b: {cmd: b, deps: [y], outs: [x]}}",
+            "stages b and a depend on each other",
+        ),
+        ("{a: {cmd: a, deps: [x], outs: [x]}}", "stage a depends on what it makes itself"),
+        ("{a: {cmd: a, outs: [x]}, b: {cmd: b, outs: [x]}}", "x is an output of both stage a and stage b"),
+        ("{a: {cmd: a, outs: [x]}, b: {cmd: b, outs: [x/y]}}", "x/y, an output of stage b, is inside x"),
     ],
 )
 def test_pipelines_that_dvc_refuses(project: Project, stages: str, words: str) -> None:
     project.write("dvc.yaml", f"stages: {stages}\n")
-    result = project.ci_ml("train")
-    assert result.code in (2, 3)
-    refused(result, result.code, words)
+    project.write(
+        "ci-ml.yaml", f"{project.read('ci-ml.yaml')}pipelines: [{{forge: gitlab, layout: stages, graph: dynamic}}]\n"
+    )
+    for command in GRAPH if "each other" in words else (GRAPH[0], GRAPH[3]):
+        refused(project.ci_ml(*command), 2, words, "DVC refuses to run it")
+    assert words in project.ci_ml("doctor").expect(2).out
+    project.remove("ci-ml.yaml")
+    refused(project.ci_ml("init"), 2, words)
+
+
+def test_a_base_with_a_circle_does_not_block_the_change_that_mends_it(project: Project) -> None:
+    good = project.read("dvc.yaml")
+    project.edit("dvc.yaml", "deps: [src/prepare.py, ", "deps: [src/prepare.py, model.json, ")
+    project.commit()
+    project.branch()
+    project.write("dvc.yaml", good)
+    project.commit()
+    report = project.ci_ml("check", "--format", "json").expect(0).json()
+    assert report["comparisons"][0]["status"] == "unchanged"
+
+
+def test_an_input_that_nobody_has(project: Project) -> None:
+    project.write("dvc.yaml", "stages: {a: {cmd: a, deps: [nosuch.py], outs: [x]}}\n")
+    refused(project.ci_ml("train"), 3, "nosuch.py")
 
 
 def test_a_broken_parameters_file(project: Project) -> None:

@@ -184,7 +184,7 @@ def test_no_ci_file_calls_ci_ml(plain: Project) -> None:
 
 
 def test_generated_files_are_compared(plain: Project) -> None:
-    healthy(plain)
+    healthy(plain).remove(".github/workflows/gate.yml")
     plain.write("ci-ml.yaml", plain.read("ci-ml.yaml") + "pipelines: [{forge: github}]\n")
     assert examined(plain, 12)["workflow"]["health"] == "problem"
     plain.ci_ml("generate").expect(0)
@@ -233,7 +233,7 @@ def test_a_file_written_by_hand_that_gitlab_does_not_read_calls_nothing(plain: P
 
 @pytest.mark.parametrize("left", ["", "pipelines: [{forge: github, forks: false}]\n"])
 def test_a_generated_file_that_is_needed_no_more(plain: Project, left: str) -> None:
-    healthy(plain)
+    healthy(plain).remove(".github/workflows/gate.yml")
     config = plain.read("ci-ml.yaml")
     plain.write("ci-ml.yaml", f"{config}pipelines: [{{forge: github}}]\n")
     plain.ci_ml("generate").expect(0)
@@ -282,6 +282,21 @@ def test_a_project_without_a_remote(project: Project) -> None:
     project.write(".dvc/config", "[core]\n    analytics = false\n")
     found = examined(project, 2)
     assert "data/raw.csv" in found["remote"]["sentence"]
+
+
+def test_data_that_was_imported_needs_no_remote(plain: Project) -> None:
+    """`dvc pull` gets it from where it came from."""
+    plain.dvc("init", "--quiet")
+    plain.write(
+        "x.csv.dvc", "deps: [{path: x.csv, repo: {url: ../other, rev_lock: abc}}]\nouts: [{path: x.csv, md5: abc}]\n"
+    )
+    plain.write("y.csv.dvc", "deps: [{path: https://example.org/y.csv}]\nouts: [{path: y.csv, md5: abd}]\n")
+    plain.write(".gitignore", "/x.csv\n/y.csv\n/z.csv\n")
+    healthy(plain)
+    assert examined(plain, 0)["remote"]["sentence"] == "DVC has no default remote, and no data that needs one"
+    plain.write("z.csv.dvc", "outs: [{path: z.csv, md5: abe}]\n")
+    plain.commit("data of its own")
+    assert examined(plain, 2)["remote"]["sentence"].endswith("CI could not get z.csv")
 
 
 def test_a_remote_whose_server_hangs_ends_in_time(project: Project) -> None:

@@ -180,6 +180,113 @@ def test_gitlab_reads_no_file_that_nothing_includes(plain: Project, folder: str)
     )
 
 
+# --- Several projects in a repository --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("force", [[], ["--force"]])
+def test_a_file_of_another_project_is_never_overwritten(plain: Project, force: list[str]) -> None:
+    plain.write("ci-ml.yaml", f"{plain.read('ci-ml.yaml')}pipelines: [{{forge: github}}]\n")
+    plain.ci_ml("generate").expect(0)
+    plain.edit(PATHS["github"], "from ci-ml.yaml. ", "from a/ci-ml.yaml. ")
+    plain.commit("as if another project had the same names")
+    text = plain.read(PATHS["github"])
+    plain.edit("ci-ml.yaml", "{forge: github}", "{forge: github, timeouts: {default: 7}}")
+    done = plain.ci_ml("generate", *force).expect(2)
+    assert f"{PATHS['github']} is made from a/ci-ml.yaml, and would be from ci-ml.yaml" in done.err
+    assert plain.read(PATHS["github"]) == text
+    plain.ci_ml("generate", "--check").expect(2)
+
+
+def test_projects_whose_folders_look_alike_have_files_of_their_own(plain: Project) -> None:
+    text = f"{plain.read('ci-ml.yaml')}pipelines: [{{forge: github}}, {{forge: gitlab}}]\n"
+    folders = ("", "a/b", "a-b", "日本", "中国", "publish")
+    for folder in folders:
+        plain.write(f"{folder}/ci-ml.yaml".lstrip("/"), text)
+        plain.ci_ml("generate", "--config", f"{folder}/ci-ml.yaml".lstrip("/")).expect(0)
+        plain.commit(folder or "the root")
+    for folder in folders:
+        assert plain.ci_ml("generate", "--check", "--config", f"{folder}/ci-ml.yaml".lstrip("/")).out == ""
+    assert len(plain.git("ls-files", ".github", ".gitlab").split()) == 3 * len(folders)
+
+
+@FORGES
+def test_another_configuration_has_files_of_its_own_and_is_what_they_use(plain: Project, forge: str) -> None:
+    text = f"{plain.read('ci-ml.yaml')}pipelines: [{{forge: {forge}, record: false}}]\n"
+    plain.write("ci-ml.yaml", text)
+    plain.write("other.yaml", text)
+    plain.ci_ml("generate").expect(0)
+    done = plain.ci_ml("generate", "--config", "other.yaml").expect(0)
+    (path,) = re.findall(r"^wrote (\S*/ci-ml-other-[0-9a-f]{6}\.yml)$", done.out, re.MULTILINE)
+    plain.commit("both")
+    assert ("config: other.yaml" if forge == "github" else "ci --config other.yaml") in plain.read(path)
+    assert "other.yaml" not in plain.read(PATHS[forge])
+    assert plain.ci_ml("generate").expect(0).out == "every file is as it should be\n"
+    if forge == "github":
+        assert plain.yaml(path)["jobs"]["gate"]["name"] == "gate other.yaml"
+
+
+# --- CI files of people beside ours ----------------------------------------------------------------------------------
+
+INCLUDED = "include: [{local: /.gitlab/ci-ml.yml}]\n"
+
+
+@pytest.mark.parametrize(
+    ("forge", "path", "theirs", "said", "way_out"),
+    [
+        (
+            "gitlab",
+            ".gitlab-ci.yml",
+            "gate: {script: [echo], allow_failure: true}\n",
+            ".gitlab-ci.yml has a job gate, too",
+            "prefix: ml",
+        ),
+        (
+            "gitlab",
+            ".gitlab-ci.yml",
+            "stages: [build]\n",
+            ".gitlab-ci.yml has the stages build and no test",
+            "stage: build",
+        ),
+        (
+            "github",
+            ".github/workflows/own.yml",
+            "on: pull_request\njobs: {gate: {runs-on: ubuntu-24.04, steps: [{run: make}]}}\n",
+            ".github/workflows/own.yml has a check gate, too",
+            "prefix: ml",
+        ),
+    ],
+)
+def test_what_is_there_already_does_not_get_in_the_way_unnoticed(
+    plain: Project, forge: str, path: str, theirs: str, said: str, way_out: str
+) -> None:
+    config = plain.read("ci-ml.yaml")
+    plain.write(path, theirs + (INCLUDED if forge == "gitlab" else ""))
+    plain.write("ci-ml.yaml", f"{config}pipelines: [{{forge: {forge}}}]\n")
+    plain.commit("pipelines")
+    for options in ([], ["--check"], ["--force"]):
+        done = plain.ci_ml("generate", *options).expect(2)
+        assert said in done.err
+        assert way_out in done.err
+        assert plain.status() == ""
+    found = plain.ci_ml("doctor", "--format", "json").expect(2).json()["checks"]
+    (workflow,) = [one for one in found if one["check"] == "workflow"]
+    assert said in workflow["sentence"]
+    plain.write("ci-ml.yaml", f"{config}pipelines: [{{forge: {forge}, {way_out}}}]\n")
+    plain.ci_ml("generate").expect(0)
+    plain.ci_ml("generate", "--check").expect(0)
+    text = plain.read(PATHS[forge])
+    named = {"prefix: ml": "name: ml:gate" if forge == "github" else "\nml:gate:\n", "stage: build": "  stage: build\n"}
+    assert named[way_out] in text
+
+
+def test_the_stage_is_used_everywhere(project: Project) -> None:
+    project.write(".gitlab-ci.yml", f"{INCLUDED}stages: [verify]\n")
+    text = generated(project, "gitlab", "layout: stages, graph: dynamic, stage: verify")
+    assert re.findall(r"^  stage: (.*)$", text, re.MULTILINE) == ["verify", "verify"]
+    declare(project, "github", "stage: verify")
+    assert "`stage` belongs to gitlab" in project.ci_ml("generate").expect(2).err
+
+
 # --- Files that are needed no more -----------------------------------------------------------------------------------
 
 PUBLISH = ".github/workflows/ci-ml-publish.yml"
@@ -199,9 +306,9 @@ def both(plain: Project) -> str:
     ("left", "gone"),
     [
         ("pipelines: [{forge: github, forks: false}, {forge: gitlab}]\n", [PUBLISH]),
-        ("pipelines: [{forge: github}]\n", [PATHS["gitlab"]]),
+        ("pipelines: [{forge: github}]\n", [PATHS["gitlab"], ".gitlab-ci.yml"]),
         ("pipelines: [{forge: gitlab}]\n", [PUBLISH, PATHS["github"]]),
-        ("", [PUBLISH, PATHS["github"], PATHS["gitlab"]]),
+        ("", [PUBLISH, PATHS["github"], PATHS["gitlab"], ".gitlab-ci.yml"]),
     ],
 )
 def test_a_file_that_is_needed_no_more_is_taken_away(plain: Project, left: str, gone: list[str]) -> None:
@@ -212,6 +319,42 @@ def test_a_file_that_is_needed_no_more_is_taken_away(plain: Project, left: str, 
     assert plain.ci_ml("generate").expect(0).out == "".join(f"took away {path}\n" for path in gone)
     assert plain.git("ls-files", "--deleted").split() == sorted(gone)
     plain.ci_ml("generate", "--check").expect(0 if left else 2)
+
+
+def test_the_first_file_of_gitlab_goes_with_what_it_includes(plain: Project) -> None:
+    config = both(plain)
+    plain.write("ci-ml.yaml", f"{config}pipelines: [{{forge: github}}]\n")
+    done = plain.ci_ml("generate").expect(0)
+    assert done.out == "took away .gitlab/ci-ml.yml\ntook away .gitlab-ci.yml\n"
+    plain.ci_ml("generate", "--check").expect(0)
+
+
+@pytest.mark.parametrize("left", ["pipelines: [{forge: github}]\n", ""])
+def test_what_people_wrote_in_it_stays_and_has_to_be_mended(plain: Project, left: str) -> None:
+    config = both(plain)
+    plain.write(".gitlab-ci.yml", f"{plain.read('.gitlab-ci.yml')}test: {{script: make}}\n")
+    plain.write("ci-ml.yaml", f"{config}{left}")
+    said = ".gitlab-ci.yml includes .gitlab/ci-ml.yml, which is not there: GitLab refuses every pipeline"
+    done = plain.ci_ml("generate").expect(0)
+    assert said in done.err
+    assert "test" in plain.read(".gitlab-ci.yml")
+    assert said in plain.ci_ml("generate", "--check").expect(12).err
+    found = plain.ci_ml("doctor", "--format", "json").json()["checks"]
+    assert said in [one["sentence"] for one in found]
+    plain.write(".gitlab-ci.yml", "test: {script: make}\n")
+    plain.ci_ml("generate", "--check").expect(0 if left else 2)
+
+
+def test_it_loses_one_project_of_two(plain: Project) -> None:
+    config = both(plain)
+    plain.write("ml/ci-ml.yaml", f"{config}pipelines: [{{forge: gitlab}}]\n")
+    plain.ci_ml("generate", "--config", "ml/ci-ml.yaml").expect(0)
+    plain.write(".gitlab-ci.yml", "include:\n  - local: /.gitlab/ci-ml.yml\n  - local: /.gitlab/ci-ml-ml.yml\n")
+    plain.write("ml/ci-ml.yaml", config)
+    done = plain.ci_ml("generate", "--config", "ml/ci-ml.yaml").expect(0)
+    assert done.out == "wrote .gitlab-ci.yml\ntook away .gitlab/ci-ml-ml.yml\n"
+    assert plain.read(".gitlab-ci.yml") == "include:\n  - local: /.gitlab/ci-ml.yml\n"
+    plain.ci_ml("generate", "--check").expect(0)
 
 
 @pytest.mark.parametrize("edit", ["# mine\n", "kept"])
@@ -242,8 +385,24 @@ def test_files_of_others_are_left_alone(plain: Project) -> None:
     assert len(plain.git("ls-files", "--deleted").split()) == len(gone)
 
 
+def test_one_thing_at_a_time(project: Project) -> None:
+    declare(project, "github")
+    done = project.ci_ml("generate", "--check", "--graph").expect(2)
+    assert "--check and --graph ask for different things" in done.err
+    assert "flowchart LR" in project.ci_ml("generate", "--graph").expect(0).out
+
+
 def test_nothing_to_generate(project: Project) -> None:
     assert "declares no pipelines" in project.ci_ml("generate").expect(2).err
+
+
+def test_a_matrix_that_github_would_refuse_is_refused_at_once(project: Project) -> None:
+    items = "".join(f", {number}" for number in range(300))
+    project.edit("dvc.yaml", "stages:\n", f"stages:\n  fold:\n    foreach: [a{items}]\n    do: {{cmd: echo}}\n")
+    declare(project, "github", "layout: stages, graph: dynamic")
+    done = project.ci_ml("generate").expect(2)
+    assert "fold has 301 instances, and a matrix of GitHub 256 jobs at most" in done.err
+    assert project.status() == ""
 
 
 # --- Templates of users ----------------------------------------------------------------------------------------------

@@ -81,6 +81,36 @@ class TestOnAnExistingRepository:
         filled(bare)
         bare.ci_ml("generate", "--check").expect(0)
 
+    @pytest.mark.parametrize(
+        ("path", "theirs", "line", "said"),
+        [
+            (
+                ".gitlab-ci.yml",
+                "stages: [build, deploy]\n",
+                'stage: "deploy"',
+                "has the stages build, deploy and no test",
+            ),
+            (".gitlab-ci.yml", "gate: {script: make}\n", 'prefix: "ci-ml"', "has a job gate, too"),
+            (
+                ".github/workflows/own.yml",
+                "on: push\njobs: {gate: {runs-on: a, steps: [{run: make}]}}\n",
+                'prefix: "ci-ml"',
+                "has a check gate, too",
+            ),
+        ],
+    )
+    def test_jobs_get_a_name_and_a_stage_that_fit_what_is_there(
+        self, bare: Project, path: str, theirs: str, line: str, said: str
+    ) -> None:
+        bare.git("remote", "remove", "origin")
+        bare.write(path, theirs)
+        bare.commit("CI of its own")
+        done = bare.ci_ml("init").expect(0)
+        assert f"{path} {said}" in done.out
+        assert f"\n    {line}\n" in bare.read("ci-ml.yaml")
+        if "prefix" in line and "github" in path:
+            assert "require the status check `ci-ml:gate`" in done.out
+
     def test_a_gitlab_ci_yml_of_your_own_stays_and_has_to_include_ours(self, bare: Project) -> None:
         bare.write(".gitlab-ci.yml", "test: {script: make test}\n")
         bare.git("remote", "remove", "origin")
@@ -182,9 +212,9 @@ class TestWithNothingToJudge:
         assert "run `ci-ml init` in models/churn" in empty.ci_ml("init").expect(2).err
         (empty.root / "models/churn/.dvc").mkdir()
         said = empty.ci_ml("init", "--forge", "github", cwd="models/churn").expect(0).out
-        assert "git add :/models/churn/ci-ml.yaml :/.github/workflows/ci-ml-models-churn-publish.yml" in said
+        assert "git add :/models/churn/ci-ml.yaml :/.github/workflows/ci-ml-models--churn-publish.yml" in said
         assert "require the status check `gate models/churn` on main" in said
-        assert "name: gate models/churn" in empty.read(".github/workflows/ci-ml-models-churn.yml")
+        assert "name: gate models/churn" in empty.read(".github/workflows/ci-ml-models--churn.yml")
 
 
 class TestExamples:

@@ -2,6 +2,8 @@
 
 import shutil
 
+import pytest
+
 from tests.e2e.project import Project
 
 
@@ -96,3 +98,27 @@ def test_outputs_of_another_branch_are_no_staleness_and_no_evidence(project: Pro
 
     project.dvc("checkout", "--quiet")
     project.ci_ml("check", "--base", "change").expect(0)
+
+
+@pytest.mark.parametrize("command", [("train",), ("stage", "--base", "HEAD~1", "use")])
+def test_an_import_comes_from_where_it_was_imported_from(empty: Project, command: tuple[str, ...]) -> None:
+    """As with `dvc pull`, that needs no remote here."""
+    source = Project(root=empty.root.parent / "source", env=empty.env)
+    source.root.mkdir()
+    source.git("init", "--quiet")
+    source.dvc("init", "--quiet")
+    source.write("x.csv", "1\n")
+    source.dvc("add", "--quiet", "x.csv")
+    source.commit()
+    empty.dvc("init", "--quiet")
+    empty.dvc("import", "--quiet", str(source.root), "x.csv")
+    empty.write("ci-ml.yaml", "version: 1\ntrain: {track: false}\n")
+    empty.commit()
+    empty.write("dvc.yaml", {"stages": {"use": {"cmd": "cp x.csv y.csv", "deps": ["x.csv"], "outs": ["y.csv"]}}})
+    empty.commit()
+    clone, late = empty.clone("clone"), empty.clone("late")
+    clone.ci_ml(*command).expect(0)
+    assert clone.read("y.csv") == "1\n"
+    shutil.move(source.root, source.root.with_name("moved"))
+    done = late.ci_ml(*command).expect(3)
+    assert "x.csv, which x.csv.dvc imports, cannot be fetched from where it comes from" in done.err

@@ -42,9 +42,9 @@ def pair(empty: Project) -> Project:
     return empty
 
 
-def trained(project: Project, made: str, read: str) -> None:
-    """Train and commit, then change the first stage on a branch."""
-    first = {"cmd": f"python stage.py make {made}", "params": ["make"], "outs": [made]}
+def trained(project: Project, made: str, read: str, **options: bool) -> None:
+    """Train and commit, then change the first stage on a branch. The options are those of the first output."""
+    first = {"cmd": f"python stage.py make {made}", "params": ["make"], "outs": [{made: options}]}
     second = {"cmd": "python stage.py use used.txt", "deps": [read], "outs": ["used.txt"]}
     project.write("dvc.yaml", {"stages": {"make": first, "use": second}})
     project.dvc("repro", "--quiet")
@@ -94,6 +94,33 @@ def test_an_input_that_is_made_again_as_it_was_makes_nothing_run(pair: Project, 
     assert second.read("used.txt") == "1\n"  # for the stage after it, or the gate
 
 
+def test_what_is_never_pushed_is_handed_on_all_the_same(pair: Project) -> None:
+    trained(pair, *PATHS["the same"], push=False)
+    pair.edit("dvc.yaml", "use used.txt", "use  used.txt")
+    pair.commit()
+    assert pair.ci_ml("plan", "--base", "main").expect(0).json() == {"make": ["make"], "use": ["use"]}
+    first = job(pair, "make")
+    (document,) = (first.root / ".ci-ml" / "handover").rglob("handover.json")
+    assert len(json.loads(document.read_text())["objects"]) == 2  # the folder's listing, and what is in it
+    second = job(pair, "use", first)
+    assert state(second) == "ran"
+    assert not (second.root / ".ci-ml" / "handover" / "use" / "objects").exists()
+    pair.dvc("repro", "--quiet")
+    assert second.read("dvc.lock") == pair.read("dvc.lock")
+
+
+def test_a_stage_runs_alone_or_not_at_all(pair: Project) -> None:
+    """What makes its input belongs on another machine, and into the report under its own name."""
+    trained(pair, *PATHS["the same"])
+    shutil.rmtree(pair.root.parent / "remote")
+    pair.edit("dvc.yaml", "use used.txt", "use  used.txt")
+    pair.commit()
+    clone = pair.clone("job")
+    done = clone.ci_ml("stage", "--base", "origin/main", "use").expect(3)
+    assert "missing data: made, made by stage make, was neither handed on nor is it to be had from a remote" in done.err
+    assert not (clone.root / "made").exists()
+
+
 def tampered(project: Project) -> tuple[Project, Path]:
     """A clone that is to run the second stage, with what the job of the first one handed on as artifacts."""
     trained(project, *PATHS["the same"])
@@ -132,7 +159,14 @@ class TestWhatSomebodyTamperedWith:
     def test_an_object_that_is_not_there(self, pair: Project) -> None:
         second, place = tampered(pair)
         next(item for item in (place / "objects").rglob("*") if item.is_file()).unlink()
-        refused(second, "handing stages on failed")
+        refused(second, "is listed, and was not handed on")
+
+    def test_an_entry_that_dvc_could_not_read(self, pair: Project) -> None:
+        second, place = tampered(pair)
+        document = json.loads((place / "handover.json").read_text())
+        document["stages"][0]["entry"] = {"cmd": 5, "outs": "x", "params": []}
+        (place / "handover.json").write_text(json.dumps(document))
+        refused(second, "the entry of make is none of dvc.lock: ")
 
     def test_a_file_that_no_stage_makes(self, pair: Project) -> None:
         second, place = tampered(pair)

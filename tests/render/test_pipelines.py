@@ -14,6 +14,7 @@ from ruamel.yaml import YAML
 
 from ci_ml.adapters import templates
 from ci_ml.core import resolve, workflow
+from ci_ml.core.naming import naming
 from ci_ml.core.pipeline import Output, Pipeline, Stage
 from ci_ml.core.pipelines import PipelineConfig
 from ci_ml.errors import UsageError
@@ -87,7 +88,7 @@ PLAIN = "x@1"
 
 
 def made(place: str, value: str, forge: str, own: Mapping[str, str] | None = None, **more: Any) -> dict[str, str]:
-    """The files where `value` is the name of a stage, a folder, a branch, and so on."""
+    """The files where `value` is the name of a stage, a folder, a configuration, a branch, and so on."""
     chosen: dict[str, Any] = {"forge": forge, "layout": "stages", "forks": forge == "github", "record": True, **more}
     if place == "config":  # all that ci-ml.yaml says
         chosen |= {"runners": {"default": ["one", value]}, "images": {"default": value}}
@@ -97,7 +98,9 @@ def made(place: str, value: str, forge: str, own: Mapping[str, str] | None = Non
         chosen[place] = value
     stages = (value if place == "stage" else "train", "last")
     folder = value if place == "folder" else ""
-    named = {"name": value, "config": value} if place == "stage" else {"name": "name", "config": "ci-ml.yaml"}
+    named = {"name": value, "config": f"{folder}/ci-ml.yaml".lstrip("/")}
+    if place == "option":
+        named["config"] = value
     surrounded = around(lock=f"{folder}/uv.lock".lstrip("/"), folder=folder, **named)
     outs = (Output(path="a"),)
     pipeline = Pipeline(
@@ -124,18 +127,21 @@ def replaced(document: Any, place: str, value: str) -> Any:
         return document
     shell = "$ci_ml" in document or document.startswith("cd ")
     name = shlex.quote(value) if shell else re.sub(r"([*+?!\[\]\\])", r"\\\1", value) if place == "branch" else value
-    taken = {PLAIN: name, "x-1": slugged(place, value)}
+    taken = {PLAIN: name, slugged(place, PLAIN): slugged(place, value)}
     for old, new in taken.items():
         document = document.replace(old, new)
     return document
 
 
 def slugged(place: str, value: str) -> str:
-    return workflow.ids([value, "last"])[value] if place == "stage" else workflow.slug(value)
+    if place == "stage":
+        return workflow.ids([value, "last"])[value]
+    config = value if place == "option" else f"{value}/ci-ml.yaml"
+    return naming("" if place == "option" else value, config).slug
 
 
 @pytest.mark.parametrize("forge", ["github", "gitlab"])
-@pytest.mark.parametrize("place", ["stage", "folder", "config", "branch"])
+@pytest.mark.parametrize("place", ["stage", "folder", "option", "config", "branch"])
 def test_a_name_is_only_a_name(place: str, forge: str) -> None:
     harmless = documents(made(place, PLAIN, forge))
     refused = set()
@@ -217,7 +223,33 @@ def test_a_template_replaces_one_that_others_include() -> None:
         ("{{{ header }}}\n{{% include 'github/single.yml.j2' %}}", "recursion"),
         ("{{{ header }}}\n{{% macro a() %}}{{{ a() }}}{{% endmacro %}}{{{ a() }}}", "recursion"),
         ("{{{ header }}}\n{{% set a = spec.jobs.append(1) %}}", "append"),
-        ("{{{ header }}}\n# ci-ml: keep a\n", "`ci-ml: keep a` has no `ci-ml: end`"),
+        ("{{{ header }}}\na: 1\n# ci-ml: keep a\n", "`ci-ml: keep a` has no `ci-ml: end`"),
+        ("# mine\n" * 25 + "{{{ header }}}\na: 1\n", "does not begin with {{{ header }}}"),
+        ("{{{ header }}}\n\non: push\nnot: [valid\n", "line 7: not valid YAML"),
+        ("{{{ header }}}\na: {{{ 1 }}}\na: 2\n", "line 5: the key 'a' is there twice: 'a: 2'"),
+        ("{{{ header }}}\n- a\n", "holds no jobs"),
+        ("{{{ header }}}\n", "holds no jobs"),
+        ("{{{ header }}}\n{{{ 'a' * 10 ** 10 }}}", "2,000,000 letters"),
+        ("{{{ header }}}\n{{{ [1] * 10 ** 10 }}}", "2,000,000 letters"),
+        ("{{{ header }}}\n{{{ 10 ** 10000 }}}", "a number that is too large"),
+        ("{{{ header }}}\n{{{ '%9999999999d' % 1 }}}", "% with a text"),
+        ("{{{ header }}}\n{{{ 'a'.ljust(10 ** 10) }}}", "for a function"),
+        ("{{{ header }}}\n{{{ 'a' | center(10 ** 10) }}}", "for a function"),
+        ("{{{ header }}}\n{{{ ('a' * 10000).replace('a', 'b' * 10000) }}}", "2,000,000 letters"),
+        (
+            "{{{ header }}}\n{{% set n = namespace(a='aa') %}}{{% for i in range(40) %}}{{% set n.a = n.a ~ n.a %}}{{% endfor %}}",
+            "2,000,000 letters",
+        ),
+        (
+            "{{{ header }}}\n{{% set n = namespace(a='aa') %}}{{% for i in range(40) %}}{{% set n.a = n.a + n.a %}}{{% endfor %}}",
+            "2,000,000 letters",
+        ),
+        ("{{{ header }}}\n{{% for a in range(99) %}}{{{ 'a' * 99999 }}}{{% endfor %}}", "2,000,000 letters"),
+        (
+            "{{{ header }}}\n{{% set s = 'a' * 1000 %}}{{% for a in s %}}{{% for b in s %}}{{% for c in s %}}"
+            "{{% endfor %}}{{% endfor %}}{{% endfor %}}",
+            "100,000 steps",
+        ),
     ],
 )
 def test_a_template_that_cannot_be_used_says_why(text: str, words: str) -> None:

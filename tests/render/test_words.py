@@ -79,6 +79,18 @@ class TestTheNextStep:
     def test_is_about_what_decided(self, items: list[Comparison], step: str | None) -> None:
         assert words.next_step(report(*items)) == step
 
+    @pytest.mark.parametrize(
+        ("doubt", "step"),
+        [
+            ("dvc.lock is stale: train (code: a.py differs)", "run `ci-ml train`, commit dvc.lock"),
+            ("This change freezes stage train, so", "let the stages of the base make these numbers"),
+        ],
+    )
+    def test_trains_only_where_that_would_help(self, doubt: str, step: str) -> None:
+        given = report(comparison("a", 0.9, 0.9))
+        verdict = given.verdict.model_copy(update={"outcome": Outcome.UNDECIDED, "sentence": doubt})
+        assert (words.next_step(given.model_copy(update={"verdict": verdict})) or "").startswith(step)
+
 
 class TestProvenance:
     def test_says_which_commits_whose_gates_and_on_what_evidence(self) -> None:

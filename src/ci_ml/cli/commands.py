@@ -211,9 +211,13 @@ def generate(
 ) -> None:
     """Write the CI files that `pipelines` in ci-ml.yaml declares."""
     with boundary.errors():
+        from ci_ml.errors import UsageError
         from ci_ml.wiring import generate as generating
         from ci_ml.wiring import stages, workspace
 
+        asked = [name for name, given in (("--check", only_check), ("--graph", graph), ("--child", child)) if given]
+        if len(asked) > 1:
+            raise UsageError(f"{' and '.join(asked)} ask for different things", "one at a time")
         space = workspace.find(config, output)
         if child is not None:
             names = stages.child(space, base, policy, child)

@@ -40,14 +40,15 @@ def read(path: str, data: bytes) -> Caller | None:
         document = documents.parse(data, path).value
     except documents.DocumentError:
         return None
-    events = _events(_get(document, "on"))
+    started = events(_get(document, "on"))
     jobs = tuple(name for key, job in _items(_get(document, "jobs")) for name in _names(key, job))
-    if not jobs or not events & {"pull_request", "pull_request_target", "merge_group", "push", "workflow_call"}:
+    if not jobs or not started & {"pull_request", "pull_request_target", "merge_group", "push", "workflow_call"}:
         return None
-    return Caller(path=path, jobs=jobs, events=events)
+    return Caller(path=path, jobs=jobs, events=started)
 
 
-def _events(value: Any) -> frozenset[str]:
+def events(value: Any) -> frozenset[str]:
+    """The names of the events under a workflow's `on`."""
     if isinstance(value, str):
         return frozenset({value})
     return frozenset(key for key in value if isinstance(key, str)) if isinstance(value, dict | list) else frozenset()

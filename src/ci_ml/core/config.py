@@ -23,14 +23,14 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from ci_ml.core import catalogue, documents
+from ci_ml.core import catalogue, documents, naming
 from ci_ml.core.catalogue import Asked, Family, Task
 from ci_ml.core.models import Model
 from ci_ml.core.pipelines import CredentialsConfig, PipelineConfig, PythonConfig
 from ci_ml.core.types import Direction, Margin, Metric, MetricKey, Require, Severity, TableKey
 from ci_ml.errors import ConfigError
 
-FILE_NAME = "ci-ml.yaml"
+FILE_NAME = naming.FILE_NAME
 DOCS = "docs/configuration.md"
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9 ._/-]*$"

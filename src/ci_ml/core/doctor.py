@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from ci_ml.core.clashes import Clash
 from ci_ml.core.includes import ENTRY, Entry
 from ci_ml.core.listing import some
 from ci_ml.core.staleness import Freshness, State
@@ -160,8 +161,16 @@ def generated(
     return ok(Check.WORKFLOW, f"{some(current)} {'is' if len(current) == 1 else 'are'} as it should be")
 
 
+def clashing(found: Clash) -> Finding:
+    """What of people's own files keeps ours from working."""
+    return problem(Check.WORKFLOW, found.sentence, found.fix)
+
+
 def included(found: Entry) -> Finding | None:
     """Whether GitLab reads what was generated for it; None when it does."""
+    if found.dangling:
+        sentence = f"{ENTRY} includes {some(found.dangling)}, which is not there: GitLab refuses every pipeline"
+        return problem(Check.WORKFLOW, sentence, "take that line out of it")
     listed = found.absent or found.doubtful
     fix = f"add to it: include: [{', '.join(f'{{local: /{path}}}' for path in listed)}]"
     if found.absent:

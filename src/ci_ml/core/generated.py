@@ -61,10 +61,16 @@ def placed(path: str) -> bool:
 
 def of(text: str, config: str) -> bool:
     """Whether ci-ml wrote this file for the project with this configuration, as its first line says."""
-    first = _split(text)[0]
-    begins = re.match(r"# Written by ci-ml \S+ from ", first)
-    made = ours(text) and begins is not None
-    return made and first[begins.end() if begins else 0 :].startswith((f"{config}. ", f"{config} and dvc.yaml. "))
+    return _origin(text) == config
+
+
+def _origin(text: str) -> str | None:
+    """The configuration that a file was made from, as its first line says; None where ci-ml did not write it."""
+    match = _FIRST.match(_split(text)[0])
+    return match["config"] if match and ours(text) else None
+
+
+_FIRST = re.compile(r"# Written by ci-ml \S+ from (?P<config>.*?)(?: and dvc\.yaml)?\. To change it,")
 
 
 def surplus(path: str, before: str, *, force: bool) -> Surplus:
@@ -148,10 +154,17 @@ def merged(path: str, text: str, before: str | None, *, force: bool) -> Generate
     """The file to write: a signed text, with the lines that people added to the one before.
 
     Raises UsageError where that would lose something that people wrote: a file that is not ours, one edited outside
-    of the kept lines, or kept lines that have no place any more; `force` gives up all of these.
+    of the kept lines, or kept lines that have no place any more; `force` gives up all of these. The file of another
+    project is nobody's to give up.
     """
     if before is None:
         return Generated(path=path, text=text)
+    other, own = _origin(before), _origin(text)
+    if other not in (None, own):
+        raise UsageError(
+            f"{path} is made from {other}, and would be from {own}: neither may overwrite the other",
+            f"give one of the folders another name, or take the file away if {other} needs it no more",
+        )
     try:
         added = kept(before) if ours(before) else {}
         if not force:

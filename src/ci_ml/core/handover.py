@@ -41,7 +41,7 @@ class Handover(_Model):
     """The stages of one job. `files` are outputs that DVC does not cache, `objects` what it caches, by place.
 
     Of the files some may be `executable`; `folders` are those of the outputs that hold nothing. `transfer` says whether
-    the objects come along, or are on the remote.
+    all objects come along, or those that DVC pushes are on the remote.
     """
 
     schema_: Literal["ci-ml/handover/v1"] = Field(alias="schema")

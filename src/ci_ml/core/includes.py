@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ci_ml.core import documents
+from ci_ml.core import documents, generated
 
 ENTRY = ".gitlab-ci.yml"
 TAGS = frozenset({"!reference"})
@@ -17,11 +17,15 @@ _MOST_FILES = 150  # https://docs.gitlab.com/ci/yaml/#include
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """Of our files: those that nothing includes, and those of which nobody knows, for the reason `why`."""
+    """Of our files: those that nothing includes, and those of which nobody knows, for the reason `why`.
+
+    `dangling` are those that `.gitlab-ci.yml` includes, and that are not there.
+    """
 
     absent: tuple[str, ...] = ()
     doubtful: tuple[str, ...] = ()
     why: str = ""
+    dangling: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,12 +38,31 @@ class Read:
 
 def entry(read: Callable[[str], bytes], paths: Iterable[str], ours: Iterable[str]) -> Entry:
     """Whether GitLab reads our files. `paths` are those of the repository, `read` gives what is in one."""
-    wanted = sorted(ours)
-    found = reached(read, {*paths, *wanted})
+    wanted, there = sorted(ours), frozenset(paths)
+    found = reached(read, {*there, *wanted})
     lost = tuple(path for path in wanted if path not in found.paths)
+    here = {*there, *wanted}
+    dangling = tuple(path for path in _named(read) if path not in here and generated.placed(path))
     if lost and found.doubts:
-        return Entry(doubtful=lost, why=found.doubts[0])
-    return Entry(absent=lost)
+        return Entry(doubtful=lost, why=found.doubts[0], dangling=dangling)
+    return Entry(absent=lost, dangling=dangling)
+
+
+def _named(read: Callable[[str], bytes]) -> tuple[str, ...]:
+    try:
+        return listed(read(ENTRY))
+    except documents.DocumentError:  # which `reached` says
+        return ()
+
+
+def listed(data: bytes) -> tuple[str, ...]:
+    """The files of this repository that a file includes by their path; none where it cannot be read."""
+    try:
+        document = documents.parse(data, ENTRY, TAGS).value
+    except documents.DocumentError:
+        return ()
+    items = _items(document.get("include")) if isinstance(document, Mapping) else []
+    return tuple(path for item in items if (path := _local(item)[0]) and "*" not in path)
 
 
 def reached(read: Callable[[str], bytes], paths: Iterable[str]) -> Read:

@@ -58,10 +58,14 @@ class Digest:
 
 @dataclass(frozen=True, kw_only=True)
 class Output:
-    """What a stage or a .dvc file produces; `recorded` is the digest in dvc.lock or the .dvc file, if any."""
+    """What a stage or a .dvc file produces; `recorded` is the digest in dvc.lock or the .dvc file, if any.
+
+    What is not `pushed` never gets to a remote, however much of it is cached.
+    """
 
     path: str
     cached: bool = True
+    pushed: bool = True
     metric: bool = False
     plot: bool = False
     recorded: Digest | None = None
@@ -103,10 +107,14 @@ class Stage:
 
 @dataclass(frozen=True, kw_only=True)
 class DataSource:
-    """A .dvc file: data that DVC tracks and no stage makes."""
+    """A .dvc file: data that DVC tracks and no stage makes.
+
+    `imported`: `dvc pull` gets it from where it was imported, another repository or an address, and needs no remote.
+    """
 
     file: str
     outs: tuple[Output, ...]
+    imported: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,7 +181,10 @@ def _touches(path: str, needed: set[str]) -> bool:
 
 
 def conflicts(pipeline: Pipeline) -> str | None:
-    """Why DVC would refuse this pipeline: two owners of one output, an output inside another, or a cycle."""
+    """Why DVC would refuse this pipeline: two owners of one output, an output inside another, or a cycle.
+
+    A frozen stage depends on nothing when stages run, but DVC wants a graph without cycles all the same.
+    """
     owners: dict[str, str] = {}
     makers: list[Stage | DataSource] = [*pipeline.sources, *pipeline.stages]
     for maker in makers:
@@ -186,10 +197,13 @@ def conflicts(pipeline: Pipeline) -> str | None:
         around = covering(path.rpartition("/")[0], owners) if "/" in path else None
         if around:
             return f"{path}, an output of {name}, is inside {around}, an output of {owners[around]}"
-    ordered, upstream = in_order(pipeline.stages)
+    upstream = _upstream(pipeline.stages)
+    ordered = _topological(pipeline.stages, upstream)
     place = {stage.name: index for index, stage in enumerate(ordered)}
     for stage in ordered:
-        late = [name for name in upstream[stage.name] if place[name] > place[stage.name]]
+        if stage.name in upstream[stage.name]:
+            return f"stage {stage.name} depends on what it makes itself"
+        late = sorted(name for name in upstream[stage.name] if place[name] > place[stage.name])
         if late:
             return f"stages {stage.name} and {late[0]} depend on each other"
     return None
@@ -209,8 +223,15 @@ def in_order(stages: tuple[Stage, ...]) -> tuple[tuple[Stage, ...], dict[str, se
     """Stages so that each comes after those it depends on, and for each name the names directly upstream of it.
 
     An output that is a folder is upstream of everything inside it, and a dependency on a folder is downstream of every
-    output inside it, as in DVC. Frozen stages have no upstream.
+    output inside it, as in DVC. Frozen stages have no upstream. Where stages depend on each other, some come too early.
     """
+    frozen = {stage.name for stage in stages if stage.frozen}
+    upstream = {name: set() if name in frozen else names - {name} for name, names in _upstream(stages).items()}
+    return _topological(stages, upstream), upstream
+
+
+def _upstream(stages: tuple[Stage, ...]) -> dict[str, set[str]]:
+    """For each name the names of the stages that make what it depends on, frozen or not; its own if it does."""
     made = {out.path: stage.name for stage in stages for out in stage.outs}
     parents: dict[str, list[str]] = {}
     for path in made:
@@ -224,8 +245,8 @@ def in_order(stages: tuple[Stage, ...]) -> tuple[tuple[Stage, ...], dict[str, se
             owner = covering(dep, made)
             names.update([made[owner]] if owner else [])
             names.update(made[path] for path in parents.get(dep, ()))
-        upstream[stage.name] = set() if stage.frozen else names - {stage.name}
-    return _topological(stages, upstream), upstream
+        upstream[stage.name] = names
+    return upstream
 
 
 def _topological(stages: tuple[Stage, ...], upstream: Mapping[str, set[str]]) -> tuple[Stage, ...]:

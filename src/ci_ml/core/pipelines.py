@@ -42,6 +42,13 @@ def _text(value: Any) -> Any:
     return value
 
 
+def _number_only(value: Any) -> Any:
+    """A number of minutes; Python takes true for 1."""
+    if isinstance(value, bool):
+        raise ValueError(f"must be a number of minutes, not {str(value).lower()}")  # noqa: TRY004  as above
+    return value
+
+
 def _secret(value: str) -> str:
     if not re.fullmatch(_NAME, value):
         raise ValueError(f"must be the name of a secret, of letters, digits and _, not {value!r}")
@@ -90,7 +97,7 @@ _LISTED = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "st
 
 Text = Annotated[str, Field(min_length=1, max_length=400), AfterValidator(_plain)]
 Texts = Annotated[tuple[Text, ...], BeforeValidator(_listed), WithJsonSchema(_LISTED)]
-Minutes = Annotated[int, Field(ge=1, le=35 * 24 * 60)]
+Minutes = Annotated[int, Field(ge=1, le=35 * 24 * 60), BeforeValidator(_number_only)]
 
 
 class PythonConfig(Model):
@@ -153,6 +160,16 @@ class PipelineConfig(Model):
     timeouts: dict[str, Minutes] = Field(
         default={}, description="Minutes for a stage, by its name or a glob; `default` for all others (60)."
     )
+    prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_-]{0,39}$")] | None = Field(
+        default=None,
+        description="What the names of our jobs (GitLab) and of the required check begin with, before a colon, where a "
+        "job of yours has one of these names; that of the folder of ci-ml.yaml when absent.",
+        examples=["ml"],
+    )
+    stage: Text | None = Field(
+        default=None,
+        description="GitLab: the stage of our jobs, one of those under `stages` in .gitlab-ci.yml; test when absent.",
+    )
     python: PythonConfig = Field(default=PythonConfig(), description="The environment that the stages run in.")
     credentials: CredentialsConfig = Field(default=CredentialsConfig(), description="For the DVC remote.")
     transfer: Literal["auto", "remote", "artifacts"] = Field(
@@ -185,6 +202,12 @@ class PipelineConfig(Model):
     def _labelled(self) -> "PipelineConfig":
         if self.forge is ForgeKind.GITHUB and (bare := [name for name, labels in self.runners.items() if not labels]):
             raise ValueError(f"runners.{bare[0]}: GitHub finds no machine without a label")
+        return self
+
+    @model_validator(mode="after")
+    def _staged(self) -> "PipelineConfig":
+        if self.forge is ForgeKind.GITHUB and self.stage is not None:
+            raise ValueError("`stage` belongs to gitlab: GitHub has no stages of jobs")
         return self
 
     @model_validator(mode="after")

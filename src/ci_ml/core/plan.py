@@ -1,7 +1,7 @@
 """Which stages a CI run has to run, so that each may be a job of its own. Layer: core.
 
 Everything that is stale, that runs every time, or that comes after one of those; what is up to date is left out, unless
-somebody needs its outputs and there is no remote to get them from. Frozen stages never run.
+somebody needs its outputs and no remote has them. Frozen stages never run.
 """
 
 from collections.abc import Iterable, Mapping
@@ -21,8 +21,9 @@ def plan(
 ) -> tuple[str, ...]:
     """The names of the stages to run, upstream before downstream; none when `when` is never.
 
-    `targets` are stages or outputs: nothing but them and what is upstream of them is run. Without a `remote` the cached
-    outputs of an up-to-date stage are not to be had, so it is run again when a stage that runs depends on it.
+    `targets` are stages or outputs: nothing but them and what is upstream of them is run. Cached outputs of an
+    up-to-date stage that DVC does not push, or any without a `remote`, are not to be had, so it is run again when a
+    stage that runs depends on it.
     """
     ordered, upstream = in_order(pipeline.stages)
     if when == "never":
@@ -36,8 +37,7 @@ def plan(
         begun = when == "always" or states.get(stage.name) in (State.STALE, State.ALWAYS)
         if begun or upstream[stage.name] & running:
             running.add(stage.name)
-    if not remote:
-        running |= _lost(ordered, upstream, running)
+    running |= _lost(ordered, upstream, running, remote=remote)
     return tuple(stage.name for stage in ordered if stage.name in running)
 
 
@@ -67,14 +67,14 @@ def group(name: str) -> str:
     return name.partition("@")[0]
 
 
-def _lost(ordered: Iterable[Stage], upstream: Mapping[str, set[str]], running: set[str]) -> set[str]:
-    """Up-to-date stages with cached outputs that a stage that runs depends on, and so on upstream of those."""
+def _lost(ordered: Iterable[Stage], upstream: Mapping[str, set[str]], running: set[str], *, remote: bool) -> set[str]:
+    """Up-to-date stages whose cached outputs no remote has and a stage that runs needs, and so on upstream of those."""
     stages = {stage.name: stage for stage in ordered}
     found: set[str] = set()
     waiting = list(running)
     while waiting:
         for name in upstream[waiting.pop()] - running - found:
-            if not stages[name].frozen and any(out.cached for out in stages[name].outs):
+            if not stages[name].frozen and any(out.cached and not (remote and out.pushed) for out in stages[name].outs):
                 found.add(name)
                 waiting.append(name)
     return found

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from ci_ml.core import workflow
+from ci_ml.core.naming import naming
 from ci_ml.core.pipeline import Pipeline
 from ci_ml.core.pipelines import CredentialsConfig, PipelineConfig, PythonConfig
 from ci_ml.core.workflow import Choices, Credentials, ForgeKind, Layout, Manager, PipelineSpec, Python, Transfer
@@ -14,6 +15,9 @@ from ci_ml.errors import UsageError
 NEWEST_PYTHON = "3.13"
 
 _RUNNERS = {ForgeKind.GITHUB: ("ubuntu-24.04",), ForgeKind.GITLAB: ()}
+
+# Where GitLab has our jobs: one of the stages that there are when nobody says which.
+STAGE = "test"
 
 # https://docs.gitlab.com/ci/yaml/needs/
 _MOST_NEEDS = 50
@@ -86,6 +90,11 @@ def resolve(
                 f"{where}: instances of {' and '.join(entangled)} depend on each other both ways: no job per group",
                 "choose graph: static",
             )
+        if matrices and (chained := workflow.chained(pipeline)):
+            raise UsageError(
+                f"{where}: instances of {chained[0]} depend on each other: a matrix runs them all at once",
+                "choose graph: static",
+            )
         if forge is ForgeKind.GITLAB:
             _few(jobs, where, together=chosen.graph == "static", record=chosen.record)
     return PipelineSpec(
@@ -95,6 +104,8 @@ def resolve(
         name=around.name,
         folder=around.folder,
         config=around.config,
+        naming=naming(around.folder, around.config, chosen.prefix),
+        stage=chosen.stage or STAGE,
         branch=chosen.branch or around.branch,
         action=chosen.action or around.action[forge],
         version=around.version,

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from ci_ml.core import config
@@ -30,6 +30,7 @@ class Setup:
     `stale` are the stages that dvc.lock is not true for, and `broken` says why DVC refuses the pipeline, if it does.
     `remote` is the address of DVC's default remote without credentials, `taken` are CI files that people wrote, and
     `entry` is GitLab's first file where it does not include ours yet. `start`: DVC is to be started here first.
+    `named` says what the jobs got another name or stage than usual for.
     """
 
     config: str
@@ -46,6 +47,7 @@ class Setup:
     entry: str | None = None
     start: bool = False
     example: str | None = None
+    named: tuple[str, ...] = ()
 
     @property
     def todo(self) -> int:
@@ -77,13 +79,21 @@ def packages(files: Iterable[str]) -> str | None:
     return found[0] if len(found) == 1 else None
 
 
-def section(kind: ForgeKind, branch: str | None, install: str | None = None, *, off: bool = False) -> str:
-    """The part of ci-ml.yaml about CI files; `off`, as a comment, where people have written those themselves."""
+def section(
+    kind: ForgeKind,
+    branch: str | None,
+    install: str | None = None,
+    *,
+    more: Mapping[str, str] | None = None,
+    off: bool = False,
+) -> str:
+    """The part of ci-ml.yaml about CI files, with `more` keys; `off`, as a comment, where people have their own."""
     lines = [
         "pipelines:",
         f"  - forge: {kind.value}",
         "    layout: single # all stages in one job; `stages` gives each a job, on machines of its own (`runners`)",
         *([f"    branch: {json.dumps(branch, ensure_ascii=False)} # the default branch"] if branch else []),
+        *(f"    {key}: {json.dumps(value, ensure_ascii=False)}" for key, value in (more or {}).items()),
         *([f"    python: {{install: {json.dumps(install, ensure_ascii=False)}}}"] if install else []),
     ]
     if off:

@@ -12,6 +12,9 @@ from typing import Any
 
 from ci_ml.core.pipeline import Digest, Output, ParamsFile, Pipeline, Stage, covering, in_order
 
+# How the sentence about a stale stage begins, in every report.
+STALE_LOCK = "dvc.lock is stale"
+
 
 class State(StrEnum):
     """What dvc.lock is worth for one stage."""
@@ -45,14 +48,16 @@ Params = Callable[[ParamsFile], Mapping[str, Any] | None]
 
 
 def check(pipeline: Pipeline, digests: Digests, params: Params) -> tuple[Freshness, ...]:
-    """The freshness of every stage, upstream before downstream."""
+    """The freshness of every stage, upstream before downstream; in a cycle, as if it began somewhere."""
     ordered, upstream = in_order(pipeline.stages)
     recorded = {path: out for path, (out, _) in pipeline.outputs().items()}
     owners = {out.path: stage.name for stage in pipeline.stages for out in stage.outs}
     states: dict[str, Freshness] = {}
     for stage in ordered:
         facts = _Facts(stage=stage, recorded=recorded, owners=owners, digests=digests, params=params)
-        stale_upstream = sorted(name for name in upstream[stage.name] if states[name].state is State.STALE)
+        stale_upstream = sorted(
+            name for name in upstream[stage.name] if name in states and states[name].state is State.STALE
+        )
         states[stage.name] = _freshness(facts, stale_upstream)
     return tuple(states.values())
 

@@ -1,6 +1,7 @@
 """A CI pipeline with every default decided: templates render it and decide nothing. Layer: core."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -8,6 +9,7 @@ from fnmatch import fnmatchcase
 from typing import TypeVar
 
 from ci_ml.core import plan
+from ci_ml.core.naming import Naming
 from ci_ml.core.pipeline import Pipeline, Stage, in_order
 
 T = TypeVar("T")
@@ -91,7 +93,8 @@ class PipelineSpec:
     """Everything that the files of one forge say. `jobs` are empty in the layout `single`.
 
     `runner`, `image` and `timeout` are those of the jobs that plan, gate and publish; `action` is ci-ml itself as
-    `OWNER/NAME@REF`, `version` what REF stands for. `remote` says whether there is one.
+    `OWNER/NAME@REF`, `version` what REF stands for. `remote` says whether there is one, and `stage` is where GitLab has
+    our jobs.
     """
 
     forge: ForgeKind
@@ -100,6 +103,8 @@ class PipelineSpec:
     name: str
     folder: str
     config: str
+    naming: Naming
+    stage: str
     branch: str
     action: str
     version: str
@@ -245,9 +250,20 @@ def _above(ordered: Sequence[Stage], upstream: Mapping[str, set[str]], kept: set
     for stage in ordered:
         near: set[str] = set()
         for name in upstream[stage.name]:
-            near.update([name] if name in kept else found[name])
+            near.update([name] if name in kept else found.get(name, ()))
         found[stage.name] = tuple(sorted(near, key=place.__getitem__))
     return found
+
+
+# https://docs.github.com/actions/reference/limits
+MOST_INSTANCES = 256
+
+
+def crowded(listed: Sequence[Job], pipeline: Pipeline) -> tuple[str, int] | None:
+    """The first matrix with more jobs than GitHub runs if every instance has to, and how many; mostly None."""
+    count = Counter(plan.group(stage.name) for stage in pipeline.stages if not stage.frozen)
+    found = ((job.stage, count[job.stage]) for job in listed if job.matrix)
+    return next((one for one in found if one[1] > MOST_INSTANCES), None)
 
 
 def entangled(listed: Sequence[Job]) -> tuple[str, ...]:
@@ -256,3 +272,11 @@ def entangled(listed: Sequence[Job]) -> tuple[str, ...]:
     while free := {name for name, above in needs.items() if not above & needs.keys()}:
         needs = {name: above for name, above in needs.items() if name not in free}
     return tuple(job.stage for job in listed if job.id in needs)
+
+
+def chained(pipeline: Pipeline) -> tuple[str, ...]:
+    """The groups of which one instance needs another: in one matrix they would run at the same time; mostly none."""
+    ordered, upstream = in_order(pipeline.stages)
+    pairs = ((stage.name, above) for stage in ordered for above in upstream[stage.name])
+    groups = (plan.group(name) for name, above in pairs if plan.group(name) == plan.group(above))
+    return tuple(dict.fromkeys(groups))

@@ -5,7 +5,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from ci_ml.core import workflow
 from ci_ml.core.workflow import Credentials, PipelineSpec
 
 
@@ -32,19 +31,31 @@ class Remote:
 
 
 def context(spec: PipelineSpec) -> dict[str, Any]:
-    """What the templates are given: the names of the hidden jobs that `training` and `reaching` the remote take."""
+    """What the templates are given.
+
+    The names of the hidden jobs that `training` and `reaching` the remote take, and the option that names the
+    configuration where it has to be named.
+    """
     remote = _remote(spec.credentials)
     reaching = [".ci-ml-remote"] if remote else []
     python = [".ci-ml-python"] if spec.python.install else []
-    return {"source": _source(spec), "remote": remote, "reaching": reaching, "training": python + reaching}
+    option = spec.naming.option
+    configured = ["--config", option] if option else []
+    return {
+        "source": _source(spec),
+        "configured": configured,
+        "remote": remote,
+        "reaching": reaching,
+        "training": python + reaching,
+    }
 
 
 def named(spec: PipelineSpec, job: str) -> str:
-    """A job's name. Two projects of a repository are in one pipeline, so it begins with the project's folder."""
-    if not spec.folder:
+    """A job's name. Two projects of a repository are in one pipeline, so it begins with what tells them apart."""
+    prefix = spec.naming.prefix
+    if not prefix:
         return job
-    folder = workflow.slug(spec.folder)
-    return f".{folder}:{job[1:]}" if job.startswith(".") else f"{folder}:{job}"
+    return f".{prefix}:{job[1:]}" if job.startswith(".") else f"{prefix}:{job}"
 
 
 def command(words: Iterable[str]) -> str:

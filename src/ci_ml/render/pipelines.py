@@ -19,15 +19,14 @@ from jinja2 import (
     TemplateError,
     TemplateSyntaxError,
 )
-from jinja2.exceptions import SecurityError
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup
 
-from ci_ml.core import generated, includes, workflow
+from ci_ml.core import documents, generated, includes, workflow
 from ci_ml.core.includes import Entry
 from ci_ml.core.workflow import Credentials, ForgeKind, Job, Layout, PipelineSpec
 from ci_ml.errors import UsageError
 from ci_ml.render import gitlab
+from ci_ml.render.bounds import Bounded
 
 # The actions that generated workflows use: repository, commit, and the version that it is.
 PINS = {
@@ -74,14 +73,20 @@ def entry(paths: Iterable[str]) -> str:
 def advice(found: Entry) -> str:
     """What to do about files that GitLab does not read, or may not; nothing where it reads them."""
     listed = ", ".join(found.absent or found.doubtful)
+    gone = ""
+    if found.dangling:
+        gone = (
+            f"{ENTRY} includes {', '.join(found.dangling)}, which is not there: GitLab refuses every pipeline. "
+            "Take that line out of it\n"
+        )
     if found.absent:
-        return f"{ENTRY} does not include {listed}: GitLab never reads it. Add to it:\n\n{entry(found.absent)}"
+        return f"{gone}{ENTRY} does not include {listed}: GitLab never reads it. Add to it:\n\n{entry(found.absent)}"
     if found.doubtful:
-        return (
+        return gone + (
             f"whether {ENTRY} includes {listed} is not known: {found.why}. If it does not, GitLab never reads it. "
             f"Then add to it:\n\n{entry(found.doubtful)}"
         )
-    return ""
+    return gone
 
 
 # Where GitLab begins to read.
@@ -90,13 +95,14 @@ _CHILD = "gitlab/child.yml.j2"
 
 
 def _rendered(name: str, path: str, spec: PipelineSpec, templates: Templates) -> str:
+    context = _context(spec, name, path)
     try:
-        text = _environment(spec, templates).get_template(name).render(_context(spec, name, path))
+        text = _environment(spec, templates).get_template(name).render(context)
     except TemplateSyntaxError as error:
         raise UsageError(f"the template {error.name or name}:{error.lineno}: {error}", _HINT) from None
     except _FAULTS as error:
         raise UsageError(f"the template {name}: {error}", _HINT) from None
-    return _finished(text, name)
+    return _finished(text, name, context["header"])
 
 
 # What a template can do wrong while it is rendered: beside what Jinja says itself, whatever its expressions raise.
@@ -105,7 +111,7 @@ _HINT = "see docs/pipelines.md"
 
 
 def _files(spec: PipelineSpec) -> dict[str, str]:
-    suffix = f"-{workflow.slug(spec.folder)}" if spec.folder else ""
+    suffix = f"-{spec.naming.slug}" if spec.naming.slug else ""
     if spec.forge is ForgeKind.GITHUB:
         found = {f".github/workflows/ci-ml{suffix}.yml": f"github/{spec.layout}.yml.j2"}
         if spec.forks:
@@ -124,12 +130,12 @@ _HEADER = """\
 
 
 def shown(config: str) -> str:
-    """The path of a configuration as the first line of a file has it."""
-    return re.sub(r"[^ -~]", "?", config)
+    """The path of a configuration as the first line of a file has it: no two look alike."""
+    return config.encode("unicode_escape").decode()
 
 
 def _context(spec: PipelineSpec, name: str, path: str) -> dict[str, Any]:
-    suffix = f" {spec.folder}" if spec.folder else ""
+    title = spec.naming.title
     graph = " and dvc.yaml" if spec.jobs and not spec.dynamic else ""
     config = shown(spec.config)
     return {
@@ -139,9 +145,10 @@ def _context(spec: PipelineSpec, name: str, path: str) -> dict[str, Any]:
         "nobody": Credentials(kind="none"),
         "pins": {name: _pinned(*pin) for name, pin in PINS.items()},
         "action": _action(spec),
-        "workflow": f"ci-ml{suffix}",
+        "workflow": f"ci-ml {title}" if title else "ci-ml",
         # Required checks go by this name, and two projects of a repository must not answer for each other.
-        "required": f"gate{suffix}",
+        "required": spec.naming.required,
+        "option": spec.naming.option,
         "header": Markup(_HEADER.format(version=spec.version, config=config, graph=graph, unsigned=generated.UNSIGNED)),
         "keep": lambda name, indent: Markup(generated.keep(name, indent)),
         "expression": Markup,
@@ -162,14 +169,14 @@ def _action(spec: PipelineSpec) -> Markup:
     return Markup(f"{scalar(spec.action)} # v{spec.version}") if pinned else Markup(scalar(spec.action))
 
 
-def _environment(spec: PipelineSpec, templates: Templates) -> ImmutableSandboxedEnvironment:
+def _environment(spec: PipelineSpec, templates: Templates) -> Bounded:
     loaders: list[BaseLoader] = [
         FunctionLoader(templates.own.get),
         FunctionLoader(templates.builtin.get),
         # Ours by a name that nobody replaces, for a template of the same name to extend.
         PrefixLoader({"ci-ml": FunctionLoader(templates.builtin.get)}),
     ]
-    environment = ImmutableSandboxedEnvironment(
+    environment = Bounded(
         loader=ChoiceLoader(loaders),
         undefined=StrictUndefined,
         autoescape=True,  # so that what is markup already is told from what is not
@@ -186,32 +193,12 @@ def _environment(spec: PipelineSpec, templates: Templates) -> ImmutableSandboxed
         "ours": lambda name: Markup(scalar(_inside(spec.folder, f".ci-ml/{name}"))),
         "artifacts": lambda job: Markup(scalar(_artifacts(job, spec))),
         "pattern": _pattern,
-        "title": lambda job: Markup(scalar(_title(job))),
+        "title": lambda job: Markup(scalar(_title(job, spec))),
         "named": lambda job: Markup(scalar(gitlab.named(spec, job))),
         "command": gitlab.command,
     }
     environment.filters |= filters
-    environment.globals["range"] = _ranges()
     return environment
-
-
-# More than the longest file needs; ranges inside of ranges would keep a template busy for ever.
-_MOST_STEPS = 100_000
-
-
-def _ranges() -> Callable[..., range]:
-    """`range` for one file: all that it gives out together is bounded. There are no other loops without an end."""
-    left = _MOST_STEPS
-
-    def limited(*bounds: int) -> range:
-        nonlocal left
-        found = range(*bounds)
-        left -= len(found)
-        if left < 0:
-            raise SecurityError(f"loops of more than {_MOST_STEPS:,} steps")
-        return found
-
-    return limited
 
 
 _DELIMITERS = {
@@ -291,12 +278,13 @@ def _line(command: str) -> Markup:
     return Markup(command.strip())  # blanks at its start would move the lines after it out of the script
 
 
-def _title(job: Job) -> str:
+def _title(job: Job, spec: PipelineSpec) -> str:
     """What GitHub shows for a stage's job: the stage, unless that is the name of one of ours, which may be required.
 
-    The gate of a project in a folder is called `gate FOLDER`; no id has a blank in it, so none is ever that.
+    The gate of a project in a folder is called `gate FOLDER`; no id has a blank or a colon in it, so none is ever that.
     """
-    ours = job.stage in workflow.RESERVED or job.stage.strip().lower().startswith("gate")
+    own = job.stage.strip().lower()
+    ours = job.stage in workflow.RESERVED or own.startswith("gate") or own == spec.naming.required.lower()
     return job.id if ours else job.stage
 
 
@@ -311,12 +299,32 @@ def _artifacts(job: Job, spec: PipelineSpec) -> str:
     return names[0] if len(names) == 1 else f"{{{','.join(names)}}}"
 
 
-def _finished(text: str, name: str) -> str:
-    """A rendered text: no blanks at the ends of lines, never two empty lines, and signed."""
-    if text.count(generated.UNSIGNED) != 1:
-        raise UsageError(f"the template {name} does not begin with {{{{{{ header }}}}}}", "ci-ml knows its files by it")
+def _finished(text: str, name: str, header: str) -> str:
+    """A rendered text: no blanks at the ends of lines, never two empty lines, and signed.
+
+    Raises UsageError for one that does not begin with the header, or is not YAML.
+    """
+    if not text.lstrip("\n").startswith(header) or text.count(generated.UNSIGNED) != 1:
+        raise UsageError(
+            f"the template {name} does not begin with {{{{{{ header }}}}}}, once and before all else",
+            "ci-ml knows its files by it",
+        )
     lines = "\n".join(line.rstrip() for line in text.split("\n"))
+    finished = re.sub(r"\n{3,}", "\n\n", lines).strip("\n") + "\n"
+    _valid(finished, name)
     try:
-        return generated.signed(re.sub(r"\n{3,}", "\n\n", lines).strip("\n") + "\n")
+        return generated.signed(finished)
     except ValueError as error:  # marks of kept lines that a template, or a command in ci-ml.yaml, has too many of
         raise UsageError(f"what the template {name} makes: {error}", _HINT) from None
+
+
+def _valid(text: str, name: str) -> None:
+    """Raises UsageError for a text that no CI system can read, with the line that is wrong."""
+    try:
+        value = documents.parse_yaml(text, includes.TAGS).value
+    except documents.DocumentError as error:
+        lines = text.split("\n")
+        shown = f": {lines[error.line - 1].strip()!r}" if error.line and error.line <= len(lines) else ""
+        raise UsageError(f"what the template {name} makes, {error}{shown}", _HINT) from None
+    if not isinstance(value, dict):
+        raise UsageError(f"what the template {name} makes holds no jobs", _HINT)

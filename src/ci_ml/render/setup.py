@@ -45,6 +45,8 @@ def _found(setup: Setup) -> Iterator[tuple[str, str]]:
     yield "default branch", setup.branch
     if setup.spec is not None:
         yield "packages", _packages(setup.spec)
+    for reason in setup.named:
+        yield "CI jobs", reason
     yield "DVC remote", setup.remote or "none"
 
 
@@ -115,8 +117,7 @@ def _steps(setup: Setup) -> Iterator[str]:
 
 def _check(setup: Setup) -> str:
     """The name of the check: two projects of a repository have one each."""
-    folder = setup.spec.folder if setup.spec else ""
-    return f"gate {folder}" if folder else "gate"
+    return setup.spec.naming.required if setup.spec else "gate"
 
 
 def _first_model() -> Iterator[str]:

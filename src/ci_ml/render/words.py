@@ -9,6 +9,7 @@ from ci_ml.core import numbers
 from ci_ml.core.exhibits import CodePart
 from ci_ml.core.listing import some
 from ci_ml.core.report import ComparisonPart, Report
+from ci_ml.core.staleness import STALE_LOCK
 from ci_ml.core.types import Outcome, Require, Status
 from ci_ml.render import cells, evidence, safe
 
@@ -123,10 +124,15 @@ def next_step(report: Report) -> str | None:
             return f"bring {name} back within its bounds, or change its gate on the base branch."
         return f"restore {name}, or raise its margin on the base branch."
     if outcome is Outcome.UNDECIDED:
-        if not worst:
-            return "run `ci-ml train`, commit dvc.lock and what it wrote, and check again."
-        return _next_decision(worst[0])
+        return _next_decision(worst[0]) if worst else _next_training(report.verdict.sentence)
     return None
+
+
+def _next_training(doubt: str) -> str:
+    """What to do about numbers that are not from this code."""
+    if doubt.startswith(STALE_LOCK):
+        return "run `ci-ml train`, commit dvc.lock and what it wrote, and check again."
+    return "let the stages of the base make these numbers, or change the stages on the base branch first."
 
 
 def _next_decision(item: ComparisonPart) -> str:

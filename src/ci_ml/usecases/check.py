@@ -2,18 +2,18 @@
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from ci_ml.core import compare, gates, report, sentences, verdict
+from ci_ml.core import compare, gates, makers, report, sentences, verdict
 from ci_ml.core.compare import Comparison
 from ci_ml.core.config import NAME_LENGTH, Config
 from ci_ml.core.exhibits import Exhibits, HistoryPart, PlotPart, RatePart
 from ci_ml.core.pipeline import Stage, covering
 from ci_ml.core.report import Report, TrainingPart
-from ci_ml.core.staleness import Freshness
-from ci_ml.core.types import Change, Metric, MetricKey, Require, Severity
+from ci_ml.core.staleness import STALE_LOCK, Freshness
+from ci_ml.core.types import Change, Gap, Metric, MetricKey, Require, Severity
 from ci_ml.errors import OutOfDate
 from ci_ml.ports import History, OpenTables
 from ci_ml.usecases import evidence, policy, repeated, verify
@@ -49,7 +49,9 @@ def check(question: Question) -> Report:
     base, head = question.base, question.head
     chosen = policy.choose(base.tree, head.tree, head.project.config, base.revision, question.prefer)
     comparisons, seen, drawn = _compared(question, chosen.config)
-    warnings, doubts = staleness(head, comparisons, verify.stale(question.freshness()), chosen)
+    read = _blocking(comparisons)
+    warnings, doubts = staleness(head, read, verify.stale(question.freshness()), chosen)
+    doubts += unmade(base, head, read, chosen)
     found = difference(base, head, metrics=False)
     return report.build(
         name=report_name(head.project, chosen.config.name),
@@ -130,9 +132,9 @@ def report_name(project: Project, configured: str | None) -> str:
 
 
 def staleness(
-    head: Side, comparisons: Sequence[Comparison], stale: tuple[Freshness, ...], chosen: Policy
+    head: Side, metrics: Iterable[Metric], stale: tuple[Freshness, ...], chosen: Policy
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """What a stale dvc.lock means: a warning, or a doubt when a stale stage makes a file that a gate reads.
+    """What a stale dvc.lock means: a warning, or a doubt when a stale stage makes a file that a blocking gate reads.
 
     Raises OutOfDate when the configuration says that dvc.lock may not be stale.
     """
@@ -141,23 +143,53 @@ def staleness(
     if chosen.config.train.when == "never":
         refuse_stale(stale)
     made = head.pipeline.outputs()
-    blocking = [item.gate for item in comparisons if item.gate.severity is Severity.BLOCK]
-    metrics = {gate.metric for gate in blocking if gate.require is not Require.REPORT}
     owners = {covering(head.project.inside(path), made) for metric in metrics for path in _files(metric, head, chosen)}
-    makers = [made[path][1] for path in owners if path]
-    names = {maker.name for maker in makers if isinstance(maker, Stage)}
+    names = {maker.name for path in owners if path and isinstance(maker := made[path][1], Stage)}
     behind = tuple(item for item in stale if item.name in names)
     if behind:
         return (), (f"{_stale_words(behind)}, so its numbers are not from this code: `ci-ml train` makes them anew.",)
     return (f"{_stale_words(stale)}; no gate reads what it makes.",), ()
 
 
-def _files(metric: Metric, head: Side, chosen: Policy) -> list[str]:
+def _blocking(comparisons: Iterable[Comparison]) -> frozenset[Metric]:
+    """The metrics of gates that block."""
+    gates_ = (item.gate for item in comparisons if item.gate.severity is Severity.BLOCK)
+    return frozenset(gate.metric for gate in gates_ if gate.require is not Require.REPORT)
+
+
+def unmade(base: Side, head: Side, metrics: Iterable[Metric], chosen: Policy) -> tuple[str, ...]:
+    """Why the numbers of gates that block do not come from this change, though dvc.lock may be true.
+
+    It froze a stage behind them, left a file whose stage it took away, or edited what a frozen stage had made.
+    """
+    if not base.pipeline.stages:
+        return ()
+    read = dict.fromkeys(base.project.inside(path) for metric in metrics for path in _files(metric, base, chosen))
+    unknown = [path for path, found in head.tree.read(read).items() if isinstance(found, Gap) and found.absent]
+    files = head.tree.files() | (read.keys() - set(unknown))  # one that git ignores is read as well
+    found = makers.stopped(base.pipeline, head.pipeline, sorted(read), files, lambda path: _edited(path, base, head))
+    return tuple(makers.words(found))
+
+
+def _edited(path: str, base: Side, head: Side) -> bool:
+    """Whether an output is another than at the base: by what DVC recorded of it, or by its content in git."""
+    before, after = (side.pipeline.outputs() for side in (base, head))
+    owner = covering(path, before) or path
+    recorded = [made[owner][0].recorded if owner in made else None for made in (before, after)]
+    known = [digest and (digest.algorithm, digest.value) for digest in recorded]
+    if (owner in after or before[owner][0].cached) and known[0] != known[1]:
+        return True
+    listed = ({name for name in side.tree.files() if f"{name}/".startswith(f"{path}/")} for side in (base, head))
+    names = set.union(*listed)
+    return base.tree.read(names) != head.tree.read(names)
+
+
+def _files(metric: Metric, side: Side, chosen: Policy) -> list[str]:
     """The files that a metric is read from."""
     if isinstance(metric, MetricKey):
-        return head.paths(metric.path)
+        return side.paths(metric.path)
     about = chosen.config.predictions[metric.table]
-    return [about.path] if about.path else head.paths(about.repeats or "")
+    return [about.path] if about.path else side.paths(about.repeats or "")
 
 
 def refuse_stale(stale: tuple[Freshness, ...]) -> None:
@@ -168,7 +200,7 @@ def refuse_stale(stale: tuple[Freshness, ...]) -> None:
 
 def _stale_words(stale: tuple[Freshness, ...]) -> str:
     more = f" and {len(stale) - 1} more" if len(stale) > 1 else ""
-    return f"dvc.lock is stale: {stale[0].name} ({stale[0].reasons[0]}){more}"
+    return f"{STALE_LOCK}: {stale[0].name} ({stale[0].reasons[0]}){more}"
 
 
 def training_part(data: bytes, lock: str | None) -> TrainingPart | None:

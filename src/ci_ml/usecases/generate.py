@@ -1,9 +1,11 @@
 """The CI files that ci-ml.yaml declares: what they should say, and whether they do. Layer: usecases."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass
 
-from ci_ml.core import documents, generated, includes, resolve
+from ci_ml.core import callers, documents, generated, includes, resolve, workflow
+from ci_ml.core import clashes as clash
+from ci_ml.core.clashes import Clash
 from ci_ml.core.config import Config
 from ci_ml.core.documents import DocumentError
 from ci_ml.core.generated import Generated, Surplus
@@ -48,11 +50,23 @@ def generate(sources: Sources, *, force: bool = False) -> tuple[Generated, ...]:
     """
     made: dict[str, str] = {}
     for chosen, spec in zip(sources.config.pipelines, specs(sources), strict=True):
+        _bounded(sources, spec)
         made |= pipelines.files(spec, templates(sources, chosen))
     there = sources.tree.read([*made, pipelines.ENTRY])
     return _entry(made, there) + tuple(
         generated.merged(path, text, _text(path, there[path]), force=force) for path, text in sorted(made.items())
     )
+
+
+def _bounded(sources: Sources, spec: PipelineSpec) -> None:
+    """Raises UsageError for a matrix that GitHub would not run if all of it had to."""
+    if found := workflow.crowded(spec.jobs, sources.pipeline):
+        group, count = found
+        most = workflow.MOST_INSTANCES
+        raise UsageError(
+            f"pipelines: github: {group} has {count} instances, and a matrix of GitHub {most} jobs at most",
+            "choose graph: static, or layout: single",
+        )
 
 
 def _entry(made: Mapping[str, str], there: Mapping[str, bytes | Gap]) -> tuple[Generated, ...]:
@@ -77,18 +91,67 @@ def surplus(sources: Sources, made: Iterable[Generated] = (), *, force: bool = F
         for path, data in sources.tree.read(paths).items()
         if isinstance(data, bytes)
     }
-    return tuple(
-        generated.surplus(path, text, force=force) for path, text in texts.items() if generated.of(text, config)
-    )
+    found = [generated.surplus(path, text, force=force) for path, text in texts.items() if generated.of(text, config)]
+    first = _first(sources, needed, {one.path for one in found})
+    if first is not None and not first.left:
+        found.append(Surplus(path=pipelines.ENTRY, before=first.before))
+    return tuple(found)
 
 
-def entry(sources: Sources, made: Iterable[Generated]) -> Entry:
+def unlisted(sources: Sources, made: Iterable[Generated], gone: Iterable[Surplus]) -> tuple[Generated, ...]:
+    """GitLab's first file without what is not there any more, where it is as ci-ml wrote it and holds more."""
+    first = _first(sources, {one.path for one in made}, {one.path for one in gone} - {pipelines.ENTRY})
+    if first is None or not first.left:
+        return ()
+    return (Generated(path=pipelines.ENTRY, text=pipelines.entry(first.left), before=first.before),)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _First:
+    """GitLab's first file as ci-ml wrote it, with files that are not there; `left` are the others."""
+
+    before: str
+    left: tuple[str, ...]
+
+
+def _first(sources: Sources, made: Set[str], gone: Set[str]) -> _First | None:
+    """None where it includes nothing that is not there, or where people have written in it."""
+    data = sources.tree.read([pipelines.ENTRY])[pipelines.ENTRY]
+    if not isinstance(data, bytes) or pipelines.ENTRY in made:
+        return None
+    text, paths = data.decode("utf-8", "replace"), includes.listed(data)
+    there = (sources.tree.files() - gone) | made
+    left = tuple(path for path in paths if path in there)
+    ours = text == pipelines.entry(paths) and all(map(generated.placed, paths))
+    return _First(before=text, left=left) if ours and len(left) < len(paths) else None
+
+
+def entry(sources: Sources, made: Iterable[Generated], gone: Iterable[str] = ()) -> Entry:
     """Whether GitLab reads the files that were made for it; it does where the first file is ours to write."""
     paths = [one.path for one in made]
-    if pipelines.ENTRY in paths:
+    if pipelines.ENTRY in {*paths, *gone}:
         return Entry()
     ours = [path for path in paths if path.startswith(".gitlab/")]
-    return includes.entry(lambda path: _bytes(sources.tree, path), sources.tree.files(), ours) if ours else Entry()
+    there = sources.tree.files() - set(gone)
+    return includes.entry(lambda path: _bytes(sources.tree, path), there, ours)
+
+
+def clashes(sources: Sources, made: Iterable[Generated], gone: Iterable[str] = ()) -> tuple[Clash, ...]:
+    """What of people's own CI files keeps ours from working, once those are made and others are gone."""
+    ours = {one.path: one.text.encode() for one in made}
+    theirs = sources.tree.files() - ours.keys() - set(gone)
+    found: list[Clash] = []
+    for spec in specs(sources):
+        if spec.forge is ForgeKind.GITHUB:
+            paths = [path for path in theirs if path.startswith(".github/") and callers.candidate(path)]
+            read = {path: data for path, data in sources.tree.read(paths).items() if isinstance(data, bytes)}
+            found += clash.github(read, spec.naming.required)
+        else:
+            own = {path: data for path, data in ours.items() if path.startswith(".gitlab/")}
+            found += clash.gitlab(
+                lambda path: ours[path] if path in ours else _bytes(sources.tree, path), {*theirs, *ours}, own
+            )
+    return tuple(found)
 
 
 def read(tree: Tree) -> includes.Read:

@@ -131,12 +131,18 @@ def _workflow(space: Workspace, chosen: Config | None) -> Finding:
     if not chosen.pipelines:
         if left := generate.surplus(sources, force=True):
             return doctor.generated([], [], [], [one.path for one in left])
+        if unread := doctor.included(generate.entry(sources, ())):
+            return unread
         return doctor.written(_read_callers(space), space.project.config)
     made = generate.generate(sources, force=True)
     current = [one.path for one in made if one.current]
     known = space.history.tracked(current)
     outdated = [one.path for one in generate.outdated(made)]
-    surplus = [one.path for one in generate.surplus(sources, made, force=True)]
+    gone = generate.surplus(sources, made, force=True)
+    surplus = [one.path for one in gone]
+    if clashes := generate.clashes(sources, made, surplus):
+        return doctor.clashing(clashes[0])
+    outdated += [one.path for one in generate.unlisted(sources, made, gone)]
     found = doctor.generated(outdated, [path for path in current if path not in known], current, surplus)
     unread = doctor.included(generate.entry(sources, made))
     return unread if unread and found.health is doctor.Health.OK else found
@@ -157,7 +163,7 @@ def _callers(space: Workspace) -> tuple[Caller, ...]:
 
 def _remote(space: Workspace, patience: float) -> Finding:
     root = space.project.dvc or ""
-    sources = [out.path for source in space.head_pipeline.sources for out in source.outs]
+    sources = [out.path for source in space.head_pipeline.sources if not source.imported for out in source.outs]
     if definitions.default_remote(space.head_tree, root) is None:
         return doctor.no_remote(sources)
     found = remotes.probe(space.project.root / root, env=space.env, patience=max(_IMPORTS, patience))

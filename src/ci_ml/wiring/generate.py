@@ -73,7 +73,7 @@ class Outcome:
     @property
     def current(self) -> bool:
         """Whether nothing is to be done."""
-        return not (self.changed or self.surplus or self.entry.absent)
+        return not (self.changed or self.surplus or self.entry.absent or self.entry.dangling)
 
 
 def run(space: Workspace, *, force: bool) -> Outcome:
@@ -92,14 +92,25 @@ def checked(space: Workspace) -> Outcome:
 
 
 def _found(space: Workspace, *, force: bool) -> Outcome:
-    """Raises UsageError where nothing is declared, and nothing left to be taken away."""
+    """Raises UsageError where nothing is declared and nothing left to be mended, and where files of people clash."""
     given = sources(space)
-    left = () if given.config.pipelines else generate.surplus(given, force=force)
-    made = () if left else generate.generate(given, force=force)
+    if not given.config.pipelines and not (left := _outcome(given, (), force=force)).current:
+        return left
+    made = generate.generate(given, force=force)
+    found = _outcome(given, made, force=force)
+    if clashes := generate.clashes(given, made, [one.path for one in found.surplus]):
+        raise UsageError(clashes[0].sentence, clashes[0].fix)
+    return found
+
+
+def _outcome(given: generate.Sources, made: tuple[Generated, ...], *, force: bool) -> Outcome:
+    gone = generate.surplus(given, made, force=force)
+    paths = [one.path for one in gone]
+    relisted = generate.unlisted(given, made, gone)
     return Outcome(
-        changed=generate.outdated(made),
-        surplus=left or generate.surplus(given, made, force=force),
-        entry=generate.entry(given, made),
+        changed=generate.outdated(made) + relisted,
+        surplus=gone,
+        entry=Entry() if relisted else generate.entry(given, made, paths),
     )
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from ci_ml.adapters import examples, files
 from ci_ml.adapters.dvc import commands, definitions
 from ci_ml.core import callers, config, origin, proposal, resolve, setup
+from ci_ml.core.clashes import Clash
 from ci_ml.core.config import Config
 from ci_ml.core.generated import Generated, merged, ours
-from ci_ml.core.pipeline import conflicts
 from ci_ml.core.proposal import Answer, Proposal
 from ci_ml.core.setup import Setup
 from ci_ml.core.staleness import State
@@ -145,10 +145,19 @@ def _complete(
     forge = setup.forge(asked, place.host if place else None, space.head_tree.files())
     branch = _default_branch(space)
     part = None if forge.kind is None else _part(space, forge.kind, branch, texts)
-    sources = None if part is None else _sources(space, part(False), texts)
+    sources = None if part is None else _sources(space, part(False, {}), texts)
     made = generate.generate(sources, force=True) if sources else ()
     taken = _taken(space, forge.kind, made)
-    text += part(bool(taken)) if part else ""
+    clashes = generate.clashes(sources, made) if sources and not taken else ()
+    names = {clash.key: clash.choice for clash in clashes}
+    if part and names:
+        sources = _sources(space, part(False, names), texts)
+        made = generate.generate(sources, force=True)
+        if left := generate.clashes(sources, made):
+            raise UsageError(
+                left[0].sentence, "give your job another name, or add the stage; then run `ci-ml init` again"
+            )
+    text += part(bool(taken), names) if part else ""
     written = [Generated(path=space.project.config, text=text)]
     written += [Generated(path=path, text=content) for path, content in texts.items()]
     written += [] if taken else generate.outdated(made)
@@ -166,7 +175,12 @@ def _complete(
         files=tuple(written),
         taken=taken,
         entry=None if taken else _entry(space, forge.kind, made),
+        named=tuple(f"{key}: {value}, because {_why(key, clashes)}" for key, value in names.items()),
     )
+
+
+def _why(key: str, clashes: Iterable[Clash]) -> str:
+    return next(clash.sentence for clash in clashes if clash.key == key)
 
 
 def _broken(space: Workspace) -> str | None:
@@ -177,7 +191,7 @@ def _broken(space: Workspace) -> str | None:
         definitions.validate(space.head_tree, space.project.dvc)
     except UsageError as error:
         return error.what
-    return conflicts(space.head_pipeline)
+    return None
 
 
 def _default_branch(space: Workspace) -> str:
@@ -186,8 +200,10 @@ def _default_branch(space: Workspace) -> str:
     return found.removeprefix("origin/")
 
 
-def _part(space: Workspace, kind: ForgeKind, branch: str, texts: Mapping[str, str]) -> Callable[[bool], str]:
-    """The part of ci-ml.yaml about CI files, as a comment if the argument says so."""
+def _part(
+    space: Workspace, kind: ForgeKind, branch: str, texts: Mapping[str, str]
+) -> Callable[[bool, Mapping[str, str]], str]:
+    """The part of ci-ml.yaml about CI files, as a comment if the argument says so, with more keys."""
     named = None if branch == generating.BRANCH else branch
     plain = setup.section(kind, named)
     spec = generate.specs(_sources(space, plain, texts))[0]
@@ -196,7 +212,7 @@ def _part(space: Workspace, kind: ForgeKind, branch: str, texts: Mapping[str, st
     if lock is not None:
         place = posixpath.relpath(lock, space.project.folder or ".")
         install = f"python -m pip install -r {resolve.quoted(place)}"
-    return lambda off: setup.section(kind, named, install, off=off)
+    return lambda off, more: setup.section(kind, named, install, more=more, off=off)
 
 
 def _sources(space: Workspace, part: str, texts: Mapping[str, str]) -> generate.Sources:

@@ -24,9 +24,6 @@ from ci_ml.usecases.policy import Policy
 from ci_ml.wiring import generate, publishing, training
 from ci_ml.wiring.workspace import Workspace, require_dvc, settled
 
-# https://docs.github.com/actions/reference/limits
-_MOST_INSTANCES = 256
-
 # The place of what one job trained, all stages together; no stage has this id.
 _TOGETHER = "all.stages"
 
@@ -63,9 +60,9 @@ def by_job(space: Workspace, names: Sequence[str], known: Sequence[str]) -> Mapp
             f"the workflow has no job {lost[0]} for {some(found[lost[0]])}: it is older than dvc.yaml",
             "run `ci-ml generate`, and commit what it writes",
         )
-    if full := next((job for job, listed in found.items() if len(listed) > _MOST_INSTANCES), None):
+    if full := next((job for job, listed in found.items() if len(listed) > workflow.MOST_INSTANCES), None):
         raise UsageError(
-            f"{full} has {len(found[full])} instances, and a matrix of GitHub {_MOST_INSTANCES} jobs at most",
+            f"{full} has {len(found[full])} instances, and a matrix of GitHub {workflow.MOST_INSTANCES} jobs at most",
             "choose graph: static, or layout: single",
         )
     return found

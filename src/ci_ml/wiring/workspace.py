@@ -14,7 +14,7 @@ from ci_ml.adapters import context, git
 from ci_ml.adapters.dvc import cache, definitions, digests
 from ci_ml.core import config
 from ci_ml.core.listing import some
-from ci_ml.core.pipeline import Pipeline, part
+from ci_ml.core.pipeline import Pipeline, conflicts, part
 from ci_ml.core.staleness import Freshness
 from ci_ml.core.training import secrets
 from ci_ml.core.types import Change, Revision
@@ -59,8 +59,11 @@ class Workspace:
 
     @cached_property
     def head_pipeline(self) -> Pipeline:
-        """The pipeline of the work tree."""
-        return self.pipeline(self.head_tree)
+        """The pipeline of the work tree. Raises UsageError for one that DVC would refuse to run."""
+        found = self.pipeline(self.head_tree)
+        if conflict := conflicts(found):
+            raise UsageError(conflict, "DVC refuses to run it: give every output one place and one owner")
+        return found
 
     @cached_property
     def data(self) -> cache.Cache | None:

@@ -5,6 +5,7 @@ resolving and costs no import of dvc.
 """
 
 import configparser
+import dataclasses
 import functools
 import posixpath
 from collections.abc import Iterable, Iterator, Mapping
@@ -22,7 +23,16 @@ NEWLINE = b"\n"
 DEFAULT_PARAMS = "params.yaml"
 T = TypeVar("T", dict[Any, Any], list[Any])
 
+_REFUSED = "DVC refuses it, too"
 _TEMPLATED = {"foreach", "matrix", "vars"}
+
+# What DVC's schema wants of what is read here and of what stands beside it: a command that takes more would promise
+# what `dvc repro` refuses. `validate` asks DVC itself about the rest.
+_TOP = {"stages": dict, "metrics": list, "params": list, "plots": list, "vars": list, "artifacts": dict}
+_STAGE: dict[str, type] = dict.fromkeys(("deps", "outs", "metrics", "plots", "params", "vars"), list)
+_STAGE |= {"wdir": str, "frozen": bool, "always_changed": bool}
+_OUTPUT = {"cache": bool, "push": bool}
+_WORDS = {dict: "a mapping", list: "a list", str: "text", bool: "true or false"}
 
 
 def read(tree: Tree, root: str = "") -> Pipeline:
@@ -42,8 +52,8 @@ def read(tree: Tree, root: str = "") -> Pipeline:
         if posixpath.basename(path) == "dvc.yaml":
             definition = project.definition(path)
             stages.extend(project.stages(path, definition))
-            metrics.extend(project.declared(path, definition.get("metrics")))
-            params.extend(project.declared(path, definition.get("params")))
+            metrics.extend(project.declared(path, definition, "metrics"))
+            params.extend(project.declared(path, definition, "params"))
             plots.extend([path] if definition.get("plots") else [])
     # What lies inside an output is data, not a definition: DVC does not look for files there.
     made = {out.path for stage in stages for out in stage.outs} | {
@@ -99,7 +109,7 @@ def _conform(value: Mapping[str, Any], path: str) -> None:
     except MultipleInvalid as error:
         first = error.errors[0]
         where = ".".join(map(str, first.path))
-        raise UsageError(f"{path}: {where or 'top level'}: {first.msg}", "DVC refuses it, too") from None
+        raise UsageError(f"{path}: {where or 'top level'}: {first.msg}", _REFUSED) from None
 
 
 def _dvc_files(tree: Tree, root: str) -> list[str]:
@@ -145,6 +155,12 @@ class _Project:
         """A dvc.yaml with every template resolved."""
         value = _mapping(self.contents[path], path)
         stages = _section(value, "stages", dict, path)
+        _shaped(value, _TOP, path)
+        for name, stage in stages.items():
+            if not isinstance(name, str):
+                raise UsageError(f"{path}: stages: {name!r} is no name: put it in quotes", _REFUSED)
+            if isinstance(stage, dict):
+                _shaped(stage, _STAGE, f"{path}: stages.{name}")
         if (
             b"${" in self.contents[path]
             or "vars" in value
@@ -166,6 +182,8 @@ class _Project:
                 raise UsageError(
                     f"{path}: stages.{name}: a stage is a mapping with a cmd", "`dvc stage list` checks it"
                 )
+            if not isinstance(stage["cmd"], str | list):
+                raise UsageError(f"{path}: stages.{name}.cmd: must be text or a list", _REFUSED)
             yield self._stage(path, folder, str(name), stage, locked.get(name))
 
     def _stage(self, path: str, folder: str, name: str, stage: Mapping[str, Any], locked: Any) -> Stage:
@@ -198,16 +216,17 @@ class _Project:
         outs = []
         for out in _section(value, "outs", list, path):
             if not isinstance(out, dict) or not isinstance(out.get("path"), str):
-                raise UsageError(f"{path}: outs: each output is a mapping with a path", "DVC refuses it, too")
+                raise UsageError(f"{path}: outs: each output is a mapping with a path", _REFUSED)
             outs.append(
                 Output(path=_join(wdir, out["path"]), cached=out.get("cache", True) is not False, recorded=_digest(out))
             )
-        return DataSource(file=path, outs=tuple(outs))
+        deps = [dep for dep in _section(value, "deps", list, path) if isinstance(dep, dict)]
+        return DataSource(file=path, outs=tuple(outs), imported=bool(deps))
 
-    def declared(self, path: str, section: Any) -> list[str]:
+    def declared(self, path: str, definition: Mapping[str, Any], key: str) -> list[str]:
         """Files that a dvc.yaml declares at its top level under `metrics:` or `params:`."""
         folder = posixpath.dirname(path)
-        return [_join(folder, item) for item in section or [] if isinstance(item, str)]
+        return [_join(folder, item) for item in _listed(definition, key, path, str)]
 
 
 # Base and head mostly hold the same files, and reading YAML is most of the work. Nothing below changes what it reads.
@@ -230,7 +249,7 @@ def _mapping(data: bytes, path: str) -> dict[str, Any]:
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise UsageError(f"{path}: it holds {type(value).__name__} where a mapping belongs", "DVC refuses it, too")
+        raise UsageError(f"{path}: it holds {type(value).__name__} where a mapping belongs", _REFUSED)
     return value
 
 
@@ -239,15 +258,23 @@ def _section(value: Mapping[str, Any], key: str, kind: type[T], where: str) -> T
     if section is None:
         return kind()
     if not isinstance(section, kind):
-        raise UsageError(f"{where}: {key}: must be a {'mapping' if kind is dict else 'list'}", "DVC refuses it, too")
+        raise UsageError(f"{where}: {key}: must be {_WORDS[kind]}", _REFUSED)
     return section
+
+
+def _shaped(value: Mapping[str, Any], shape: Mapping[str, type], where: str) -> None:
+    """Raises UsageError for a key that holds something of another kind; DVC takes no null for nothing."""
+    for key, kind in shape.items():
+        if key in value and not isinstance(value[key], kind):
+            raise UsageError(f"{where}: {key}: must be {_WORDS[kind]}", _REFUSED)
 
 
 def _listed(stage: Mapping[str, Any], key: str, where: str, *kinds: type) -> list[Any]:
     items = _section(stage, key, list, where)
     for item in items:
         if not isinstance(item, kinds):
-            raise UsageError(f"{where}.{key}: {item!r} is not allowed here", "DVC refuses it, too")
+            named = f"{where}.{key}" if ": " in where else f"{where}: {key}"
+            raise UsageError(f"{named}: {item!r} is not allowed here", _REFUSED)
     return items
 
 
@@ -265,11 +292,14 @@ def _command(cmd: Any) -> tuple[str, ...]:
 def _outputs(stage: Mapping[str, Any], wdir: str, where: str) -> Iterator[Output]:
     for section in ("outs", "metrics", "plots"):
         for item in _listed(stage, section, where, str, dict):
-            for path, options in item.items() if isinstance(item, dict) else [(item, {})]:
-                settings = options if isinstance(options, dict) else {}
+            options = item if isinstance(item, dict) else {item: {}}
+            _shaped(options, dict.fromkeys(options, dict), f"{where}.{section}")
+            for path, settings in options.items():
+                _shaped(settings, _OUTPUT, f"{where}.{section}.{path}")
                 yield Output(
                     path=_join(wdir, str(path)),
                     cached=settings.get("cache", True) is not False,
+                    pushed=settings.get("push", True) is not False,
                     metric=section == "metrics",
                     plot=section == "plots",
                 )
@@ -283,8 +313,9 @@ def _params(stage: Mapping[str, Any], wdir: str, where: str) -> Iterator[ParamsF
         if isinstance(item, str):
             keys.setdefault(DEFAULT_PARAMS, []).append(item)
             continue
-        for path, listed in item.items():
-            keys.setdefault(str(path), []).extend(map(str, listed or []))
+        for path in item:
+            listed = _section(item, path, list, f"{where}.params")
+            keys.setdefault(str(path), []).extend(map(str, listed))
             if not listed:
                 whole.add(str(path))
     for path, names in keys.items():
@@ -293,7 +324,7 @@ def _params(stage: Mapping[str, Any], wdir: str, where: str) -> Iterator[ParamsF
 
 def _recorded(out: Output, entry: LockedStage | None) -> Output:
     recorded = entry.outs.get(out.path) if entry else None
-    return Output(path=out.path, cached=out.cached, metric=out.metric, plot=out.plot, recorded=recorded)
+    return dataclasses.replace(out, recorded=recorded)
 
 
 def _locked_stages(data: bytes | None, path: str) -> Mapping[str, Any]:
@@ -324,7 +355,7 @@ def _locked_stage(locked: Any, wdir: str, where: str) -> LockedStage:
 
 def _digest(item: Mapping[str, Any]) -> Digest | None:
     """The digest of an entry. Without `hash:` it is DVC 2's, which folds CRLF line ends of text files."""
-    algorithm = item.get("hash")
+    algorithm = item.get("hash") if isinstance(item.get("hash"), str) else None
     value = item.get(algorithm or "md5")
     if not isinstance(value, str):
         return None

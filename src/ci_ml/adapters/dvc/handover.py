@@ -23,8 +23,8 @@ from ci_ml.errors import DependencyError
 def give(folder: Path, stages: Sequence[str], target: Path, *, objects: bool, env: Mapping[str, str]) -> dict[str, Any]:
     """Write the outputs of stages into `target`: uncached ones to files/, with `objects` cached ones to objects/.
 
-    Returns their entries of dvc.lock by stage (`entries`), and what was written as in a `Handover`. Raises
-    DependencyError when an output is not here.
+    What DVC never pushes (`push: false`) goes to objects/ in any case. Returns their entries of dvc.lock by stage
+    (`entries`), and what was written as in a `Handover`. Raises DependencyError when an output is not here.
     """
     options = {"stages": list(stages), "target": str(target), "objects": objects}
     return _run("give", options, folder, env)
@@ -53,6 +53,7 @@ def main() -> int:
     """Give or take; 0 when it worked, 4 with a sentence on stdout when what was received is wrong."""
     import logging
 
+    from dvc.exceptions import DvcException
     from dvc.repo import Repo
 
     logging.getLogger("dvc").setLevel(logging.ERROR)
@@ -61,8 +62,8 @@ def main() -> int:
     try:
         with repo.lock:
             done = _give(repo, options) if sys.argv[1] == "give" else _take(repo, options)
-    except _Wrong as error:
-        print(error)
+    except (_Wrong, DvcException, OSError) as error:
+        print(" ".join(str(error).split()))
         return 4
     print(json.dumps(done, default=str))
     return 0
@@ -87,7 +88,7 @@ def _give(repo: Any, options: Mapping[str, Any]) -> dict[str, Any]:
                 continue
             if not out.use_cache:
                 _give_files(repo, Path(out.fs_path), target / "files", found)
-            elif options["objects"]:
+            elif options["objects"] or not out.can_push:
                 found["objects"].extend(_give_objects(out, target / "objects"))
     return {"entries": entries, **found}
 
@@ -131,12 +132,16 @@ def _give_objects(out: Any, target: Path) -> Iterator[str]:
         source = Path(out.cache.oid_to_path(digest))
         if not source.is_file():
             raise _Wrong(f"{out} is not in DVC's cache: it cannot be handed on")
-        name = f"{out.hash_info.name}/{digest[:2]}/{digest[2:]}"
+        name = _object(out, digest)
         place = target / name
         if not place.exists():
             place.parent.mkdir(parents=True, exist_ok=True)
             _link(source, place)
         yield name
+
+
+def _object(out: Any, digest: str) -> str:
+    return f"{out.hash_info.name}/{digest[:2]}/{digest[2:]}"
 
 
 def _digests(out: Any) -> Iterator[str]:
@@ -162,6 +167,8 @@ def _link(source: Path, place: Path) -> None:
 def _take(repo: Any, options: Mapping[str, Any]) -> dict[str, Any]:
     received = options["received"]
     for one in received:
+        for address, entry in one["entries"].items():
+            _check_entry(address, entry)
         for name in one["objects"]:
             _take_object(repo, Path(one["place"]) / "objects" / name, name)
     for one in received:
@@ -175,13 +182,32 @@ def _take(repo: Any, options: Mapping[str, Any]) -> dict[str, Any]:
         _write_entry(_stage(repo, address), entries[address])
     repo._reset()
     for one in received:
-        if one["objects"]:  # what comes after looks for its inputs in the work tree
-            for address in one["entries"]:
-                _stage(repo, address).checkout(allow_missing=True, force=True)
+        _check_out(repo, one["entries"], set(one["objects"]))
     return {}
 
 
+def _check_out(repo: Any, addresses: Iterable[str], objects: set[str]) -> None:
+    """What comes after looks for its inputs in the work tree; what is on the remote it pulls."""
+    for out in (out for address in addresses for out in _stage(repo, address).outs):
+        if out.use_cache and out.hash_info and _object(out, out.hash_info.value) in objects:
+            out.checkout(allow_missing=True, force=True)
+
+
+def _check_entry(address: str, entry: Any) -> None:
+    """What goes into dvc.lock has to be what DVC reads there, or it could be read no more."""
+    from dvc.schema import COMPILED_LOCK_FILE_STAGE_SCHEMA
+    from voluptuous import MultipleInvalid
+
+    try:
+        COMPILED_LOCK_FILE_STAGE_SCHEMA(entry)
+    except MultipleInvalid as error:
+        where = ".".join(map(str, error.errors[0].path))
+        raise _Wrong(f"the entry of {address} is none of dvc.lock: {where}: {error.errors[0].msg}") from None
+
+
 def _plain(place: Path) -> Path:
+    if not os.path.lexists(place):
+        raise _Wrong(f"{place.name} is listed, and was not handed on")
     if any(path.is_symlink() for path in (place, *place.parents)) or not stat.S_ISREG(place.lstat().st_mode):
         raise _Wrong(f"{place.name} is no plain file")
     return place

@@ -210,8 +210,8 @@ class Run:
             and not Path(out.fs_path).exists()
             and any(Path(folder) in Path(out.fs_path).parents for folder in folders)
         ]
-        if absent and not self._pull:
-            names = ", ".join(sorted(str(out) for out in absent)[:5])
+        if lost := [out for out in absent if not self._pull and not out.stage.is_repo_import]:
+            names = ", ".join(sorted(str(out) for out in lost)[:5])
             raise FileNotFoundError(f"missing data: {names} belong to a dependency, and there is no remote")
         if absent:
             stage.repo.pull([out.stage.addressing for out in absent])
@@ -221,13 +221,35 @@ class Run:
         for dep in stage.deps:
             if dep.protocol != "local" or dep.exists:
                 continue
-            if self._pull:
-                with contextlib.suppress(Exception):  # what cannot be pulled may still be made
-                    stage.repo.pull(os.path.relpath(dep.fs_path))
-            if not dep.exists and (maker := _maker(stage.repo, dep.fs_path)):
-                self._provide(maker, keywords)
-                own = {**keywords, "upstream": None, "force": False, "allow_missing": False}
-                self._reproduce(maker, own, pull=False)
+            why = self._pulled(stage.repo, dep)
+            maker = None if dep.exists else _maker(stage.repo, dep.fs_path)
+            if maker is None:
+                continue
+            if self._alone:  # what makes it has a job of its own, which may be on another machine
+                where = "was neither handed on nor is it to be had from a remote"
+                raise FileNotFoundError(f"missing data: {dep}, made by stage {maker.addressing}, {where}") from why
+            self._provide(maker, keywords)
+            own = {**keywords, "upstream": None, "force": False, "allow_missing": False}
+            self._reproduce(maker, own, pull=False)
+
+    def _pulled(self, repo: Any, dep: Any) -> Exception | None:
+        """Pull an input, or say why that failed: what cannot be pulled may still be made, but for an import.
+
+        An import comes from where it was imported from, and needs no remote.
+        """
+        imported = _import(repo, dep.fs_path)
+        if not self._pull and imported is None:
+            return None
+        try:
+            repo.pull(os.path.relpath(dep.fs_path))
+        except Exception as error:  # each storage backend raises its own kinds
+            if imported is not None and not dep.exists:
+                what = (
+                    f"missing data: {dep}, which {imported.relpath} imports, cannot be fetched from where it comes from"
+                )
+                raise FileNotFoundError(what) from error
+            return error
+        return None
 
     def failure(self, error: Exception) -> None:
         """Tell the parent why it failed: the deepest cause is the one that helps."""
@@ -257,6 +279,13 @@ def _maker(repo: Any, path: str) -> Any:
     places = {path, *map(str, Path(path).parents)}
     stages = (stage for stage in repo.index.stages if stage.cmd and not stage.frozen)
     return next((stage for stage in stages if any(out.fs_path in places for out in stage.outs)), None)
+
+
+def _import(repo: Any, path: str) -> Any:
+    """The .dvc file that imports `path` or a folder around it from another repository; None when there is none."""
+    places = {path, *map(str, Path(path).parents)}
+    imports = (stage for stage in repo.index.stages if stage.is_repo_import)
+    return next((stage for stage in imports if stage.outs[0].fs_path in places), None)
 
 
 def _changed_parts(stage: Any) -> list[Any]:
