@@ -421,7 +421,7 @@ def diff(config: str | None, output: str | None, base: str | None, head: str | N
 @_common
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path), required=False)
 @_explain
-@_format("terminal", "markdown", "json")
+@_format("terminal", "markdown", "json", "html")
 def report(config: str | None, output: str | None, file: Path | None, explain: str | None, format: str) -> None:
     """Render a report.json again (FILE, by default the last one here). Exits 0 whatever its verdict."""
     _only_for_people(explain, format)
@@ -482,6 +482,10 @@ def _show(report: Any, format: str, explain: str | None = None) -> None:
         from ci_ml.render import markdown
 
         click.echo(markdown.report(report), nl=False)
+    elif format == "html":
+        from ci_ml.render import html
+
+        click.echo(html.report(report), nl=False)
     else:
         from ci_ml.render import terminal
 

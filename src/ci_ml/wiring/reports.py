@@ -9,6 +9,7 @@ from ci_ml.errors import UsageError
 from ci_ml.wiring import workspace
 
 FILE = "report.json"
+PAGE = "report.html"
 
 
 def last(config: str | None, output: str | None) -> Path:
