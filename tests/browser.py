@@ -62,7 +62,7 @@ def visiting(
 
 def draw_all(page: Page) -> None:
     """Wait until every chart of a report is drawn, those out of sight as well."""
-    page.evaluate("document.querySelectorAll('.chart').forEach((chart) => chart.scrollIntoView())")
+    page.add_style_tag(content="#gates { content-visibility: visible !important; }")
     for chart in page.query_selector_all(".chart"):
         chart.scroll_into_view_if_needed()
         page.wait_for_function("(chart) => chart.classList.contains('drawn')", arg=chart)

@@ -114,8 +114,9 @@ def _card(
     is_whole = not item.slice
     drawn = figures.history(past, item if is_whole else None) if past else None
     divided = parts.divide(slices)
-    shown = [*divided.loud, *divided.warned, *divided.slices][:_SLICES]
-    told = safe.shortened(item.name)
+    loud = [*divided.loud, *divided.warned]
+    shown = [*loud, *divided.slices][:_SLICES] if loud else []
+    told = safe.shortened(item.name if is_whole else item.metric)
     own = row(item) if is_whole else _only_slices(item)
     worst, also = _worst(own.mark, divided.loud)
     return Card(

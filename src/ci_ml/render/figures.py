@@ -1,15 +1,14 @@
 """Charts of a report, each with its name in words and a table of its data. Layer: render."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from ci_ml.core import numbers
 from ci_ml.core.exhibits import ConfusionPart, CurvePart, HistoryPart
 from ci_ml.core.report import ComparisonPart, Report, TrainingPart
-from ci_ml.render import cells, foreign, safe, vega, words
+from ci_ml.render import cells, foreign, safe, vega
 
-_ROWS = 400
 _COLUMNS = 12
 _PLOTS = 60
 _LONGEST = 80
@@ -24,24 +23,17 @@ TITLES = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Table:
-    """What a chart is drawn from; `left_out` rows are not here. All but the first `texts` columns are numbers."""
-
-    columns: Sequence[str]
-    rows: Sequence[Sequence[str]]
-    left_out: int = 0
-    texts: int = 1
-
-
-@dataclass(frozen=True, kw_only=True)
 class Figure:
-    """One chart: `spec` draws it, `label` says in words what is to be seen, `problem` why it is not drawn."""
+    """One chart: `spec` draws it, `label` says in words what is to be seen, `problem` why it is not drawn.
+
+    `columns` are those of the table of its data, each a title and a field of the specification's values.
+    """
 
     title: str
     label: str
     detail: str = ""
     spec: dict[str, Any] = field(default_factory=dict)
-    table: Table | None = None
+    columns: Sequence[tuple[str, str]] = ()
     problem: str = ""
     foreign: bool = False
 
@@ -73,31 +65,15 @@ def curve(part: CurvePart) -> Figure:
     x, y = vega.AXES[part.kind]
     sides = " and ".join(side for side, _ in _sides(part)) or "no side"
     label = f"{TITLES[part.kind]}{of} on {_brief(part.table)}, {sides}: {y} by {x}{f'; {detail}' if detail else ''}"
-    return Figure(
-        title=f"{TITLES[part.kind]}{of}", label=label, detail=detail, spec=vega.curve(part), table=_points(part)
-    )
+    is_histogram = part.kind in ("scores", "residuals")
+    columns = [("side", "side"), (f"{x} from" if is_histogram else x, "x"), (y, "n" if is_histogram else "y")]
+    if part.kind == "calibration":
+        columns.append(("examples", "n"))
+    return Figure(title=f"{TITLES[part.kind]}{of}", label=label, detail=detail, spec=vega.curve(part), columns=columns)
 
 
 def _sides(part: CurvePart) -> list[tuple[str, Any]]:
     return [(name, side) for name, side in (("base", part.base), ("head", part.head)) if side is not None]
-
-
-def _points(part: CurvePart) -> Table:
-    x, y = vega.AXES[part.kind]
-    if part.kind in ("scores", "residuals"):
-        rows = [
-            (side, f"{_number(low)} to {_number(high)}", f"{n:,}")
-            for side, series in _sides(part)
-            for low, high, n in zip(series.x, series.x[1:], series.n, strict=False)
-        ]
-        return _table(("side", x, y), rows)
-    counted = part.kind == "calibration"
-    rows_ = [
-        (side, _number(at), _number(up), *((f"{n:,}",) if counted else ()))
-        for side, series in _sides(part)
-        for at, up, n in zip(series.x, series.y, series.n or (0,) * len(series.x), strict=False)
-    ]
-    return _table(("side", x, y, *(("examples",) if counted else ())), rows_)
 
 
 def confusion(part: ConfusionPart) -> list[Figure]:
@@ -109,10 +85,7 @@ def confusion(part: ConfusionPart) -> list[Figure]:
             label=f"Confusion matrix of {side} on {_brief(part.table)}: {len(names)} classes",
             detail=_right(counts),
             spec=vega.confusion(part.classes, counts, side),
-            table=_table(
-                ("label, then predicted as", *names[:_COLUMNS]),
-                [(name, *(f"{n:,}" for n in row[:_COLUMNS])) for name, row in zip(names, counts, strict=True)],
-            ),
+            columns=[("label", "truth"), ("predicted", "called"), ("examples", "n"), ("share of the label", "share")],
         )
         for side, counts in vega.matrices(part)
     ]
@@ -129,10 +102,6 @@ def history(part: HistoryPart, item: ComparisonPart | None) -> Figure | None:
     if not part.points:
         return None
     values = [point.value for point in part.points]
-    head = item.head if item is not None else None
-    rows = [(point.sha[:7], words.moment(point.at), _number(point.value)) for point in part.points]
-    if head is not None:
-        rows.append(("this change", "", _number(head)))
     low, high = numbers.plain(min(values), -4), numbers.plain(max(values), -4)
     count = f"{len(values)} commit{'' if len(values) == 1 else 's'}"
     return Figure(
@@ -140,7 +109,7 @@ def history(part: HistoryPart, item: ComparisonPart | None) -> Figure | None:
         label=f"{_brief(part.metric)} on {count} of the base branch: between {low} and {high}",
         detail=f"{count} of the base branch, then this change",
         spec=vega.history(part, item),
-        table=_table(("commit", "committed", "value"), rows, texts=2),
+        columns=[("commit", "commit"), ("committed", "at"), ("value", "value")],
     )
 
 
@@ -170,37 +139,16 @@ def _plot(name: str, spec: dict[str, Any]) -> Figure:
     if not {"facet", "hconcat", "vconcat", "concat", "repeat", "spec"} & cleaned.keys():
         cleaned |= {"width": "container", "height": 230}
     cleaned.pop("title", None)  # it is above the plot already, or less than that
-    return Figure(title=title, label=f"Plot {title}", spec=cleaned, table=_data(cleaned), foreign=True)
+    return Figure(title=title, label=f"Plot {title}", spec=cleaned, columns=_columns(cleaned), foreign=True)
 
 
-def _data(spec: dict[str, Any]) -> Table | None:
-    """The rows that a specification brings along."""
+def _columns(spec: dict[str, Any]) -> list[tuple[str, str]]:
+    """The columns of the rows that a specification brings along."""
     data = spec.get("data")
     values = data.get("values") if isinstance(data, dict) else None
-    if not isinstance(values, list):
-        return None
-    rows = [value for value in values if isinstance(value, dict)]
-    columns = list(dict.fromkeys(key for row in rows[:_ROWS] for key in row))[:_COLUMNS]
-    if not columns:
-        return None
-    texts = sum(any(isinstance(row.get(name), str) for row in rows[:_ROWS]) for name in columns)
-    return _table(columns, ([_text(row.get(name)) for name in columns] for row in rows), count=len(rows), texts=texts)
-
-
-def _table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, count: int | None = None, texts: int = 1) -> Table:
-    shown = [row for row, _ in zip(rows, range(_ROWS), strict=False)]
-    total = count if count is not None else len(rows) if isinstance(rows, Sequence) else len(shown)
-    return Table(columns=columns, rows=shown, left_out=total - len(shown), texts=texts)
-
-
-def _text(value: object) -> str:
-    if value is None:
-        return ""
-    return _number(float(value)) if isinstance(value, int | float) else safe.shortened(words.text(value), _LONGEST)
-
-
-def _number(value: float) -> str:
-    return numbers.plain(value, -6)
+    rows = [value for value in values if isinstance(value, dict)] if isinstance(values, list) else []
+    names = dict.fromkeys(key for row in rows[:_COLUMNS] for key in row)
+    return [(_brief(name), name) for name in names][:_COLUMNS]
 
 
 def _brief(name: str) -> str:

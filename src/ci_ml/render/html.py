@@ -66,6 +66,7 @@ def report(content: Report, own: Mapping[str, str] = templating.NONE) -> str:
 
     values = _values(content, draw) | {"charts": charts}
     specs = {name: figure.spec for name, figure in charts.items() if figure.spec}
+    columns = {name: figure.columns for name, figure in charts.items() if figure.columns}
     assets = {name: _asset(name) for name in ("report.css", "report.js", "vega.js")}
     policy = _policy([assets["report.js"], *([assets["vega.js"]] if specs else [])])
     values |= {
@@ -73,7 +74,7 @@ def report(content: Report, own: Mapping[str, str] = templating.NONE) -> str:
         "style": assets["report.css"],
         "script": assets["report.js"],
         "drawing": assets["vega.js"] if specs else None,
-        "specs": _json({"config": vega.config(vega.PAGE), "charts": specs}),
+        "specs": _json({"config": vega.config(vega.PAGE), "charts": specs, "columns": columns}),
         "explored": _json(explorer.data(content.comparisons)) if content.comparisons else None,
     }
     text = templating.rendered(_environment(own), TEMPLATE, values)

@@ -9,7 +9,7 @@ from typing import Any
 from ci_ml.core.exhibits import ConfusionPart, CurvePart, HistoryPart, SeriesPart
 from ci_ml.core.report import ComparisonPart, TrainingPart
 from ci_ml.core.types import Direction
-from ci_ml.render import safe
+from ci_ml.render import safe, words
 
 Spec = dict[str, Any]
 
@@ -224,7 +224,13 @@ def _apart(names: Sequence[str]) -> list[str]:
 def history(part: HistoryPart, item: ComparisonPart | None) -> Spec:
     """A metric on the commits of the base branch, then the head, and the line that the gate draws."""
     values: list[Spec] = [
-        {"i": index, "value": point.value, "commit": point.sha[:7], "at": safe.printable(point.at), "side": "base"}
+        {
+            "i": index,
+            "value": point.value,
+            "commit": point.sha[:7],
+            "at": safe.printable(words.moment(point.at)),
+            "side": "base",
+        }
         for index, point in enumerate(part.points)
     ]
     if item is not None and item.head is not None:

@@ -13,7 +13,6 @@ from ci_ml.core.training import redact, secrets
 from ci_ml.core.trials import Trial
 from ci_ml.core.types import Revision
 from ci_ml.errors import CiMlError, UsageError
-from ci_ml.render import html
 from ci_ml.usecases import baseline, check, difference, policy
 from ci_ml.wiring import publishing, reports, stages, tables, training
 from ci_ml.wiring.workspace import Workspace, require_dvc, settled
@@ -47,6 +46,8 @@ def ci(
     place = space.output / reports.FILE
     files.write(place, report.to_json())
     with publishing.harmless(stream):
+        from ci_ml.render import html
+
         page = place.with_name(reports.PAGE)
         page.unlink(missing_ok=True)  # that of another verdict would be worse than none
         files.write(page, html.report(report))

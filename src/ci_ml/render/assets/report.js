@@ -47,6 +47,43 @@
     place.classList.add("drawn");
   }
 
+  // The table of a chart's data is made when somebody opens it.
+  const number = new Intl.NumberFormat("en", { maximumSignificantDigits: 6 });
+  const MOST = 400;
+  function tabulate(part) {
+    if (part.childElementCount > 1) return;
+    specs ??= read("specs");
+    const values = specs.charts[part.dataset.chart].data.values;
+    const columns = specs.columns[part.dataset.chart];
+    const table = made("table", "plain");
+    const head = table.createTHead().insertRow();
+    const isNumber = columns.map(([, field]) => values.some((row) => typeof row[field] === "number"));
+    columns.forEach(([title], index) => {
+      const cell = made("th", isNumber[index] ? "number" : "", title);
+      cell.scope = "col";
+      head.append(cell);
+    });
+    const body = table.createTBody();
+    for (const value of values.slice(0, MOST)) {
+      const row = body.insertRow();
+      columns.forEach(([, field], index) => {
+        const found = value[field] ?? "";
+        const text = typeof found === "object" ? JSON.stringify(found) : String(found);
+        row.append(made("td", isNumber[index] ? "number" : "",
+          typeof found === "number" ? number.format(found).replace("-", "\u2212") : text.slice(0, 200)));
+      });
+    }
+    const scroll = made("div", "scroll");
+    scroll.tabIndex = 0;
+    scroll.setAttribute("role", "group");
+    scroll.setAttribute("aria-label", part.firstElementChild.textContent);
+    scroll.append(table);
+    part.append(scroll);
+    if (values.length > MOST) part.append(made("p", "quiet", `and ${(values.length - MOST).toLocaleString("en")} more, in report.json`));
+  }
+  document.querySelectorAll("details[data-chart]").forEach((part) =>
+    part.addEventListener("toggle", () => part.open && tabulate(part)));
+
   // A tooltip of text, in place of Vega's, which knows pictures.
   const tip = made("div", "tip");
   tip.hidden = true;
@@ -291,7 +328,10 @@
   let closed = [];
   addEventListener("beforeprint", () => {
     closed = [...document.querySelectorAll("details:not([open])")];
-    closed.forEach((part) => (part.open = true));
+    closed.forEach((part) => {
+      if (part.dataset.chart) tabulate(part);
+      part.open = true;
+    });
   });
   addEventListener("afterprint", () => closed.forEach((part) => (part.open = false)));
 
