@@ -29,7 +29,7 @@ TEMPLATE = "report.html.j2"
 _ROWS = 120  # of the overview; the explorer has all
 _LISTED = 500
 _SAID = 20
-_WEB = re.compile(r"https?://[A-Za-z0-9][A-Za-z0-9.-]*(?::\d{1,5})?(?:/[!-~]*)?")
+_WEB = re.compile(r"https?://[A-Za-z0-9][A-Za-z0-9.-]*(?::\d{1,5})?(?:/[\w./?=&%#~:+,;@()$!*-]*)?", re.ASCII)
 _HOSTILE = str.maketrans({letter: f"\\u{ord(letter):04x}" for letter in "<>&\N{LINE SEPARATOR}\N{PARAGRAPH SEPARATOR}"})
 
 
@@ -138,7 +138,7 @@ def _values(content: Report, draw: Any) -> dict[str, Any]:
         "others": [_sentence(text, names) for text in [*above, *below][:_SAID]],
         "more_others": max(len(above) + len(below) - _SAID, 0),
         "waivers": words.waivers(content),
-        "next_step": _next(content, names),
+        "next_step": _next(content),
         "tallies": _tallies(content.comparisons),
         "rows": [cards.row(item, found.links.get(id(item), "")) for item in rows[:_ROWS]],
         "more_rows": max(len(rows) - _ROWS, 0) + len(divided.warned),
@@ -174,11 +174,11 @@ def _clean(text: str, longest: int) -> str:
     return safe.shortened(safe.printable(text), longest)
 
 
-def _next(content: Report, names: Sequence[str]) -> Markup | None:
+def _next(content: Report) -> Markup | None:
     step = words.next_step(content)
     if step is None:
         return None
-    said = _sentence(f"{step[:1].upper()}{step[1:]}", names)
+    said = _sentence(f"{step[:1].upper()}{step[1:]}", [words.brief_name(item) for item in content.comparisons])
     if content.verdict.outcome not in (Outcome.FAIL, Outcome.UNDECIDED):
         return said
     label, command = WAIVER_LABEL, words.explanation(content) or "ci-ml check"

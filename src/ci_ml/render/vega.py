@@ -169,7 +169,7 @@ def confusion(classes: Sequence[str], counts: Sequence[Sequence[int]], side: str
     """One side's confusion matrix: how dark a cell is says which share of its row, so that rare classes are seen."""
     names = _apart(classes)
     values = [
-        {"truth": truth, "called": called, "n": n, "share": _short(n / max(sum(row), 1))}
+        {"truth": truth, "called": called, "n": n, "share": _short(n / max(sum(row), 1)), "side": side}
         for truth, row in zip(names, counts, strict=True)
         for called, n in zip(names, row, strict=True)
     ]
@@ -183,7 +183,7 @@ def confusion(classes: Sequence[str], counts: Sequence[Sequence[int]], side: str
     cell: Spec = {
         "mark": {"type": "rect", "stroke": None},
         "encoding": {
-            "color": {"datum": side, "type": "nominal", "scale": _SIDES, "legend": None},
+            "color": {"field": "side", "type": "nominal", "scale": _SIDES, "legend": None},
             "opacity": shade,
             "tooltip": [
                 {"field": "truth", "type": "nominal", "title": "label"},
