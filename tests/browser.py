@@ -46,7 +46,11 @@ def visiting(
 ) -> Iterator[Visit]:
     """A file, opened at a size and in a theme."""
     context: BrowserContext = browser.new_context(
-        viewport={"width": width, "height": height}, color_scheme=theme, device_scale_factor=scale, offline=True
+        viewport={"width": width, "height": height},
+        color_scheme=theme,
+        device_scale_factor=scale,
+        offline=True,
+        reduced_motion="reduce",
     )
     page = context.new_page()
     visit = Visit(page=page)
@@ -64,6 +68,6 @@ def draw_all(page: Page) -> None:
     """Wait until every chart of a report is drawn, those out of sight as well."""
     page.add_style_tag(content="#gates { content-visibility: visible !important; }")
     for chart in page.query_selector_all(".chart"):
-        chart.scroll_into_view_if_needed()
+        chart.evaluate("(chart) => chart.scrollIntoView({behavior: 'instant', block: 'center'})")
         page.wait_for_function("(chart) => chart.classList.contains('drawn')", arg=chart)
     page.evaluate("scrollTo({top: 0, behavior: 'instant'})")

@@ -28,6 +28,7 @@ from ci_ml.render.figures import Figure
 TEMPLATE = "report.html.j2"
 _ROWS = 120  # of the overview; the explorer has all
 _LISTED = 500
+_FEW = 20  # gates that the overview shows as well as a list that sorts and filters
 _SAID = 20
 _WEB = re.compile(r"https?://[A-Za-z0-9][A-Za-z0-9.-]*(?::\d{1,5})?(?:/[\w./?=&%#~:+,;@()$!*-]*)?", re.ASCII)
 _HOSTILE = str.maketrans({letter: f"\\u{ord(letter):04x}" for letter in "<>&\N{LINE SEPARATOR}\N{PARAGRAPH SEPARATOR}"})
@@ -75,7 +76,7 @@ def report(content: Report, own: Mapping[str, str] = templating.NONE) -> str:
         "script": assets["report.js"],
         "drawing": assets["vega.js"] if specs else None,
         "specs": _json({"config": vega.config(vega.PAGE), "charts": specs, "columns": columns}),
-        "explored": _json(explorer.data(content.comparisons)) if content.comparisons else None,
+        "explored": _json(explorer.data(content.comparisons)) if values["is_long"] else None,
     }
     text = templating.rendered(_environment(own), TEMPLATE, values)
     if policy not in text:
@@ -147,6 +148,7 @@ def _values(content: Report, draw: Any) -> dict[str, Any]:
         "gates": found.cards,
         "more_gates": found.left_out,
         "total": len(content.comparisons),
+        "is_long": len(content.comparisons) > _FEW or any(item.slice for item in content.comparisons),
         "slices": sum(item.slice is not None for item in content.comparisons),
         "groups": groups,
         "plots": [draw(figure) for figure in figures.plots(content)],

@@ -110,7 +110,7 @@
     places.forEach((place) => seen.observe(place));
     // The first of them all the same, for a printer and for who scrolls fast, when nothing else is to be done.
     const waiting = places.slice(0, 40);
-    const idle = window.requestIdleCallback ?? ((later) => setTimeout(later, 200));
+    const idle = (later) => (window.requestIdleCallback ?? setTimeout)(later, window.requestIdleCallback ? { timeout: 2000 } : 200);
     const step = () => {
       const next = waiting.find((place) => !drawn.has(place.id));
       if (next) draw(next).then(() => idle(step));
