@@ -50,6 +50,7 @@ bench: $(VENV)/.installed-test ## how fast, against peers
 	@$(BIN)/python -m benchmarks $(ARGS)
 	@$(BIN)/python -m benchmarks.tables
 	@$(BIN)/python -m benchmarks.setup
+	@$(BIN)/python -m benchmarks.reports
 
 clean: ## remove .venv, caches and builds
 	rm -rf $(VENV) .tools build dist .ci-ml .coverage htmlcov .hypothesis

@@ -96,6 +96,8 @@ def test_without_vl_convert_there_is_a_hint(monkeypatch: pytest.MonkeyPatch) -> 
         ({"mark": {"type": "bar", "href": "x"}}, {"mark": {"type": "bar"}}),
         ({"mark": "bar", "encoding": {"href": {"field": "x"}, "url": {}}}, {"mark": "bar", "encoding": {}}),
         ({"params": [{"bind": {"element": "#x", "input": "text"}}], "x": 1}, {"params": [{}], "x": 1}),
+        ({"data": {"sequence": {"start": 0, "stop": 1e12}}, "x": 1}, {"data": {}, "x": 1}),
+        ({"data": {"values": [{"url": "a", "src": 2}, 3]}}, {"data": {"values": [{"url": "a", "src": 2}, 3]}}),
         ({"params": [{"bind": "scales"}]}, {"params": [{"bind": "scales"}]}),
         (
             {"transform": [{"lookup": "a", "from": {"data": {"url": "x"}}}]},

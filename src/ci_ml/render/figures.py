@@ -12,6 +12,7 @@ from ci_ml.render import cells, foreign, safe, vega
 _COLUMNS = 12
 _PLOTS = 60
 _LONGEST = 80
+_COMPOSED = frozenset({"facet", "hconcat", "vconcat", "concat", "repeat", "spec"})
 
 TITLES = {
     "roc": "ROC",
@@ -36,6 +37,7 @@ class Figure:
     columns: Sequence[tuple[str, str]] = ()
     problem: str = ""
     foreign: bool = False
+    wide: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,10 +138,13 @@ def _plot(name: str, spec: dict[str, Any]) -> Figure:
         cleaned = foreign.clean(spec)
     except foreign.NotDrawn as error:
         return Figure(title=title, label=f"Plot {title}", problem=f"not drawn: {error}", foreign=True)
-    if not {"facet", "hconcat", "vconcat", "concat", "repeat", "spec"} & cleaned.keys():
+    is_composed = bool(_COMPOSED & cleaned.keys())
+    if not is_composed:
         cleaned |= {"width": "container", "height": 230}
     cleaned.pop("title", None)  # it is above the plot already, or less than that
-    return Figure(title=title, label=f"Plot {title}", spec=cleaned, columns=_columns(cleaned), foreign=True)
+    return Figure(
+        title=title, label=f"Plot {title}", spec=cleaned, columns=_columns(cleaned), foreign=True, wide=is_composed
+    )
 
 
 def _columns(spec: dict[str, Any]) -> list[tuple[str, str]]:

@@ -11,8 +11,8 @@ from ci_ml.render import safe
 
 MAX_BYTES = 1_000_000
 _DEEPEST = 40
-# `usermeta` configures the embedding page; `datasets` stays, for it is data; `format` is how a file would be read.
-_DROPPED = frozenset({"url", "href", "usermeta", "loader", "element", "src", "background", "$schema"})
+# `usermeta` configures the embedding page, and a `sequence` makes as many rows as it likes out of nothing.
+_DROPPED = frozenset({"url", "href", "usermeta", "loader", "element", "src", "background", "sequence", "$schema"})
 
 
 class NotDrawn(ValueError):
@@ -41,10 +41,26 @@ def _clean(value: Any, depth: int) -> Any:
     if depth > _DEEPEST:
         raise NotDrawn("it is nested too deeply")
     if isinstance(value, dict):
-        return {_text(str(key)): _clean(item, depth + 1) for key, item in value.items() if not _leads_out(key, item)}
+        return {
+            _text(str(key)): _rows(item, depth + 1) if key == "values" else _clean(item, depth + 1)
+            for key, item in value.items()
+            if not _leads_out(key, item)
+        }
     if isinstance(value, list | tuple):
         return [_clean(item, depth + 1) for item in value]
     return _text(value) if isinstance(value, str) else value
+
+
+def _rows(value: Any, depth: int) -> Any:
+    """Data, whose columns may be called anything: nothing in it is an instruction."""
+    if not isinstance(value, list):
+        return _clean(value, depth)
+    return [
+        {_text(str(key)): _clean(item, depth + 1) for key, item in row.items()}
+        if isinstance(row, dict)
+        else _clean(row, depth + 1)
+        for row in value
+    ]
 
 
 def _leads_out(key: str, value: Any) -> bool:

@@ -19,6 +19,7 @@ _SIDES = {"domain": ["base", "head"]}
 _STROKES = {"symbolType": "stroke", "symbolSize": 300, "symbolOpacity": 1}
 _LONGEST = 40
 _MOST_WORDS = 12  # classes of a confusion matrix whose cells have room for a number
+_MOST_LETTERS = 36  # that fit below a confusion matrix side by side
 # In the page the colours are variables of its style, so that a theme and a printer change them without JavaScript.
 PAGE = {
     "ink": "var(--ink)",
@@ -173,7 +174,11 @@ def confusion(classes: Sequence[str], counts: Sequence[Sequence[int]], side: str
         for truth, row in zip(names, counts, strict=True)
         for called, n in zip(names, row, strict=True)
     ]
-    axis: Spec = {"type": "nominal", "sort": names, "axis": {"labelAngle": 0, "labelLimit": 90, "grid": False}}
+    is_tight = sum(map(len, names)) > _MOST_LETTERS
+    below, beside = (
+        {"type": "nominal", "sort": names, "axis": {"labelAngle": angle, "labelLimit": 90, "grid": False}}
+        for angle in (-90 if is_tight else 0, 0)
+    )
     shade = {
         "field": "share",
         "type": "quantitative",
@@ -200,8 +205,8 @@ def confusion(classes: Sequence[str], counts: Sequence[Sequence[int]], side: str
         "height": min(max(44 * len(classes), 120), 420),
         "data": {"values": values},
         "encoding": {
-            "x": {"field": "called", "title": "predicted", **axis},
-            "y": {"field": "truth", "title": "label", **axis},
+            "x": {"field": "called", "title": "predicted", **below},
+            "y": {"field": "truth", "title": "label", **beside},
         },
         "layer": [cell, word] if len(classes) <= _MOST_WORDS else [cell],
     }
