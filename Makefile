@@ -15,7 +15,7 @@ unexport PYTHONDONTWRITEBYTECODE
 export DO_NOT_TRACK := true
 export DVC_NO_ANALYTICS := true
 
-.PHONY: help demo test lint format docs bench lock lock-upgrade clean
+.PHONY: help demo test lint format docs vega pictures bench lock lock-upgrade clean
 
 help: ## show this
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1|\2/p' Makefile | awk -F '|' '{ printf "%-22s %s\n", $$1, $$2 }'
@@ -36,6 +36,12 @@ lint: $(VENV)/.installed-dev ## style, types, and which way imports may go
 docs: $(VENV)/.installed-dev ## write the pages of docs/ that are made from the code
 	@$(BIN)/python docs/generate.py
 
+vega: $(VENV)/.installed-test ## write what draws the charts of the HTML report, from vl-convert
+	@$(BIN)/python docs/bundle.py
+
+pictures: $(VENV)/.installed-test ## take the pictures of docs/pictures, with Chromium
+	@$(BIN)/python docs/pictures.py
+
 format: $(VENV)/.installed-dev ## let ruff mend what it can
 	@$(BIN)/ruff check --fix
 	@$(BIN)/ruff format
@@ -44,6 +50,7 @@ bench: $(VENV)/.installed-test ## how fast, against peers
 	@$(BIN)/python -m benchmarks $(ARGS)
 	@$(BIN)/python -m benchmarks.tables
 	@$(BIN)/python -m benchmarks.setup
+	@$(BIN)/python -m benchmarks.reports
 
 clean: ## remove .venv, caches and builds
 	rm -rf $(VENV) .tools build dist .ci-ml .coverage htmlcov .hypothesis

@@ -94,6 +94,23 @@ def test_later_steps_get_outputs_and_people_a_summary(plain: Project, github: Gi
     assert "### ❌ ci-ml · repo — blocked" in job.summary
 
 
+def test_a_page_is_left_beside_the_report(plain: Project, github: GitHub) -> None:
+    job = on_github(plain, github)
+    job.ci_ml("ci").expect(10)
+    page = Path(job.outputs["report"]).with_name("report.html").read_text(encoding="utf-8")
+    assert page.startswith("<!doctype html>")
+    assert "from 0.9 to 0.8" in page
+    assert plain.ci_ml("report", "--format", "html").expect(0).out == page
+
+
+def test_a_page_that_cannot_be_written_changes_no_verdict(plain: Project, github: GitHub) -> None:
+    job = on_github(plain, github)
+    (plain.root / ".ci-ml/report.html/in the way").mkdir(parents=True)
+    job.ci_ml("ci").expect(10)
+    assert len(job.comments) == 1
+    assert job.outputs["outcome"] == "fail"
+
+
 def test_the_summary_is_added_to_what_is_there(plain: Project, github: GitHub) -> None:
     job = on_github(plain, github)
     env = {**job.env(), "CI_ML_TOKEN": github.token(permissions=CAN_READ)}

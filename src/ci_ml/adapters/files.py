@@ -41,6 +41,14 @@ def write(path: Path, text: str) -> None:
         raise _unwritable(path, error) from None
 
 
+def remove(path: Path) -> None:
+    """Remove a file, if it is there. Raises DependencyError when it cannot be removed."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise _unwritable(path, error) from None
+
+
 def write_new(path: Path, text: str) -> None:
     """Write a file that is not there yet. Raises UsageError when it is, DependencyError when it cannot be written."""
     try:

@@ -1,7 +1,7 @@
 """Every command. Layer: cli; what a command needs is imported when it runs, for no command pays for another."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +78,7 @@ def check(
         from ci_ml.wiring import gate, reports, workspace
 
         report = gate.run(workspace.find(config, output), base, policy)
-        _show(report, format, explain)
+        _show(report, format, explain, own=_own(config, output, format))
     sys.exit(reports.exit_code(report))
 
 
@@ -148,7 +148,7 @@ def ci(
             from ci_ml.wiring import stages
 
             stages.tell(space, handover=str(place) if (place := stages.folder(space)).is_dir() else "")
-        _show(report, format)
+        _show(report, format, own=_own(config, output, format))
     sys.exit(reports.exit_code(report))
 
 
@@ -425,7 +425,7 @@ def diff(config: str | None, output: str | None, base: str | None, head: str | N
 @_common
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path), required=False)
 @_explain
-@_format("terminal", "markdown", "json", "junit", "openmetrics", "codequality", "annotations", "csv")
+@_format("terminal", "markdown", "html", "json", "junit", "openmetrics", "codequality", "annotations", "csv")
 @click.option(
     "--to",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -441,10 +441,11 @@ def report(
         from ci_ml.wiring import reports
 
         found = reports.read(file or reports.last(config, output))
+        own = _own(config, output, format)
         if to is None:
-            _show(found, format, explain)
+            _show(found, format, explain, own=own)
         else:
-            reports.save(to, _rendered(found, format, explain, width=_PAGE, color=False))
+            reports.save(to, _rendered(found, format, explain, width=_PAGE, color=False, own=own))
 
 
 @cli.command()
@@ -494,15 +495,23 @@ def _only_for_people(explain: str | None, format: str) -> None:
 _PAGE = 120  # columns of a text that goes to a file
 
 
-def _show(report: Any, format: str, explain: str | None = None) -> None:
-    click.echo(_rendered(report, format, explain, width=boundary.width(), color=boundary.color()), nl=False)
+def _own(config: str | None, output: str | None, format: str) -> Mapping[str, str]:
+    """The project's own templates, for a form that is made from some."""
+    from ci_ml.wiring import reports
+
+    return reports.templates(config, output) if format in ("markdown", "html") else {}
 
 
-def _rendered(report: Any, format: str, explain: str | None, *, width: int, color: bool) -> str:
+def _show(report: Any, format: str, explain: str | None = None, *, own: Mapping[str, str]) -> None:
+    text = _rendered(report, format, explain, width=boundary.width(), color=boundary.color(), own=own)
+    click.echo(text, nl=False)
+
+
+def _rendered(report: Any, format: str, explain: str | None, *, width: int, color: bool, own: Mapping[str, str]) -> str:
     if format != "terminal":
         from ci_ml.render import formats
 
-        return formats.FORMATS[format](report)
+        return formats.render(format, report, own)
     from ci_ml.render import terminal
 
     if explain is None:

@@ -527,7 +527,7 @@ class Config(Model):
         description="What aggregates tables: duckdb, inside this process; or a URL that Ibis connects to.",
         examples=["duckdb", "pyspark://local"],
     )
-    report: ReportConfig = Field(default=ReportConfig(), description="What reports show beside the verdict.")
+    report: ReportConfig = Field(default=ReportConfig(), description="History, pictures and templates of reports.")
     pipelines: tuple[PipelineConfig, ...] = Field(
         default=(), description="CI files to be written by `ci-ml generate`, one entry for each forge."
     )

@@ -3,9 +3,11 @@
 from collections.abc import Callable, Mapping
 
 from ci_ml.core.report import Report
-from ci_ml.render import annotations, codequality, junit, markdown, openmetrics, table
+from ci_ml.render import annotations, codequality, html, junit, markdown, openmetrics, table
+from ci_ml.render.markdown import Place
 
 Render = Callable[[Report], str]
+Templates = Mapping[str, str]
 
 
 def _json(content: Report) -> str:
@@ -13,7 +15,6 @@ def _json(content: Report) -> str:
 
 
 FORMATS: Mapping[str, Render] = {
-    "markdown": markdown.report,
     "json": _json,
     "junit": junit.report,
     "openmetrics": openmetrics.report,
@@ -21,3 +22,13 @@ FORMATS: Mapping[str, Render] = {
     "annotations": annotations.report,
     "csv": table.report,
 }
+# Those that are made from templates, which a team may have of its own.
+STYLED: Mapping[str, Callable[[Report, Templates], str]] = {
+    "markdown": lambda content, own: markdown.report(content, Place(templates=own)),
+    "html": html.report,
+}
+
+
+def render(form: str, content: Report, own: Templates) -> str:
+    """The report in a form. Raises UsageError when a template of `own` does not serve."""
+    return STYLED[form](content, own) if form in STYLED else FORMATS[form](content)

@@ -14,7 +14,7 @@ from ci_ml.core.publication import WAIVER_LABEL
 from ci_ml.core.report import ComparisonPart, Report
 from ci_ml.core.types import Outcome
 from ci_ml.errors import UsageError
-from ci_ml.render import cells, parts, picture, safe, sandbox, words
+from ci_ml.render import cells, parts, picture, safe, templating, words
 from ci_ml.render.sections import LADDER, LONGEST_SLICE, Detail, and_more, called, collapsed, together
 
 _NBSP = "\N{NO-BREAK SPACE}"
@@ -84,7 +84,7 @@ def fault(content: Report, templates: Mapping[str, str]) -> str | None:
 
 
 def _report(content: Report, place: Place, detail: Detail) -> str:
-    text = sandbox.render(_COMMENT, place.templates, _values(content, place, detail))
+    text = templating.render(_COMMENT, place.templates, _values(content, place, detail))
     if place.marker and text.partition("\n")[0] != place.marker:
         raise UsageError(
             f"the template {_COMMENT} does not begin with the marker: the comment would not be found again",
@@ -171,7 +171,7 @@ def failure(name: str, what: str, hint: str | None, place: Place) -> str:
         "run_url": place.run_url,
         "troubles": [safe.prose(text) for text in place.troubles],
     }
-    return sandbox.render("failure.md.j2", {}, values)
+    return templating.render("failure.md.j2", {}, values)
 
 
 def _row(item: ComparisonPart) -> Row:

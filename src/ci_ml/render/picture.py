@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from ci_ml.core.report import ComparisonPart, Report
 from ci_ml.core.types import Direction, Outcome
-from ci_ml.render import cells, parts, safe, sandbox, words
+from ci_ml.render import cells, parts, safe, templating, words
 
 WIDTH = 860
 _ROW, _TOP, _BOTTOM = 28, 44, 12
@@ -48,7 +48,7 @@ def gates(content: Report) -> str:
         "rows": [_row(item, _TOP + _ROW * index) for index, item in enumerate(shown)],
         "left_out": f"{more:,} more gates and slices are in the report" if more else None,
     }
-    return sandbox.render("gates.svg.j2", {}, values, escape=True)
+    return templating.render("gates.svg.j2", {}, values, escape=True)
 
 
 def text(content: Report) -> str:

@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 from functools import partial
-from pathlib import Path
 from typing import Literal, TextIO
 
 from ci_ml.adapters import console, files
@@ -51,19 +50,12 @@ def ci(
     with publishing.harmless(stream):
         out.tell(report, stream, place, trouble)
     with publishing.harmless(stream):
-        _leave(report, space.output, stream)
+        for problem in reports.leave(report, space.output, style.templates):
+            print(f"note: {problem}", file=stream)
     if publish and space.change.forge == "github":
         with publishing.harmless(stream):
             _annotate(report, stream)
     return report
-
-
-def _leave(report: Report, folder: Path, stream: TextIO) -> None:
-    """Leave what forges read beside report.json; a full disk costs these files, and not the verdict."""
-    try:
-        reports.leave(report, folder)
-    except CiMlError as error:
-        print(f"note: {error.what}", file=stream)
 
 
 def _annotate(report: Report, stream: TextIO) -> None:

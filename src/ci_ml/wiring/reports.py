@@ -1,16 +1,23 @@
 """Reports from files. Layer: wiring."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from ci_ml.adapters import files
 from ci_ml.core.report import MAX_BYTES, Report, load
 from ci_ml.core.verdict import EXIT_CODES
-from ci_ml.errors import UsageError
+from ci_ml.errors import CiMlError, UsageError
+from ci_ml.usecases import policy
 from ci_ml.wiring import workspace
 
 FILE = "report.json"
-# What forges read of a job, by the name of the file and the format in it; the templates for GitLab name them, too.
-BESIDE = {"junit.xml": "junit", "openmetrics.txt": "openmetrics", "codequality.json": "codequality"}
+# What people and forges read of a job, by the name of the file and its format; templates for GitLab name them, too.
+BESIDE = {
+    "report.html": "html",
+    "junit.xml": "junit",
+    "openmetrics.txt": "openmetrics",
+    "codequality.json": "codequality",
+}
 
 
 def last(config: str | None, output: str | None) -> Path:
@@ -45,12 +52,34 @@ def save(path: Path, text: str) -> None:
     files.write(path, text)
 
 
-def leave(report: Report, folder: Path) -> None:
-    """Write what forges read beside report.json. Raises DependencyError when it cannot be written."""
-    from ci_ml.render.formats import FORMATS
+def leave(report: Report, folder: Path, own: Mapping[str, str]) -> list[str]:
+    """Write what people and forges read beside report.json; returns what could not be written, and why.
 
-    for name, kind in BESIDE.items():
-        files.write(folder / name, FORMATS[kind](report))
+    One that is there already goes first: that of another verdict would be worse than none. `own` are templates.
+    """
+    from ci_ml.render import formats
+
+    problems = []
+    for name, form in BESIDE.items():
+        place = folder / name
+        try:
+            files.remove(place)
+            files.write(place, formats.render(form, report, own))
+        except CiMlError as error:
+            problems.append(f"no {name}: {error.what}")
+    return problems
+
+
+def templates(config: str | None, output: str | None) -> Mapping[str, str]:
+    """The templates that the ci-ml.yaml around here names; none where there is none."""
+    try:
+        space = workspace.find(config, output)
+    except UsageError:
+        if config:
+            raise
+        return {}
+    loaded = policy.load(space.head_tree, space.project.config, space.project.config)
+    return policy.templates(space.head_tree, space.project, loaded.config) if loaded else {}
 
 
 def exit_code(report: Report) -> int:

@@ -1,0 +1,162 @@
+import builtins
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import altair
+import pytest
+
+from ci_ml.core.exhibits import ConfusionPart, CurvePart, HistoryPart, PointPart, SeriesPart
+from ci_ml.core.report import StageRunPart, TrainingPart
+from ci_ml.errors import UsageError
+from ci_ml.render import figures, foreign, pictures, vega
+from tests import reports
+
+ROOT = Path(__file__).parents[2]
+_RESIDUALS = SeriesPart(x=(-1.0, 0.0, 1.0), n=(3, 4))
+_DRAWN: list[figures.Figure] = [
+    *(figure for group in figures.predictions(reports.everything()) for figure in group.figures),
+    *figures.plots(reports.everything()),
+]
+
+
+def _specs() -> dict[str, dict[str, Any]]:
+    content = reports.everything()
+    found = {figure.title: figure.spec for figure in _DRAWN}
+    for part in content.history:
+        item = next((item for item in content.comparisons if item.metric == part.metric and not item.slice), None)
+        found[f"history of {part.metric}"] = vega.history(part, item)
+    point = PointPart(sha="a" * 40, at="", value=1.0)
+    found["history without a gate"] = vega.history(HistoryPart(metric="m", points=(point,)), None)
+    assert content.training
+    found["training"] = vega.timeline(content.training)
+    ran = StageRunPart(name="only", state="ran", seconds=1.0)
+    found["training without a base"] = vega.timeline(TrainingPart(stages=(ran,)))
+    found["residuals"] = vega.curve(CurvePart(table="t", kind="residuals", head=_RESIDUALS))
+    many = [f"class {index}" for index in range(40)]
+    found["many classes"] = vega.confusion(many, [[index] * 40 for index in range(40)], "head")
+    return found
+
+
+@pytest.mark.parametrize(("name", "spec"), _specs().items())
+def test_specifications_are_valid_and_can_be_drawn(name: str, spec: dict[str, Any]) -> None:
+    altair.Chart.from_dict({**spec, "config": vega.config(vega.PAGE)}, validate=True)
+    drawn = pictures.picture(spec, "svg").decode()
+    assert drawn.startswith("<svg")
+    assert len(drawn) > 1500
+
+
+def test_base_and_head_differ_by_more_than_their_colour() -> None:
+    for spec in (figure.spec for figure in _DRAWN if figure.title.startswith(("ROC", "Precision", "Scores", "Cal"))):
+        assert any("strokeDash" in layer["encoding"] for layer in spec["layer"])
+
+
+def test_classes_that_look_the_same_stay_apart() -> None:
+    names = [f"{'a' * 30}{letter}{'b' * 30}" for letter in "xyz"]
+    spec = vega.confusion(names, [[1, 2, 3]] * 3, "base")
+    assert len({value["truth"] for value in spec["data"]["values"]}) == 3
+    assert figures.confusion(ConfusionPart(table="t", classes=tuple(names), base=((0, 0, 0),) * 3))[0].detail == ""
+
+
+def test_pictures_are_svg_and_png() -> None:
+    spec = figures.training(reports.everything().training).spec  # type: ignore[arg-type,union-attr]
+    assert pictures.picture(spec, "png").startswith(b"\x89PNG\r\n")
+    assert b"stage" in pictures.picture(spec, "svg") or b"train" in pictures.picture(spec, "svg")
+
+
+def test_a_picture_that_cannot_be_drawn_is_an_error() -> None:
+    with pytest.raises(UsageError, match="cannot be drawn"):
+        pictures.picture({"mark": "line", "data": {"url": "https://example.org/x.csv"}, "encoding": 3}, "svg")
+
+
+def test_without_vl_convert_there_is_a_hint(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = builtins.__import__
+
+    def without(name: str, *rest: Any) -> Any:
+        if name == "vl_convert":
+            raise ImportError(name)
+        return real(name, *rest)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    with pytest.raises(UsageError) as error:
+        pictures.picture({"mark": "bar"}, "svg")
+    assert error.value.hint == "pip install 'ci-ml[images]'"
+
+
+# --- Specifications from strangers ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("spec", "left"),
+    [
+        ({"mark": "bar", "data": {"url": "https://evil.example/x.csv"}}, {"mark": "bar", "data": {}}),
+        ({"mark": {"type": "image", "url": "x"}, "data": {"values": []}}, {"data": {"values": []}}),
+        ({"mark": "image", "usermeta": {"embedOptions": {"loader": {}}}, "width": 3}, {"width": 3}),
+        ({"mark": {"type": "bar", "href": "x"}}, {"mark": {"type": "bar"}}),
+        ({"mark": "bar", "encoding": {"href": {"field": "x"}, "url": {}}}, {"mark": "bar", "encoding": {}}),
+        ({"params": [{"bind": {"element": "#x", "input": "text"}}], "x": 1}, {"params": [{}], "x": 1}),
+        ({"data": {"sequence": {"start": 0, "stop": 1e12}}, "x": 1}, {"data": {}, "x": 1}),
+        ({"data": {"values": [{"url": "a", "src": 2}, 3]}}, {"data": {"values": [{"url": "a", "src": 2}, 3]}}),
+        ({"params": [{"bind": "scales"}]}, {"params": [{"bind": "scales"}]}),
+        (
+            {"transform": [{"lookup": "a", "from": {"data": {"url": "x"}}}]},
+            {"transform": [{"lookup": "a", "from": {"data": {}}}]},
+        ),
+        ({"mark": "bar", "title": "\u202eabc\n"}, {"mark": "bar", "title": "\\u202eabc\n"}),
+        (
+            {"layer": [{"mark": "line"}, {"data": {"url": "x", "name": "y"}}]},
+            {"layer": [{"mark": "line"}, {"data": {"name": "y"}}]},
+        ),
+    ],
+)
+def test_nothing_in_a_strangers_specification_leads_out(spec: dict[str, Any], left: dict[str, Any]) -> None:
+    assert foreign.clean(spec) == left
+
+
+def _deep(levels: int) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for _ in range(levels):
+        found = {"layer": [found]}
+    return found
+
+
+@pytest.mark.parametrize(
+    ("spec", "why"),
+    [
+        ({}, "no specification"),
+        ({"$schema": "https://vega.github.io/schema/vega/v5.json"}, "only Vega-Lite"),
+        ({"$schema": 3}, "only Vega-Lite"),
+        ({"mark": "x" * 1_000_001}, "MB large"),
+        (_deep(100), "nested too deeply"),
+        (_deep(20_000), "nested too deeply"),
+    ],
+    ids=["empty", "vega", "no schema", "large", "deep", "very deep"],
+)
+def test_what_cannot_be_made_harmless_is_not_drawn(spec: dict[str, Any], why: str) -> None:
+    with pytest.raises(foreign.NotDrawn, match=why):
+        foreign.clean(spec)
+
+
+# --- The bundle -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def bundle() -> ModuleType:
+    given = importlib.util.spec_from_file_location("bundle", ROOT / "docs/bundle.py")
+    assert given
+    assert given.loader
+    module = importlib.util.module_from_spec(given)
+    given.loader.exec_module(module)
+    return module
+
+
+def test_what_draws_charts_is_what_vl_convert_gives(bundle: ModuleType) -> None:
+    assert bundle.PLACE.read_text(encoding="utf-8") == bundle.bundle(), "run `make vega`"
+
+
+def test_what_draws_charts_says_whose_it_is(bundle: ModuleType) -> None:
+    licence = bundle.PLACE.with_name("vega.LICENSE.txt").read_text(encoding="utf-8")
+    assert "University of Washington Interactive Data Lab" in licence
+    assert "Mike Bostock" in licence
+    assert "BSD-3-Clause" in bundle.PLACE.read_text(encoding="utf-8")[:300]
