@@ -46,6 +46,7 @@ def test_a_worse_pull_request_is_blocked_and_told_why(github: GitHub, api: fake.
     assert report["verdict"]["outcome"] == "fail"
     assert (report["base"]["sha"], report["head"]["sha"]) == (change.base, change.merge)
     assert {stage["name"] for stage in report["training"]["stages"] if stage["state"] == "ran"} == {"train", "evaluate"}
+    assert "<h1" in (run.artifacts / "ci-ml-report" / "report.html").read_text()
     (comment,) = api.repository(REPOSITORY).pulls[change.number].comments
     assert comment.user.login == fake.BOT
     assert "recall` fell by 4.7\N{NO-BREAK SPACE}pp, from 0.915 to 0.868" in comment.body, comment.body
@@ -221,6 +222,7 @@ def test_a_later_step_sees_the_outputs(github: GitHub, api: fake.GitHub) -> None
     shown = json.loads((run.artifacts / "outputs.json").read_text())
     assert shown["outcome"] == "fail"
     assert shown["report"].endswith("/some results/report.json")
+    assert shown["page"].endswith("/some results/report.html")
     assert shown["comment-url"].endswith(f"/pull/{change.number}#issuecomment-{comment.id}")
 
 
@@ -302,5 +304,5 @@ def test_no_input_is_text_in_a_script() -> None:
     assert used == set(ACTION["inputs"])
     assert {name: entry["value"] for name, entry in ACTION["outputs"].items()} == {
         name: f"${{{{ steps.ci-ml.outputs.{name} }}}}"
-        for name in ("outcome", "report", "comment-url", "stages", "handover", "id")
+        for name in ("outcome", "report", "page", "comment-url", "stages", "handover", "id")
     }

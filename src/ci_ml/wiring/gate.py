@@ -48,10 +48,10 @@ def ci(
     place = space.output / reports.FILE
     files.write(place, report.to_json())
     with publishing.harmless(stream):
-        out.tell(report, stream, place, trouble)
-    with publishing.harmless(stream):
         for problem in reports.leave(report, space.output, style.templates):
             print(f"note: {problem}", file=stream)
+    with publishing.harmless(stream):
+        out.tell(report, stream, place, trouble)
     if publish and space.change.forge == "github":
         with publishing.harmless(stream):
             _annotate(report, stream)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:  # Jinja costs a while, and only what is published is rendered
     from ci_ml.render.markdown import Place as Frame
 
 TOKEN = "CI_ML_TOKEN"
+PAGE = "report.html"  # beside report.json
 OWNER = "CI_ML_TOKEN_OWNER"  # who the token writes as, where that is known: it saves asking
 PATIENCE = "CI_ML_PATIENCE"
 _PATIENCE = 120.0
@@ -90,7 +91,9 @@ class Outlet:
         frame = markdown.Place(run_url=self.change.run_url, templates=templates, picture=picture)
         more = (also, f"{refused}, so the comment is as ci-ml writes it" if refused else None, problem)
         told = self._write(report.name, status, partial(markdown.report, report), stream, frame, more)
-        self._outputs(outcome=verdict.outcome.value, report=str(place), comment_url=told.comment_url)
+        page = place.with_name(PAGE)
+        shown = str(page) if page.is_file() else ""
+        self._outputs(outcome=verdict.outcome.value, report=str(place), page=shown, comment_url=told.comment_url)
         return told
 
     def tell_failure(self, name: str, error: CiMlError, stream: TextIO) -> None:
@@ -103,7 +106,7 @@ class Outlet:
         frame = markdown.Place(run_url=self.change.run_url)
         status = Status(name=f"ci-ml/{name}", outcome=None, sentence=sentence, url=self.change.run_url)
         told = self._write(name, status, partial(markdown.failure, name, sentence, error.hint), stream, frame)
-        self._outputs(outcome="error", report="", comment_url=told.comment_url)
+        self._outputs(outcome="error", report="", page="", comment_url=told.comment_url)
 
     def _write(
         self,
@@ -153,8 +156,8 @@ class Outlet:
         except ForgeError as error:
             return None, f"No picture: {publish.sentence(error, self.change)}"
 
-    def _outputs(self, *, outcome: str, report: str, comment_url: str | None) -> None:
-        outputs(self.env, {"outcome": outcome, "report": report, "comment-url": comment_url or ""})
+    def _outputs(self, *, outcome: str, report: str, page: str, comment_url: str | None) -> None:
+        outputs(self.env, {"outcome": outcome, "report": report, "page": page, "comment-url": comment_url or ""})
 
 
 def outputs(env: Mapping[str, str], values: Mapping[str, str]) -> None:
