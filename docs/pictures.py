@@ -12,8 +12,8 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
-from ci_ml.render import html  # noqa: E402  the tests' reports are found beside docs
-from tests import browser, reports  # noqa: E402
+from ci_ml.render import html, markdown  # noqa: E402  the tests' reports are found beside docs
+from tests import browser, comment_page, reports  # noqa: E402
 
 FOLDER = ROOT / "docs/pictures"
 MOST = 200_000
@@ -35,7 +35,14 @@ def _everything() -> str:
     return html.report(reports.everything())
 
 
+def _comment() -> str:
+    return comment_page.page(markdown.report(reports.everything()))
+
+
 PICTURES: Mapping[str, Picture] = {
+    "comment-light": Picture(page=_comment, width=892, height=830),
+    "comment-dark": Picture(page=_comment, width=892, height=830, theme="dark"),
+    "comment-narrow": Picture(page=_comment, width=320, height=780),
     "report-light": Picture(page=_everything, height=780),
     "report-dark": Picture(page=_everything, height=780, theme="dark"),
     "report-narrow": Picture(page=_everything, width=320, height=780),
@@ -64,7 +71,10 @@ def take(chromium: browser.Browser, picture: Picture, page: Path, place: Path) -
     page.write_text(picture.page(), encoding="utf-8")
     width, height = picture.width, picture.height
     with browser.visiting(chromium, page, width=width, height=height, theme=picture.theme) as visit:
-        browser.draw_all(visit.page)
+        if picture.page is _comment:
+            visit.page.wait_for_function("document.body.dataset.drawn")
+        else:
+            browser.draw_all(visit.page)
         if picture.of:
             part = visit.page.locator(picture.of)
             part.scroll_into_view_if_needed()
