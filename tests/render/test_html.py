@@ -311,7 +311,7 @@ def test_a_plot_that_cannot_be_drawn_says_why() -> None:
     shown = Exhibits(
         plots=(PlotPart(name="x", spec={"$schema": "https://vega.github.io/schema/vega/v5.json", "marks": []}),)
     )
-    assert "not drawn: only Vega-Lite is drawn" in Page(html.report(reports.report(shown=shown))).words
+    assert "not drawn: it is not Vega-Lite" in Page(html.report(reports.report(shown=shown))).words
 
 
 # --- Templates of users -----------------------------------------------------------------------------------------------

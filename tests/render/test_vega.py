@@ -10,7 +10,7 @@ import pytest
 from ci_ml.core.exhibits import ConfusionPart, CurvePart, HistoryPart, PointPart, SeriesPart
 from ci_ml.core.report import StageRunPart, TrainingPart
 from ci_ml.errors import UsageError
-from ci_ml.render import figures, foreign, pictures, vega
+from ci_ml.render import figures, pictures, vega
 from tests import reports
 
 ROOT = Path(__file__).parents[2]
@@ -82,60 +82,6 @@ def test_without_vl_convert_there_is_a_hint(monkeypatch: pytest.MonkeyPatch) -> 
     with pytest.raises(UsageError) as error:
         pictures.picture({"mark": "bar"}, "svg")
     assert error.value.hint == "pip install 'ci-ml[images]'"
-
-
-# --- Specifications from strangers ------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("spec", "left"),
-    [
-        ({"mark": "bar", "data": {"url": "https://evil.example/x.csv"}}, {"mark": "bar", "data": {}}),
-        ({"mark": {"type": "image", "url": "x"}, "data": {"values": []}}, {"data": {"values": []}}),
-        ({"mark": "image", "usermeta": {"embedOptions": {"loader": {}}}, "width": 3}, {"width": 3}),
-        ({"mark": {"type": "bar", "href": "x"}}, {"mark": {"type": "bar"}}),
-        ({"mark": "bar", "encoding": {"href": {"field": "x"}, "url": {}}}, {"mark": "bar", "encoding": {}}),
-        ({"params": [{"bind": {"element": "#x", "input": "text"}}], "x": 1}, {"params": [{}], "x": 1}),
-        ({"data": {"sequence": {"start": 0, "stop": 1e12}}, "x": 1}, {"data": {}, "x": 1}),
-        ({"data": {"values": [{"url": "a", "src": 2}, 3]}}, {"data": {"values": [{"url": "a", "src": 2}, 3]}}),
-        ({"params": [{"bind": "scales"}]}, {"params": [{"bind": "scales"}]}),
-        (
-            {"transform": [{"lookup": "a", "from": {"data": {"url": "x"}}}]},
-            {"transform": [{"lookup": "a", "from": {"data": {}}}]},
-        ),
-        ({"mark": "bar", "title": "\u202eabc\n"}, {"mark": "bar", "title": "\\u202eabc\n"}),
-        (
-            {"layer": [{"mark": "line"}, {"data": {"url": "x", "name": "y"}}]},
-            {"layer": [{"mark": "line"}, {"data": {"name": "y"}}]},
-        ),
-    ],
-)
-def test_nothing_in_a_strangers_specification_leads_out(spec: dict[str, Any], left: dict[str, Any]) -> None:
-    assert foreign.clean(spec) == left
-
-
-def _deep(levels: int) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for _ in range(levels):
-        found = {"layer": [found]}
-    return found
-
-
-@pytest.mark.parametrize(
-    ("spec", "why"),
-    [
-        ({}, "no specification"),
-        ({"$schema": "https://vega.github.io/schema/vega/v5.json"}, "only Vega-Lite"),
-        ({"$schema": 3}, "only Vega-Lite"),
-        ({"mark": "x" * 1_000_001}, "MB large"),
-        (_deep(100), "nested too deeply"),
-        (_deep(20_000), "nested too deeply"),
-    ],
-    ids=["empty", "vega", "no schema", "large", "deep", "very deep"],
-)
-def test_what_cannot_be_made_harmless_is_not_drawn(spec: dict[str, Any], why: str) -> None:
-    with pytest.raises(foreign.NotDrawn, match=why):
-        foreign.clean(spec)
 
 
 # --- The bundle -------------------------------------------------------------------------------------------------------

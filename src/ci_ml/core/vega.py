@@ -1,22 +1,25 @@
-"""Vega-Lite specifications of strangers, made harmless: nothing in them is fetched from anywhere. Layer: core.
+"""Vega-Lite specifications of strangers, made harmless: nothing in them leads out of them. Layer: core.
 
-What is left out is said by name, wherever it stands, also in rows of data: it is not asked which of it a renderer
-would follow. A renderer of the result should still refuse to load anything, as expressions are kept.
+A specification can fetch files, link, show pictures from elsewhere, make form elements and tell the page how to embed
+it. None of that is left. What is left out is said by name, wherever it stands, also in rows of data: it is not asked
+which of it a renderer would follow. A renderer of the result should still refuse to load anything, and interpret
+expressions, which are kept.
 """
 
+import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 SCHEMA = "https://vega.github.io/schema/vega-lite/v5.json"
+MOST_BYTES = 1_000_000
 MOST_DEPTH = 60
 
 _VEGA_LITE = re.compile(r"https?://vega\.github\.io/schema/vega-lite/v[0-9.]+(-[a-z0-9.]+)?(\.json)?", re.IGNORECASE)
-# What addresses are given by, what tells a page how to embed a plot or where, and pictures of pointers.
-_OUTSIDE = frozenset("url href src usermeta embedoptions element cursor image loader baseurl".split())
-# A picture that is there itself; of these types none holds a program.
-_INLINE = re.compile(r"data:image/(png|jpeg|gif|webp);base64,[A-Za-z0-9+/=\s]*")
+# What addresses are given by, what tells a page how to embed a plot or where, pictures of pointers and in tooltips, and
+# what makes as many rows as it likes out of nothing.
+_OUTSIDE = frozenset("url href src usermeta embedoptions element cursor image loader baseurl sequence".split())
 _CSS = re.compile(r"url\s*\(|@import", re.IGNORECASE)
 
 
@@ -24,40 +27,49 @@ class Unfit(ValueError):
     """This is no Vega-Lite specification that can be shown; the text says why."""
 
 
-def clean(spec: object) -> dict[str, Any]:
-    """A specification without anything that loads from outside; numbers that are none are null. Raises Unfit."""
-    if not isinstance(spec, Mapping):
-        raise Unfit("it is not a JSON object")
+def clean(spec: object, show: Callable[[str], str] = str) -> dict[str, Any]:
+    """A specification without anything that leads out of it; numbers that are none are null, texts what `show` makes.
+
+    Raises Unfit.
+    """
+    if not isinstance(spec, Mapping) or not spec:
+        raise Unfit("it is not a JSON object, or empty")
     schema = spec.get("$schema", SCHEMA)
     if not isinstance(schema, str) or not _VEGA_LITE.fullmatch(schema):
         raise Unfit("it is not Vega-Lite")
-    found = _object(spec, 0)
+    found = _object(spec, 0, show)
+    if (size := len(json.dumps(found))) > MOST_BYTES:
+        raise Unfit(f"it is {size / 1e6:,.1f} MB large; up to {MOST_BYTES / 1e6:g} MB are drawn")
     return {"$schema": schema, **{key: value for key, value in found.items() if key != "$schema"}}
 
 
-def _object(found: Mapping[Any, Any], depth: int) -> dict[str, Any]:
-    return {str(key): _value(value, depth + 1) for key, value in found.items() if _kept(str(key), value)}
+def _object(found: Mapping[Any, Any], depth: int, show: Callable[[str], str]) -> dict[str, Any]:
+    kept = ((str(key), value) for key, value in found.items() if _is_inside(str(key), value))
+    return {show(key): _value(value, depth + 1, show) for key, value in kept}
 
 
-def _value(value: object, depth: int) -> Any:
+def _value(value: object, depth: int, show: Callable[[str], str]) -> Any:
     if depth > MOST_DEPTH:
         raise Unfit(f"it is nested more than {MOST_DEPTH} levels deep")
     if isinstance(value, Mapping):
-        return _object(value, depth)
+        return _object(value, depth, show)
     if isinstance(value, list | tuple):
-        return [_value(item, depth + 1) for item in value]
+        return [_value(item, depth + 1, show) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None
     if isinstance(value, str):
-        return "" if _CSS.search(value) else value
+        return "" if _CSS.search(value) else show(value)
     return value if isinstance(value, bool | int | float) else None
 
 
-def _kept(key: str, value: object) -> bool:
-    """Whether a key stays: none of an address, but for a picture that is there itself."""
-    if key.strip().lower() not in _OUTSIDE:
-        return True
-    return isinstance(value, str) and _INLINE.fullmatch(value) is not None
+def _is_inside(key: str, value: object) -> bool:
+    """Whether a key stays."""
+    name = key.strip().lower()
+    is_image = value == "image" or (isinstance(value, Mapping) and value.get("type") == "image")
+    if name in _OUTSIDE or (name in ("mark", "type") and is_image):
+        return False
+    # By name it ties a parameter to scales or a legend; as an object it makes form elements.
+    return name != "bind" or isinstance(value, str)
 
 
 def named(spec: dict[str, Any], names: Mapping[str, str]) -> dict[str, Any]:

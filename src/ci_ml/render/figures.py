@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ci_ml.core import numbers
+from ci_ml.core import vega as specifications
 from ci_ml.core.exhibits import ConfusionPart, CurvePart, HistoryPart
 from ci_ml.core.report import ComparisonPart, Report, TrainingPart
-from ci_ml.render import cells, foreign, safe, vega
+from ci_ml.render import cells, safe, vega
 
 _COLUMNS = 12
 _PLOTS = 60
@@ -135,16 +136,24 @@ def plots(content: Report) -> list[Figure]:
 def _plot(name: str, spec: dict[str, Any]) -> Figure:
     title = _brief(name)
     try:
-        cleaned = foreign.clean(spec)
-    except foreign.NotDrawn as error:
+        cleaned = specifications.clean(spec, _printable)
+    except specifications.Unfit as error:
         return Figure(title=title, label=f"Plot {title}", problem=f"not drawn: {error}", foreign=True)
     is_composed = bool(_COMPOSED & cleaned.keys())
     if not is_composed:
         cleaned |= {"width": "container", "height": 230}
+    del cleaned["$schema"]  # of an older version it would be a warning on the page, and says nothing else
     cleaned.pop("title", None)  # it is above the plot already, or less than that
     return Figure(
         title=title, label=f"Plot {title}", spec=cleaned, columns=_columns(cleaned), foreign=True, wide=is_composed
     )
+
+
+def _printable(text: str) -> str:
+    """Text without characters that reorder or hide; line breaks and tabs are blanks in an expression."""
+    if text.isprintable():
+        return text
+    return "".join(letter if letter in "\n\t" else safe.printable(letter) for letter in text)
 
 
 def _columns(spec: dict[str, Any]) -> list[tuple[str, str]]:
