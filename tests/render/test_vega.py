@@ -106,3 +106,12 @@ def test_what_draws_charts_says_whose_it_is(bundle: ModuleType) -> None:
     assert "University of Washington Interactive Data Lab" in licence
     assert "Mike Bostock" in licence
     assert "BSD-3-Clause" in bundle.PLACE.read_text(encoding="utf-8")[:300]
+
+
+def test_every_chart_of_a_report_is_a_file() -> None:
+    found = pictures.charts(reports.everything(), "svg")
+    assert list(found)[0] == "00-gates.svg"
+    names = [name.partition("-")[2] for name in found]
+    assert {"test-recall-history.svg", "training-stages.svg"} <= set(names)
+    assert sum(name.startswith("plot-") for name in names) == 1
+    assert all(data.startswith(b"<svg") for data in found.values())

@@ -18,18 +18,19 @@ def make_output(folder: Path) -> None:
         raise _unwritable(folder, error) from None
 
 
-def write(path: Path, text: str) -> None:
+def write(path: Path, content: str | bytes) -> None:
     """Write a file so that it is there whole or as it was before, and keep its folder out of git.
 
     Raises DependencyError when the disk is full or the folder cannot be written.
     """
+    data = content if isinstance(content, bytes) else content.encode("utf-8", "backslashreplace")
     temporary = None
     try:
         _own_folder(path.parent)
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
         temporary = Path(name)
-        with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as stream:
-            stream.write(text)
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(data)
             stream.flush()
             os.fsync(stream.fileno())
         temporary.chmod(0o644)

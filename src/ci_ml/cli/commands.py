@@ -432,15 +432,35 @@ def diff(config: str | None, output: str | None, base: str | None, head: str | N
     metavar="PATH",
     help="Write it to a file, and print nothing.",
 )
+@click.option(
+    "--charts",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="FOLDER",
+    help="Write every chart into a folder instead, as SVG.",
+)
+@click.option("--png", is_flag=True, help="With --charts: as PNG.")
 def report(
-    config: str | None, output: str | None, file: Path | None, explain: str | None, format: str, to: Path | None
+    config: str | None,
+    output: str | None,
+    file: Path | None,
+    explain: str | None,
+    format: str,
+    to: Path | None,
+    charts: Path | None,
+    png: bool,
 ) -> None:
     """Render a report.json again (FILE, by default the last one here). Exits 0 whatever its verdict."""
     _only_for_people(explain, format)
+    if png and charts is None:
+        raise click.UsageError("--png says how --charts are written")
     with boundary.errors():
         from ci_ml.wiring import reports
 
         found = reports.read(file or reports.last(config, output))
+        if charts is not None:
+            for place in reports.charts(found, charts, "png" if png else "svg"):
+                click.echo(place)
+            return
         own = _own(config, output, format)
         if to is None:
             _show(found, format, explain, own=own)

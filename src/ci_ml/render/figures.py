@@ -59,6 +59,17 @@ def predictions(content: Report) -> list[Group]:
     return [Group(title=name, figures=figures) for name, figures in found.items()]
 
 
+def every(content: Report) -> list[tuple[str, Figure]]:
+    """Every chart that can be drawn, with a name for it: what it is about, and its title."""
+    found = [(group.title, figure) for group in predictions(content) for figure in group.figures]
+    known = {item.metric: item for item in reversed(content.comparisons) if item.slice is None}
+    found += [(part.metric, figure) for part in content.history if (figure := history(part, known.get(part.metric)))]
+    if content.training and (stages := training(content.training)):
+        found.append(("training", stages))
+    found += [("plot", figure) for figure in plots(content)]
+    return [(f"{about} {figure.title}", figure) for about, figure in found if figure.spec]
+
+
 def curve(part: CurvePart) -> Figure:
     """A curve of both sides, and the area under it where that is a metric."""
     areas = [(side, series.area) for side, series in _sides(part) if series.area is not None]

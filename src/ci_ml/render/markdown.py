@@ -14,7 +14,7 @@ from ci_ml.core.publication import WAIVER_LABEL
 from ci_ml.core.report import ComparisonPart, Report
 from ci_ml.core.types import Outcome
 from ci_ml.errors import UsageError
-from ci_ml.render import cells, parts, picture, safe, templating, words
+from ci_ml.render import cells, overview, parts, safe, templating, words
 from ci_ml.render.sections import LADDER, LONGEST_SLICE, Detail, and_more, called, collapsed, together
 
 _NBSP = "\N{NO-BREAK SPACE}"
@@ -109,7 +109,7 @@ def _values(content: Report, place: Place, detail: Detail) -> dict[str, Any]:
         "waivers": [safe.prose(line) for line in words.waivers(content)],
         "others": [_sentence(text, names, detail) for text in others[: detail.others]]
         + and_more(len(others) - detail.others),
-        "picture": f"![{safe.prose(picture.text(content))}]({place.picture})" if place.picture else None,
+        "picture": f"![{safe.prose(overview.text(content))}]({place.picture})" if place.picture else None,
         "plot_title": together(cells.PLOT_TITLE),
         "change_title": cells.change_title(rows),
         "rows": [_row(item) for item in rows],

@@ -1,13 +1,32 @@
 """Charts as static pictures, for places that take images and no scripts. Layer: render."""
 
 import json
+import re
 from typing import Any, Literal
 
+from ci_ml.core.report import Report
 from ci_ml.errors import UsageError
-from ci_ml.render import vega
+from ci_ml.render import figures, overview, vega
 
 Kind = Literal["svg", "png"]
 WIDTH = 360
+_LONGEST = 60
+
+
+def charts(content: Report, kind: Kind) -> dict[str, bytes]:
+    """Every chart of a report as a file by its name, numbered in the order of the page, after one of the gates in SVG.
+
+    Raises UsageError like `picture`.
+    """
+    drawn = {
+        f"{number:02}-{_slug(name)}.{kind}": picture(figure.spec, kind)
+        for number, (name, figure) in enumerate(figures.every(content), start=1)
+    }
+    return {"00-gates.svg": overview.gates(content).encode(), **drawn}
+
+
+def _slug(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-").lower()[:_LONGEST]
 
 
 def picture(spec: dict[str, Any], kind: Kind, *, width: int = WIDTH) -> bytes:

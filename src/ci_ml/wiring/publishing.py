@@ -144,7 +144,7 @@ class Outlet:
 
     def _picture(self, report: Report) -> tuple[str | None, str | None]:
         """The address of a picture of the gates, and why there is none where there should be one."""
-        from ci_ml.render import picture
+        from ci_ml.render import overview
 
         proposal = self.request.proposal
         if self.forge is None or proposal is None:
@@ -152,7 +152,7 @@ class Outlet:
         run = self.change.run
         path = f"{proposal.number}/{report.name}-{run.number}.{run.attempt}.svg"
         try:
-            return self.forge.picture(path, picture.gates(report).encode()), None
+            return self.forge.picture(path, overview.gates(report).encode()), None
         except ForgeError as error:
             return None, f"No picture: {publish.sentence(error, self.change)}"
 

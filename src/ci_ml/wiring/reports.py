@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
 from ci_ml.adapters import files
 from ci_ml.core.report import MAX_BYTES, Report, load
@@ -50,6 +51,16 @@ def received(path: Path) -> Report:
 def save(path: Path, text: str) -> None:
     """Write a report in some form, whole or not at all. Raises DependencyError when it cannot be written."""
     files.write(path, text)
+
+
+def charts(report: Report, folder: Path, kind: Literal["svg", "png"]) -> list[Path]:
+    """Write every chart into a folder. Raises UsageError without what draws them, DependencyError like `save`."""
+    from ci_ml.render import pictures
+
+    drawn = {folder / name: data for name, data in pictures.charts(report, kind).items()}
+    for place, data in drawn.items():
+        files.write(place, data)
+    return list(drawn)
 
 
 def leave(report: Report, folder: Path, own: Mapping[str, str]) -> list[str]:

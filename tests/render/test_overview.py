@@ -6,7 +6,7 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from ci_ml.core.report import Report
-from ci_ml.render import markdown, picture
+from ci_ml.render import markdown, overview
 from ci_ml.render.markdown import Place
 from tests.reports import comparison, everything, report, undecided
 
@@ -14,7 +14,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 
 def drawn(content: Report) -> ET.Element:
-    return ET.fromstring(picture.gates(content))
+    return ET.fromstring(overview.gates(content))
 
 
 def spots(found: ET.Element) -> list[float]:
@@ -42,7 +42,7 @@ def test_better_is_right_whatever_the_direction(direction: str, better: float) -
 
 def test_it_says_in_words_what_it_shows() -> None:
     assert (
-        picture.text(undecided())
+        overview.text(undecided())
         == "Gates of churn with their intervals: 1 undecided, 1 passed with warnings, 3 passed"
     )
 
@@ -51,7 +51,7 @@ def test_it_says_in_words_what_it_shows() -> None:
     "name", ['<script>alert("x")</script>', "a&b", "x" * 10_000, "\N{RIGHT-TO-LEFT OVERRIDE}a\nb\0"]
 )
 def test_hostile_names_are_text(name: str) -> None:
-    source = picture.gates(report(comparison(f"m.json:{name}", 0.9, 0.8)))
+    source = overview.gates(report(comparison(f"m.json:{name}", 0.9, 0.8)))
     found = ET.fromstring(source)
     assert {item.tag.removeprefix(SVG) for item in found.iter()} <= {
         "svg",
