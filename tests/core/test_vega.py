@@ -85,7 +85,7 @@ def test_what_leads_out_is_left_out_and_the_rest_stays(spec: dict[str, Any], lef
     assert {key: value for key, value in vega.clean(spec, _shown).items() if key != "$schema"} == left
 
 
-@pytest.mark.parametrize("spec", [None, [], "{}", 7, {}])
+@pytest.mark.parametrize("spec", [None, [], "{}", 7])
 def test_what_is_no_object_is_refused(spec: object) -> None:
     with pytest.raises(vega.Unfit, match="not a JSON object"):
         vega.clean(spec)
@@ -109,7 +109,7 @@ def test_what_is_nested_too_deeply_is_refused() -> None:
 
 
 def test_what_is_too_large_is_refused() -> None:
-    with pytest.raises(vega.Unfit, match=r"1\.0 MB large"):
+    with pytest.raises(vega.Unfit, match="larger than 1 MB"):
         vega.clean({"title": "x" * 1_000_001})
 
 

@@ -389,8 +389,23 @@ def test_ci_compares_the_time_of_each_stage_with_that_of_the_base(server: Server
     project.branch("later")
     project.edit("params.yaml", "steps: 4", "steps: 5")
     project.commit("change")
-    project.ci_ml("ci", "--no-publish", "--base", "main", env=env).expect(0)
+    project.ci_ml("ci", "--no-publish", "--base", "HEAD~1", env=env).expect(0)
     training = project.json(".ci-ml/report.json")["training"]
     assert training["before"]["run"] == logged.id
     assert training["before"]["stages"] == {name: trained[name] for name in ("train", "evaluate")}
     assert {stage["name"] for stage in training["stages"] if stage["state"] == "ran"} == {"train", "evaluate"}
+
+
+def test_a_training_is_not_compared_with_itself(server: Server, project: Project) -> None:
+    tracked(project)
+    env = {"MLFLOW_TRACKING_URI": server.url, "MLFLOW_EXPERIMENT_NAME": "itself"}
+    project.edit("ci-ml.yaml", "track: true", "track: true, when: always")
+    project.commit("always")
+    project.write("NOTES.md", "Nothing that a stage reads.")
+    project.commit("a note")
+    project.ci_ml("ci", "--no-publish", "--base", "HEAD~1", env=env).expect(0)
+    assert project.json(".ci-ml/report.json")["training"]["before"] is None
+    first = project.json(".ci-ml/report.json")["training"]["mlflow_run"]
+    project.ci_ml("ci", "--no-publish", "--base", "HEAD~1", env=env).expect(0)
+    training = project.json(".ci-ml/report.json")["training"]
+    assert training["before"]["run"] == first != training["mlflow_run"]

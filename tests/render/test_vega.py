@@ -110,7 +110,7 @@ def test_what_draws_charts_says_whose_it_is(bundle: ModuleType) -> None:
 
 def test_every_chart_of_a_report_is_a_file() -> None:
     found = pictures.charts(reports.everything(), "svg")
-    assert list(found)[0] == "00-gates.svg"
+    assert next(iter(found)) == "00-gates.svg"
     names = [name.partition("-")[2] for name in found]
     assert {"test-recall-history.svg", "training-stages.svg"} <= set(names)
     assert sum(name.startswith("plot-") for name in names) == 1

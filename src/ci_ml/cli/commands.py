@@ -524,6 +524,10 @@ def _own(config: str | None, output: str | None, format: str) -> Mapping[str, st
 
 def _show(report: Any, format: str, explain: str | None = None, *, own: Mapping[str, str]) -> None:
     text = _rendered(report, format, explain, width=boundary.width(), color=boundary.color(), own=own)
+    if format == "markdown":  # on a terminal, where a runner reads along
+        from ci_ml.render import safe
+
+        text = safe.inert(text)
     click.echo(text, nl=False)
 
 

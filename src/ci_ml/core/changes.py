@@ -66,6 +66,9 @@ class Changes:
     stages: tuple[StageChange, ...] = ()
 
 
+_MOST_BITS = 1024
+
+
 def is_number(value: Any) -> bool:
     """Whether a value is a finite number; booleans are not."""
     if not isinstance(value, int | float) or isinstance(value, bool):
@@ -77,7 +80,7 @@ def is_number(value: Any) -> bool:
 
 
 def jsonable(value: Any) -> Any:
-    """A value for strict JSON: NaN and infinity become text, as do dates."""
+    """A value for strict JSON: NaN and infinity become text, as do dates and what is too long for a number."""
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
     if isinstance(value, dict):
@@ -86,7 +89,8 @@ def jsonable(value: Any) -> Any:
         return [jsonable(item) for item in value]
     if isinstance(value, dt.date | dt.datetime | dt.time):
         return value.isoformat()
-    return value
+    # https://docs.python.org/3/library/stdtypes.html#integer-string-conversion-length-limitation
+    return hex(value) if isinstance(value, int) and value.bit_length() > _MOST_BITS else value
 
 
 def values(

@@ -60,7 +60,7 @@ def locked(path: str, data: bytes) -> dict[str, str]:
         else:
             kind = {".lock": ".json" if name == "Pipfile.lock" else ".toml"}.get(posixpath.splitext(name)[1])
             found = dict(_read(documents.parse(data, f"{name}{kind or ''}").value))
-    except (documents.DocumentError, UnicodeDecodeError):
+    except (ValueError, RecursionError):  # what is in it is the change's, and no parser foresees it all
         return {}
     return {canonicalize_name(package): version[:200] for package, version in found.items()}
 
@@ -72,7 +72,7 @@ def _requirements(text: str) -> Iterator[tuple[str, str]]:
             continue
         try:
             found = Requirement(asked)
-        except InvalidRequirement:
+        except (InvalidRequirement, RecursionError):
             continue
         pinned = [one.version for one in found.specifier if one.operator in ("==", "===")]
         yield found.name, pinned[0] if pinned else found.url or str(found.specifier) or "any"

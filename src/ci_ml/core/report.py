@@ -7,6 +7,7 @@ JSON reader sees nothing else, and everything is rendered from it alone, later a
 import json
 import math
 from collections.abc import Callable, Sequence
+from enum import Enum
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
@@ -54,9 +55,9 @@ SCHEMA: Literal["ci-ml/report/v1"] = "ci-ml/report/v1"
 _SHA = r"^[0-9a-f]{40}([0-9a-f]{24})?$"
 MAX_BYTES = 64 * 1024 * 1024
 _PROBLEMS = 20
-# Fields whose values are names and words of ours.
+# Fields whose values are digests and words of ours.
 _VOCABULARY = frozenset(
-    "schema name sha digest from kind change outcome direction require severity status impact method margin forge "
+    "schema sha digest source kind change outcome direction require severity status impact method margin forge "
     "state run".split()
 )
 
@@ -350,16 +351,27 @@ def redacted(report: Report, hide: Callable[[str], str]) -> Report:
     """The report with every text from elsewhere passed through `hide`, before it is written or shown anywhere."""
 
     def clean(value: Any) -> Any:
+        if isinstance(value, Part):
+            return value.model_copy(
+                update={
+                    name: item if isinstance(item, str) and _is_ours(value, name) else clean(item)
+                    for name, item in value
+                }
+            )
         if isinstance(value, str):
-            return hide(value)
-        if isinstance(value, dict):
-            return {
-                key: item if key in _VOCABULARY and isinstance(item, str) else clean(item)
-                for key, item in value.items()
-            }
-        return [clean(item) for item in value] if isinstance(value, list | tuple) else value
+            return value if isinstance(value, Enum) else hide(value)
+        if isinstance(value, dict):  # of the user's: its keys are names of theirs, and mean nothing to us
+            return {clean(key): clean(item) for key, item in value.items()}
+        if isinstance(value, list | tuple):
+            return type(value)(clean(item) for item in value)
+        return value
 
-    return Report.model_validate(clean(report.model_dump(by_alias=True)))
+    return Report.model_validate(clean(report).model_dump(by_alias=True))
+
+
+def _is_ours(part: Part, name: str) -> bool:
+    """Whether the text of a field is one of our words, or a name that has been checked."""
+    return name.rstrip("_") in _VOCABULARY or (name == "name" and isinstance(part, Report | Tool))
 
 
 def _rank(outcome: Outcome) -> int:

@@ -20,7 +20,8 @@ _VEGA_LITE = re.compile(r"https?://vega\.github\.io/schema/vega-lite/v[0-9.]+(-[
 # What addresses are given by, what tells a page how to embed a plot or where, pictures of pointers and in tooltips, and
 # what makes as many rows as it likes out of nothing.
 _OUTSIDE = frozenset("url href src usermeta embedoptions element cursor image loader baseurl sequence".split())
-_CSS = re.compile(r"url\s*\(|@import", re.IGNORECASE)
+# The same in a text, which may be a style or an expression.
+_CALLS = re.compile(r"url\s*\(|@import|\bsequence\s*\(", re.IGNORECASE)
 
 
 class Unfit(ValueError):
@@ -32,14 +33,16 @@ def clean(spec: object, show: Callable[[str], str] = str) -> dict[str, Any]:
 
     Raises Unfit.
     """
-    if not isinstance(spec, Mapping) or not spec:
-        raise Unfit("it is not a JSON object, or empty")
+    if not isinstance(spec, Mapping):
+        raise Unfit("it is not a JSON object")
+    if not spec:
+        raise Unfit("it is empty")
     schema = spec.get("$schema", SCHEMA)
     if not isinstance(schema, str) or not _VEGA_LITE.fullmatch(schema):
         raise Unfit("it is not Vega-Lite")
     found = _object(spec, 0, show)
-    if (size := len(json.dumps(found))) > MOST_BYTES:
-        raise Unfit(f"it is {size / 1e6:,.1f} MB large; up to {MOST_BYTES / 1e6:g} MB are drawn")
+    if len(json.dumps(found)) > MOST_BYTES:
+        raise Unfit(f"it is larger than {MOST_BYTES / 1e6:g} MB")
     return {"$schema": schema, **{key: value for key, value in found.items() if key != "$schema"}}
 
 
@@ -58,7 +61,7 @@ def _value(value: object, depth: int, show: Callable[[str], str]) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     if isinstance(value, str):
-        return "" if _CSS.search(value) else show(value)
+        return "" if _CALLS.search(value) else show(value)
     return value if isinstance(value, bool | int | float) else None
 
 

@@ -19,10 +19,9 @@ from markupsafe import Markup
 from ci_ml.core import numbers
 from ci_ml.core.publication import WAIVER_LABEL
 from ci_ml.core.report import ComparisonPart, Report, TrainingPart
-from ci_ml.core.training import StageState
 from ci_ml.core.types import Outcome
 from ci_ml.errors import UsageError
-from ci_ml.render import cards, cells, evidence, explorer, figures, marks, parts, safe, templating, vega, words
+from ci_ml.render import cards, cells, evidence, explorer, figures, marks, parts, safe, spent, templating, vega, words
 from ci_ml.render.figures import Figure
 
 TEMPLATE = "report.html.j2"
@@ -252,26 +251,11 @@ def _lines(added: int | None, removed: int | None) -> str:
     return " ".join(f"{sign}{count:,}" for count, sign in found if count is not None)
 
 
-_STATES = {
-    StageState.RAN: "ran",
-    StageState.CACHED: "from cache",
-    StageState.SKIPPED: "did not change",
-    StageState.FAILED: "failed",
-}
-
-
 def _training(part: TrainingPart, draw: Any) -> dict[str, Any]:
     before = part.before
     figure = figures.training(part)
-    rows = [
-        (
-            safe.shortened(stage.name),
-            _STATES[StageState(stage.state)],
-            words.seconds(before.stages[stage.name]) if before and stage.name in before.stages else cells.NONE,
-            words.seconds(stage.seconds),
-        )
-        for stage in part.stages[:_LISTED]
-    ]
+    stages = spent.stages(part)[:_LISTED]
+    rows = [(safe.shortened(stage.name), stage.became, stage.before, stage.took) for stage in stages]
     sides = [("head", part.seconds, part.mlflow_run)]
     if before:
         sides.insert(0, ("base", before.seconds, before.run))
@@ -279,12 +263,13 @@ def _training(part: TrainingPart, draw: Any) -> dict[str, Any]:
         "chart": draw(figure) if figure else None,
         "rows": rows,
         "facts": [fact for side, seconds, run in sides for fact in _cost(part, side, seconds, run)]
-        + ([("change", numbers.percent(part.seconds / before.seconds - 1))] if before and before.seconds else []),
+        + ([("stages that ran", more)] if (more := spent.compared(part)) else []),
     }
 
 
 def _cost(part: TrainingPart, side: str, seconds: float, run: str | None) -> list[tuple[str, str]]:
-    cost = f", {part.rate.per_hour * seconds / 3600:,.2f} {part.rate.currency}" if part.rate else ""
+    price = spent.cost(part.rate, seconds)
+    cost = f", {price}" if price else ""
     logged = [(f"MLflow run of the {side}", safe.shortened(run))] if run else []
     return [(side, f"{words.seconds(seconds)}{cost}"), *logged]
 

@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ci_ml.core import numbers
+from ci_ml.core.exhibits import RatePart
 from ci_ml.core.report import TrainingPart
 from ci_ml.render.words import NONE, seconds
 
+_CENT = 0.01
 _BECAME = {"ran": "ran", "cached": "from cache", "skipped": "did not change", "failed": "failed"}
 
 
@@ -27,20 +29,36 @@ def summary(training: TrainingPart) -> str:
     total = len(training.stages)
     which = f"{ran} of {total} stages ran" if total > 1 else "its stage ran" if ran else "its stage did not run"
     said = f"Training: {seconds(training.seconds)}, {which}{_price(training)}"
+    more = compared(training)
+    return f"{said}; {more}" if more else said
+
+
+def compared(training: TrainingPart) -> str:
+    """`they took 55.0 s more than for the base`: the stages that ran both times; nothing where there are none."""
+    ran = sum(item.state == "ran" for item in training.stages)
     both = _both(training)
     if not both:
-        return said
+        return ""
     more = sum(now - before for now, before in both)
-    they = f"{said}; {'it' if ran == 1 else 'they' if len(both) == ran else f'{len(both)} of them'} took"
+    they = "it" if ran == 1 else "they" if len(both) == ran else f"{len(both)} of them"
     if abs(more) < 0.05 * sum(before for _, before in both):
-        return f"{they} as long as for the base"
-    return f"{they} {seconds(abs(more))} {'more' if more > 0 else 'less'} than for the base"
+        return f"{they} took as long as for the base"
+    return f"{they} took {seconds(abs(more))} {'more' if more > 0 else 'less'} than for the base"
 
 
 def _price(training: TrainingPart) -> str:
-    if training.rate is None:
+    price = cost(training.rate, training.seconds)
+    return f", {price}" if price else ""
+
+
+def cost(rate: RatePart | None, taken: float) -> str:
+    """`about 0.18 EUR`; nothing where nobody said what an hour costs."""
+    if rate is None:
         return ""
-    return f", about {numbers.plain(training.seconds / 3600 * training.rate.per_hour, 2)} {training.rate.currency}"
+    price = taken / 3600 * rate.per_hour
+    if 0 < price < _CENT:
+        return f"less than {_CENT} {rate.currency}"
+    return f"about {numbers.plain(price, 2)} {rate.currency}"
 
 
 def _both(training: TrainingPart) -> list[tuple[float, float]]:

@@ -21,16 +21,18 @@ def around(base: Side, head: Side, past: History, keys: Sequence[MetricKey], mos
     assert base.revision.sha is not None
     listed = past.changed(base.revision.sha)
     return Exhibits(
-        code=code(listed, base, head), packages=moved(listed, base, head), history=history(keys, base, past, most)
+        code=code(listed, base, head, keys), packages=moved(listed, base, head), history=history(keys, base, past, most)
     )
 
 
-def code(listed: Iterable[FileChange], base: Side, head: Side) -> tuple[CodePart, ...]:
+def code(listed: Iterable[FileChange], base: Side, head: Side, keys: Iterable[MetricKey] = ()) -> tuple[CodePart, ...]:
     """The files that differ and are shown nowhere else; those that a stage depends on come first.
 
-    Data, parameters, lock files of packages, what DVC keeps, and what stages make are left to other parts.
+    Data, parameters, metrics, lock files of packages, what DVC keeps, and what stages make are left to other parts.
     """
     others = {*params_files(base.pipeline), *params_files(head.pipeline), head.project.inside("params.yaml")}
+    others |= {head.project.inside(key.path) for key in keys}
+    others |= {*base.pipeline.metrics, *head.pipeline.metrics}
     made = {**base.pipeline.outputs(), **head.pipeline.outputs()}
     found = [
         CodePart(

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Literal
 
 from ci_ml.core import compare, gates, makers, report, sentences, verdict
@@ -19,7 +20,7 @@ from ci_ml.ports import History, OpenTables
 from ci_ml.usecases import evidence, policy, repeated, verify
 from ci_ml.usecases.difference import Difference, difference
 from ci_ml.usecases.evidence import Side
-from ci_ml.usecases.exhibits import exhibits
+from ci_ml.usecases.exhibits import exhibits, kept
 from ci_ml.usecases.policy import Policy
 from ci_ml.usecases.project import Project
 
@@ -76,19 +77,22 @@ def _shown(
     """What the report shows beside its comparisons; `drawn` are the curves of tables."""
     base, past, most = question.base, question.past, chosen.report.history
     known = exhibits(base, question.head, past, comparisons, found, most)
-    plots, notices = question.plots() if question.plots else ((), ())
+    problems: list[str] = []
+    nothing: tuple[tuple[PlotPart, ...], tuple[str, ...]] = ((), ())
+    plots, notices = kept(question.plots, nothing, "plots of DVC", problems) if question.plots else nothing
     tables: tuple[HistoryPart, ...] = ()
     if question.deep and past and question.tables and most and any(gate.asked for gate in chosen.gates):
         from ci_ml.usecases import earlier
 
-        tables = earlier.history(chosen, base, past, question.tables, most)
+        measure = partial(earlier.history, chosen, base, past, question.tables, most)
+        tables = kept(measure, tables, "the history of tables", problems)
     return replace(
         known,
         history=(*known.history, *tables),
         curves=drawn.curves,
         confusions=drawn.confusions,
         plots=plots,
-        notices=(*known.notices, *drawn.notices, *notices),
+        notices=(*known.notices, *drawn.notices, *notices, *problems),
     )
 
 

@@ -92,6 +92,7 @@ def _reproduced(
     templates = policy.templates(tree, space.project, chosen.config)
     style = publishing.Style(templates=templates, images=chosen.config.report.images)
     settings = training.settings(space, chosen)
+    before = training.before(space, against, settings)  # while this training is not among those that it finds
     if space.project.dvc is not None:  # what is trained is part of the policy: a change cannot leave stages out
         if needs is None:
             done = training.run(space, stream, settings)
@@ -100,16 +101,17 @@ def _reproduced(
         else:
             stages.collect(space, needs, stages.planned(space, base, prefer))
     trained = dataclasses.replace(space)  # the files have changed: forget what was read of them
-    _deepen(trained, chosen.config.report.history)
-    report = judge(trained, against, prefer, before=training.before(trained, against, settings), deep=True)
+    _deepen(trained, against, chosen.config.report.history)
+    report = judge(trained, against, prefer, before=before, deep=True)
     return trained, report, style
 
 
-def _deepen(space: Workspace, commits: int) -> None:
-    """CI clones without history; what a metric was before is in it."""
+def _deepen(space: Workspace, against: Revision, commits: int) -> None:
+    """CI clones without history; what a metric was before is in that of the base, and no other branch is wanted."""
     remote = space.history.remote()
-    if commits and remote and space.history.is_shallow():
-        space.history.fetch(f"--deepen={commits}", remote)  # without it there is less to show
+    if commits and remote and against.sha and space.history.is_shallow():
+        with contextlib.suppress(CiMlError):  # without it there is less to show
+            space.history.fetch(f"--deepen={commits}", remote, against.sha)
 
 
 def run(space: Workspace, base: str | None, prefer: Literal["base", "head"]) -> Report:

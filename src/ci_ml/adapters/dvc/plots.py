@@ -86,8 +86,6 @@ def _specs(drawn: Any) -> Iterator[Any]:
 def _size(plot: PlotPart, room: int) -> int:
     """How large a plot is. Raises Unfit where it is too large."""
     size = len(json.dumps(plot.spec).encode())
-    if size > MOST:
-        raise vega.Unfit(f"it is larger than {MOST / 1e6:g} MB")
     if size > room:
         raise vega.Unfit(f"together they are larger than {MOST_TOGETHER / 1e6:g} MB")
     return size
