@@ -92,3 +92,15 @@ def test_a_file_that_came_or_went_has_all_its_packages() -> None:
 @given(data=st.binary(max_size=300), path=st.sampled_from(sorted(CASES)))
 def test_no_file_is_too_broken(data: bytes, path: str) -> None:
     assert not differences(path, data, data)
+
+
+@pytest.mark.parametrize(
+    ("path", "data"),
+    [
+        ("requirements.txt", f'numpy; {"(" * 5000}os_name=="x"{")" * 5000}\nscipy==1.0\n'),
+        ("conda-lock.yml", f"package: [{{name: a, version: 0x{'F' * 4200}}}]\n"),
+        ("environment.yml", f"dependencies: [{{pip: [0x{'F' * 4200}]}}]\n"),
+    ],
+)
+def test_what_no_parser_foresees_is_no_error(path: str, data: str) -> None:
+    assert locked(path, data.encode()) in ({}, {"scipy": "1.0"})

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from ci_ml import __version__
 from ci_ml.core.changes import Changes, DataChange, StageChange, ValueChange
-from ci_ml.core.report import MAX_BYTES, Report, StageRunPart, TrainingPart, load
+from ci_ml.core.exhibits import Exhibits, PlotPart
+from ci_ml.core.report import MAX_BYTES, Report, StageRunPart, TrainingPart, load, redacted
 from ci_ml.core.types import Gap, MetricKey, Reading, Require, Severity, Status
 from ci_ml.errors import ConfigError, UsageError
 from tests.reports import comparison, report
@@ -196,3 +197,26 @@ class TestReadingAReport:
             "r.json: verdict.outcome: Input should be 'pass', 'warn', 'undecided' or 'fail'",
             "r.json: comparisons.0.status: Field required",
         ]
+
+
+def test_secrets_are_hidden_under_any_key_and_in_keys() -> None:
+    secret = "hunter2hunter2"
+    value = [{"name": secret, secret: 1, "state": secret}]
+    spec = {"title": secret, "data": {"values": [{"name": secret, "kind": secret, secret: secret}]}}
+    content = report(
+        comparison("a", 0.9, 0.9),
+        differences=Changes(params=(ValueChange(metric=MetricKey(path="p.yaml", key="a"), base=1, head=value),)),
+        shown=Exhibits(plots=(PlotPart(name=secret, spec=spec),)),
+    )
+    found = redacted(content, lambda text: text.replace(secret, "***"))
+    assert secret not in found.to_json()
+    assert found.verdict == content.verdict
+    assert found.comparisons == content.comparisons
+
+
+def test_a_number_of_thousands_of_digits_is_no_error() -> None:
+    differences = Changes(
+        params=(ValueChange(metric=MetricKey(path="p.yaml", key="a"), base=1, head=int("F" * 4200, 16)),)
+    )
+    content = report(comparison("a", 0.9, 0.9), differences=differences)
+    assert load(content.to_json().encode(), "report.json").params[0].head == f"0x{'f' * 4200}"

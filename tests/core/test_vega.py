@@ -110,7 +110,7 @@ def test_what_is_nested_too_deeply_is_refused() -> None:
 
 def test_what_is_too_large_is_refused() -> None:
     with pytest.raises(vega.Unfit, match="larger than 1 MB"):
-        vega.clean({"title": "x" * 1_000_001})
+        vega.size(vega.clean({"title": "x" * 1_000_001}))
 
 
 def test_numbers_that_are_none_are_null() -> None:

@@ -1,5 +1,7 @@
 """What a report says around a change: code, packages, and what a metric was before."""
 
+from pathlib import Path
+
 from tests.e2e.predictions import ABOUT, customers, missing, text, wobbling
 from tests.e2e.project import Project
 
@@ -79,3 +81,31 @@ def test_ci_measures_the_tables_of_earlier_commits(plain: Project) -> None:
     assert found["metric"] == "test.recall"
     assert [point["value"] for point in found["points"]] == [whole[0]["base"], whole[1]["base"], whole[1]["head"]]
     assert len({point["sha"] for point in found["points"]}) == 3
+
+
+def test_what_git_cannot_tell_costs_a_notice_and_no_verdict(plain: Project) -> None:
+    plain.branch()
+    plain.write("metrics.json", {"accuracy": 0.95})
+    plain.commit("better")
+    plain.git("config", "diff.orderFile", "/nowhere/at/all")
+    done = plain.ci_ml("check").expect(0)
+    assert "note: what else changed cannot be shown: git diff failed" in done.out
+    assert plain.json(".ci-ml/report.json")["verdict"]["outcome"] == "pass"
+
+
+def test_only_the_branch_of_the_base_is_deepened(plain: Project, tmp_path: Path) -> None:
+    for number in range(5):
+        plain.write("metrics.json", {"accuracy": 0.8 + number / 100})
+        plain.commit(f"accuracy {number}")
+    plain.git("branch", "other")
+    clone = Project(root=tmp_path / "shallow", env=plain.env)
+    clone.root.mkdir()
+    clone.git("init", "--quiet")
+    clone.git("remote", "add", "origin", plain.root.as_uri())
+    plain.git("config", "uploadpack.allowAnySHA1InWant", "true")
+    clone.git("fetch", "--quiet", "--depth=2", "origin", "main")
+    clone.git("checkout", "--quiet", "--detach", "FETCH_HEAD")
+    clone.ci_ml("ci", "--no-publish", "--base", "HEAD~1").expect(0)
+    assert clone.git("branch", "--remotes").split() == ["origin/main"]
+    (found,) = clone.json(".ci-ml/report.json")["history"]
+    assert [point["value"] for point in found["points"]] == [0.9, 0.8, 0.81, 0.82, 0.83]

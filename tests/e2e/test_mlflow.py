@@ -400,6 +400,7 @@ def test_a_training_is_not_compared_with_itself(server: Server, project: Project
     tracked(project)
     env = {"MLFLOW_TRACKING_URI": server.url, "MLFLOW_EXPERIMENT_NAME": "itself"}
     project.edit("ci-ml.yaml", "track: true", "track: true, when: always")
+    project.dvc("repro", "--quiet")
     project.commit("always")
     project.write("NOTES.md", "Nothing that a stage reads.")
     project.commit("a note")

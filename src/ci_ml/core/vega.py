@@ -41,9 +41,15 @@ def clean(spec: object, show: Callable[[str], str] = str) -> dict[str, Any]:
     if not isinstance(schema, str) or not _VEGA_LITE.fullmatch(schema):
         raise Unfit("it is not Vega-Lite")
     found = _object(spec, 0, show)
-    if len(json.dumps(found)) > MOST_BYTES:
-        raise Unfit(f"it is larger than {MOST_BYTES / 1e6:g} MB")
     return {"$schema": schema, **{key: value for key, value in found.items() if key != "$schema"}}
+
+
+def size(spec: dict[str, Any]) -> int:
+    """How many bytes of JSON a specification is. Raises Unfit where that is too many."""
+    found = len(json.dumps(spec).encode())
+    if found > MOST_BYTES:
+        raise Unfit(f"it is larger than {MOST_BYTES / 1e6:g} MB")
+    return found
 
 
 def _object(found: Mapping[Any, Any], depth: int, show: Callable[[str], str]) -> dict[str, Any]:

@@ -148,6 +148,7 @@ def _plot(name: str, spec: dict[str, Any]) -> Figure:
     title = _brief(name)
     try:
         cleaned = specifications.clean(spec, _printable)
+        specifications.size(cleaned)
     except specifications.Unfit as error:
         return Figure(title=title, label=f"Plot {title}", problem=f"not drawn: {error}", foreign=True)
     is_composed = bool(_COMPOSED & cleaned.keys())

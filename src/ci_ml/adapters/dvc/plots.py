@@ -14,7 +14,7 @@ from ci_ml.core.listing import some
 from ci_ml.errors import CiMlError
 
 # What one plot, and all of them, may be in bytes of JSON: a report is read by people, and by forges with limits.
-MOST, MOST_TOGETHER = 1_000_000, 5_000_000
+MOST_TOGETHER = 5_000_000
 _PATIENCE = 300.0
 _LONGEST = 200
 _WORK_TREE = "workspace"  # DVC's name
@@ -85,7 +85,7 @@ def _specs(drawn: Any) -> Iterator[Any]:
 
 def _size(plot: PlotPart, room: int) -> int:
     """How large a plot is. Raises Unfit where it is too large."""
-    size = len(json.dumps(plot.spec).encode())
+    size = vega.size(plot.spec)
     if size > room:
         raise vega.Unfit(f"together they are larger than {MOST_TOGETHER / 1e6:g} MB")
     return size
