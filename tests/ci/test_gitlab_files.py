@@ -1,6 +1,7 @@
 """Files for GitLab as texts: what `ci-ml generate` writes, the component, the example, and what GitLab says of such files."""
 
 import os
+import posixpath
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ from ci_ml.core.pipeline import Output, Pipeline, Stage
 from ci_ml.core.pipelines import PipelineConfig
 from ci_ml.render import pipelines
 from ci_ml.render.pipelines import Templates
+from ci_ml.wiring import reports
 from tests.ci.runners import EXAMPLE, ROOT
 from tests.ci.test_files import lint
 from tests.e2e.project import Project
@@ -269,6 +271,22 @@ def test_the_component_is_valid_and_uses_every_input() -> None:
     valid(document)
     assert list(document) == ["ci-ml"]
     assert "$[[" not in str(document)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("folder", ["", "models/a b"])
+def test_the_gate_declares_the_reports_that_it_leaves(layout: str, folder: str) -> None:
+    written = [read(text)[0] for text in made(LAYOUTS[layout], folder=folder).values()]
+    written.append(read(COMPONENT.read_text())[1])
+    found = [
+        list(job["artifacts"]["reports"].values())
+        for document in written
+        for job in document.values()
+        if isinstance(job, dict) and "reports" in job.get("artifacts", {})
+    ]
+    (generated, component) = found
+    assert generated == [posixpath.join(folder, ".ci-ml", name) for name in reports.BESIDE]
+    assert component == [f".ci-ml/{name}" for name in reports.BESIDE]
 
 
 def replaced(value: Any, by: dict[str, str]) -> Any:
