@@ -285,8 +285,8 @@ def test_the_gate_declares_the_reports_that_it_leaves(layout: str, folder: str) 
         if isinstance(job, dict) and "reports" in job.get("artifacts", {})
     ]
     (generated, component) = found
-    assert generated == [posixpath.join(folder, ".ci-ml", name) for name in reports.BESIDE]
-    assert component == [f".ci-ml/{name}" for name in reports.BESIDE]
+    assert generated == [posixpath.join(folder, ".ci-ml", name) for name in reports.DECLARED]
+    assert component == [f".ci-ml/{name}" for name in reports.DECLARED]
 
 
 def replaced(value: Any, by: dict[str, str]) -> Any:

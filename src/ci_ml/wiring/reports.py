@@ -12,13 +12,10 @@ from ci_ml.usecases import policy
 from ci_ml.wiring import workspace
 
 FILE = "report.json"
-# What people and forges read of a job, by the name of the file and its format; templates for GitLab name them, too.
-BESIDE = {
-    "report.html": "html",
-    "junit.xml": "junit",
-    "openmetrics.txt": "openmetrics",
-    "codequality.json": "codequality",
-}
+# What forges read of a job, by the name of the file and the format in it; the templates for GitLab name them, too.
+DECLARED = {"junit.xml": "junit", "openmetrics.txt": "openmetrics", "codequality.json": "codequality"}
+# All that is left beside report.json: that, and the page for people.
+BESIDE = {"report.html": "html", **DECLARED}
 
 
 def last(config: str | None, output: str | None) -> Path:
