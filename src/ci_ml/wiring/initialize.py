@@ -12,6 +12,7 @@ from ci_ml.core import callers, config, origin, proposal, resolve, setup
 from ci_ml.core.clashes import Clash
 from ci_ml.core.config import Config
 from ci_ml.core.generated import Generated, merged, ours
+from ci_ml.core.pipeline import conflicts
 from ci_ml.core.proposal import Answer, Proposal
 from ci_ml.core.setup import Setup
 from ci_ml.core.staleness import State
@@ -34,6 +35,7 @@ _EXAMPLE = "`ci-ml init --example classification` (or regression) starts a pipel
 
 def plan(space: Workspace, ask: Callable[[str], Answer], *, asked: ForgeKind | None, example: str | None) -> Setup:
     """What to write where; nothing is written. Raises UsageError when there is a ci-ml.yaml, or nothing to judge."""
+    space = dataclasses.replace(space, lenient=True)  # what DVC refuses is among what is left to do
     name = space.project.config
     if name in space.head_tree.files() or (space.project.root / name).exists():
         raise UsageError(f"{name} is there already", "edit it, or take it away to have a new one proposed")
@@ -191,7 +193,7 @@ def _broken(space: Workspace) -> str | None:
         definitions.validate(space.head_tree, space.project.dvc)
     except UsageError as error:
         return error.what
-    return None
+    return conflicts(space.head_pipeline)
 
 
 def _default_branch(space: Workspace) -> str:

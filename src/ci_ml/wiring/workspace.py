@@ -31,7 +31,10 @@ _DVC_CONFIG = re.compile(r"(^|/)\.dvc/config$")
 
 @dataclass(frozen=True, kw_only=True)
 class Workspace:
-    """One repository and one project in it, with everything that reads them."""
+    """One repository and one project in it, with everything that reads them.
+
+    `lenient`: a pipeline that DVC would refuse to run is read all the same, for who helps to mend it.
+    """
 
     project: Project
     history: git.Git
@@ -40,6 +43,7 @@ class Workspace:
     here: Path
     named: bool
     output: Path
+    lenient: bool = False
 
     @cached_property
     def head(self) -> Revision:
@@ -59,9 +63,9 @@ class Workspace:
 
     @cached_property
     def head_pipeline(self) -> Pipeline:
-        """The pipeline of the work tree. Raises UsageError for one that DVC would refuse to run."""
+        """The pipeline of the work tree. Raises UsageError for one that DVC would refuse to run, unless `lenient`."""
         found = self.pipeline(self.head_tree)
-        if conflict := conflicts(found):
+        if not self.lenient and (conflict := conflicts(found)):
             raise UsageError(conflict, "DVC refuses to run it: give every output one place and one owner")
         return found
 
