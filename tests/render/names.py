@@ -1,5 +1,6 @@
 """Names that a stranger may choose, and a report that is full of them."""
 
+import re
 from typing import Any
 
 from hypothesis import strategies as st
@@ -11,7 +12,7 @@ from ci_ml.core.types import MetricKey, Require, Severity
 from tests import reports
 
 PIECES = (
-    "@team #123 ##[error]x ::error::x ::stop-commands::t www.x.org <img> <!-- --> ]]> &amp; &#64; | ` ``` ' \" \\ \\n , ; : "
+    "@team #123 ##[error]x ::error::x ::stop-commands::t ##vso[task.logissue]x ##teamcity[x] ## [ vso[ section_start:1:x\r\x1b[0K www.x.org <img> <!-- --> ]]> &amp; &#64; | ` ``` ' \" \\ \\n , ; : "
     "%0A %25 = + - =1+1 \n \r \r\n \t \x00 \x0b \x1b[2J \x85 \u2028 \u202e \u200b \ufffe \U000e0001 {} [[ATTACHMENT|/x]]"
 ).split(" ")
 HOSTILE = st.lists(st.text(min_size=1, max_size=4) | st.sampled_from(PIECES), min_size=1, max_size=6).map("".join)
@@ -19,6 +20,13 @@ EVERY = " ".join(PIECES)
 LONG = "x" * 10_000
 HALF = "x" * 4_000
 NAMES = [*PIECES, EVERY, LONG]
+# What runners take for a command, on a line as they read it: GitHub's two kinds, Azure's, TeamCity's and GitLab's.
+_COMMAND = re.compile(r"^\s*::[^:]*::|##\w*\[|section_(start|end):\d+:[\w.-]+(\[.*\])?$")
+
+
+def commands(text: str) -> list[str]:
+    """The lines of a log that a runner obeys."""
+    return [line for line in re.split(r"\r\n|\n|\r(?=\x1b)|\r", text) if _COMMAND.search(line)]
 
 
 def hostile(*names: str, **rest: Any) -> Report:

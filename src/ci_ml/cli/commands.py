@@ -482,7 +482,9 @@ def publish(file: Path, dry_run: bool) -> None:
 
         told = publishing.run(reports.received(file), file, sys.stderr, dry=dry_run)
         said = told if isinstance(told, str) else f"{told.comment_url or 'published without a comment'}\n"
-        click.echo(said, nl=False)
+        from ci_ml.render import safe
+
+        click.echo(safe.inert(said), nl=False)
 
 
 @cli.command()
@@ -524,7 +526,7 @@ def _own(config: str | None, output: str | None, format: str) -> Mapping[str, st
 
 def _show(report: Any, format: str, explain: str | None = None, *, own: Mapping[str, str]) -> None:
     text = _rendered(report, format, explain, width=boundary.width(), color=boundary.color(), own=own)
-    if format == "markdown":  # on a terminal, where a runner reads along
+    if format == "markdown":  # its text has to change where a runner reads along; the others' is harmless anywhere
         from ci_ml.render import safe
 
         text = safe.inert(text)

@@ -7,6 +7,7 @@ from typing import Any
 from ci_ml.core.changes import Changes, ValueChange, jsonable
 from ci_ml.core.staleness import Freshness
 from ci_ml.core.types import Revision
+from ci_ml.render import safe
 
 
 def diff(base: Revision, head: Revision, changes: Changes, notices: Sequence[str]) -> str:
@@ -60,4 +61,4 @@ def freshness(items: Sequence[Freshness]) -> str:
 
 
 def _dump(document: dict[str, Any]) -> str:
-    return json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    return safe.inert_json(json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False)) + "\n"

@@ -8,7 +8,7 @@ from rich.console import Group, RenderableType
 from ci_ml.core import doctor
 from ci_ml.core.doctor import Finding, Health
 from ci_ml.render.layout import grid, line, to_text
-from ci_ml.render.safe import shortened
+from ci_ml.render.safe import inert_json, shortened
 
 _MARK = {Health.OK: "✓", Health.PROBLEM: "✗", Health.UNKNOWN: "?"}
 _STYLE = {Health.OK: "green", Health.PROBLEM: "red", Health.UNKNOWN: "magenta"}
@@ -53,4 +53,4 @@ def data(forge: str | None, repository: str | None, findings: Sequence[Finding])
         ],
     }
     text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    return text.replace("##[", "\\u0023#[")  # a command to GitHub's runner
+    return inert_json(text)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from ci_ml.core.report import Report
-from ci_ml.render import annotations, codequality, html, junit, markdown, openmetrics, table
+from ci_ml.render import annotations, codequality, html, junit, markdown, openmetrics, safe, table
 from ci_ml.render.markdown import Place
 
 Render = Callable[[Report], str]
@@ -11,7 +11,7 @@ Templates = Mapping[str, str]
 
 
 def _json(content: Report) -> str:
-    return content.to_json().replace("##[", "\\u0023#[")  # a command to GitHub's runner
+    return safe.inert_json(content.to_json())
 
 
 FORMATS: Mapping[str, Render] = {

@@ -30,6 +30,7 @@ _LISTED = 500
 _FEW = 20  # gates that the overview shows as well as a list that sorts and filters
 _SAID = 20
 _WEB = re.compile(r"https?://[A-Za-z0-9][A-Za-z0-9.-]*(?::\d{1,5})?(?:/[\w./?=&%#~:+,;@()$!*-]*)?", re.ASCII)
+_RAW = re.compile(r"(<script\b.*?</script>|<style\b.*?</style>)", re.DOTALL)  # in which entities are text
 _HOSTILE = str.maketrans({letter: f"\\u{ord(letter):04x}" for letter in "<>&\N{LINE SEPARATOR}\N{PARAGRAPH SEPARATOR}"})
 
 
@@ -80,7 +81,12 @@ def report(content: Report, own: Mapping[str, str] = templating.NONE) -> str:
     text = templating.rendered(_environment(own), TEMPLATE, values)
     if policy not in text:
         raise UsageError("the template report.html.j2 leaves out {{ policy }}", "without it a report may run scripts")
-    return text
+    return _inert(text)
+
+
+def _inert(page: str) -> str:
+    """The page without a command to the runner in whose log it is printed; its scripts stay what the policy says."""
+    return "".join(part if number % 2 else safe.inert_markup(part) for number, part in enumerate(_RAW.split(page)))
 
 
 def _environment(own: Mapping[str, str]) -> Any:
@@ -115,7 +121,7 @@ def _policy(scripts: Sequence[str]) -> Markup:
 def _json(document: Any) -> Markup:
     """Data for a script: JSON in which nothing can end the element that it is in."""
     text = json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return Markup(text.translate(_HOSTILE))  # noqa: S704  nothing in it is markup any more
+    return Markup(safe.inert_json(text.translate(_HOSTILE)))  # noqa: S704  nothing in it is markup any more
 
 
 # --- What the template gets -------------------------------------------------------------------------------------------

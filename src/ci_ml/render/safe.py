@@ -11,7 +11,8 @@ _LONGEST = 200
 _ZERO_WIDTH = "\N{ZERO WIDTH SPACE}"
 _NBSP = "\N{NO-BREAK SPACE}"  # stands between a number and its percent sign
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]#|~$])")
-_COMMAND = re.compile(r"(?:(?<=\n)|^)(\s*:)(?=:)|(#)(?=#\[)")
+_BRACKET = re.compile(r"#(?=#\w*\[)")  # ##[name], ##vso[…], ##teamcity[…]
+_COLONS = re.compile(r"(?:(?<=[\r\n])|^)(\s*):(?=:)")
 _BLOCK = re.compile(r"^(\s*)([-+=>])|^(\s*\d+)([.)])(?=\s)")
 # GitHub and GitLab link these after rendering, so escaping them in Markdown does not help: a character between does.
 _REFERENCE = re.compile(r"([@#!&%~^])(?=\w)|(?<=\b[Ww]{3})(\.)|(:)(?=//)|(?<=\b[Gg][Hh])(-)(?=\d)")
@@ -23,11 +24,23 @@ def printable(text: str) -> str:
 
 
 def inert(text: str) -> str:
-    """Lines for a log in which GitHub's runner finds no command: `::name::` at the start of one, `##[name]` anywhere.
+    """Lines for a log in which no runner finds a command: `::name::` at the start of one, `##[name]` anywhere.
 
     https://docs.github.com/actions/reference/workflows-and-actions/workflow-commands
+    https://learn.microsoft.com/azure/devops/pipelines/scripts/logging-commands
+    GitLab's `section_start:` is none without the control characters behind it, which `printable` shows as escapes.
     """
-    return _COMMAND.sub(lambda match: f"{match[0]}{_ZERO_WIDTH}", text)
+    return _BRACKET.sub(f"#{_ZERO_WIDTH}", _COLONS.sub(rf"\1:{_ZERO_WIDTH}", text))
+
+
+def inert_json(text: str) -> str:
+    """The same JSON without a command: no line of it begins with a colon, and `#` stands in texts only."""
+    return _BRACKET.sub(r"\\u0023", text)
+
+
+def inert_markup(text: str) -> str:
+    """The same HTML or XML without a command, where it holds no script and no style."""
+    return _BRACKET.sub("&#35;", _COLONS.sub(r"\1&#58;", text))
 
 
 def shortened(text: str, longest: int = _LONGEST) -> str:
