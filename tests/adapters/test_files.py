@@ -1,5 +1,8 @@
 import re
 import resource
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -74,3 +77,44 @@ def test_a_disk_that_takes_no_more_keeps_the_file_as_it_was(tmp_path: Path) -> N
     assert caught.value.hint == "free some space, or use --output DIR"
     assert (tmp_path / "report.json").read_text() == "as it was"
     assert [path.name for path in tmp_path.iterdir()] == ["report.json"]
+
+
+# Past this size the kernel kills the process, in the middle of what it writes.
+_KILLED = """
+import pathlib, resource, signal, sys
+from ci_ml.adapters import files
+signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+files.write(pathlib.Path(sys.argv[1]), "new" * 1_000_000)
+"""
+
+
+def test_a_process_that_is_killed_while_it_writes_keeps_the_file_as_it_was(tmp_path: Path) -> None:
+    place = tmp_path / "report.json"
+    for before in (None, "as it was"):
+        if before is not None:
+            place.write_text(before)
+        done = subprocess.run([sys.executable, "-c", _KILLED, place], check=False)
+        assert done.returncode == -signal.SIGXFSZ
+        assert (place.read_text() if place.exists() else None) == before
+    assert max(half.stat().st_size for half in tmp_path.glob(".report.json.*")) == 100_000, "it was killed half-way"
+
+
+def test_a_file_of_ours_is_known_by_what_is_in_it(tmp_path: Path) -> None:
+    mark = re.compile(rb"ours")
+    (tmp_path / "ours").write_text("it is ours")
+    (tmp_path / "theirs").write_text("it is theirs")
+    (tmp_path / "link").symlink_to(tmp_path / "ours")
+    (tmp_path / "folder").mkdir()
+    names = ("ours", "theirs", "link", "folder", "nothing")
+    assert [name for name in names if files.is_file(tmp_path / name, mark)] == ["ours"]
+    assert [name for name in names if files.is_file(tmp_path / name)] == ["ours", "theirs", "link"]
+
+
+def test_nothing_is_removed_behind_a_link(tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "x").write_text("kept")
+    (tmp_path / "link").symlink_to(tmp_path / "other")
+    with pytest.raises(DependencyError, match="it is a symbolic link"):
+        files.remove(tmp_path / "link" / "x")
+    assert (tmp_path / "other" / "x").read_text() == "kept"

@@ -3,11 +3,14 @@
 import contextlib
 import errno
 import os
+import re
 import stat
 import tempfile
 from pathlib import Path
 
 from ci_ml.errors import DependencyError, UsageError
+
+_READ = 64 * 2**20
 
 
 def make_output(folder: Path) -> None:
@@ -43,8 +46,9 @@ def write(path: Path, content: str | bytes) -> None:
 
 
 def remove(path: Path) -> None:
-    """Remove a file, if it is there. Raises DependencyError when it cannot be removed."""
+    """Remove a file, if it is there. Raises DependencyError when it cannot be removed, or its folder is a link."""
     try:
+        _refuse_link(path.parent)
         path.unlink(missing_ok=True)
     except OSError as error:
         raise _unwritable(path, error) from None
@@ -115,6 +119,16 @@ def read_plain(path: Path, most: int) -> bytes:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from None
 
 
+def is_file(path: Path, mark: re.Pattern[bytes] | None = None) -> bool:
+    """Whether there is a file, or a link in its place; with `mark`, a plain file of bounded size that holds it."""
+    if mark is None:
+        return path.is_symlink() or path.is_file()
+    try:
+        return mark.search(read_plain(path, _READ)) is not None
+    except UsageError:
+        return False
+
+
 def size(path: Path) -> int:
     """Bytes in a file; 0 when there is none."""
     try:
@@ -133,9 +147,13 @@ def _own_folder(folder: Path) -> None:
 
     Raises OSError when it cannot be made.
     """
-    if folder.is_symlink():  # a change may have put it there, to have us write elsewhere
-        raise OSError(errno.ELOOP, "it is a symbolic link")
+    _refuse_link(folder)
     if folder.is_dir():
         return
     folder.mkdir(parents=True)
     (folder / ".gitignore").write_text("*\n", encoding="utf-8")
+
+
+def _refuse_link(folder: Path) -> None:
+    if folder.is_symlink():  # a change may have put it there, to have us write or remove elsewhere
+        raise OSError(errno.ELOOP, "it is a symbolic link")

@@ -75,9 +75,9 @@ def check(
     """Judge the work tree against its base, offline: the verdict that CI will give."""
     _only_for_people(explain, format)
     with boundary.errors():
-        from ci_ml.wiring import gate, reports, workspace
+        from ci_ml.wiring import gate, reports
 
-        report = gate.run(workspace.find(config, output), base, policy)
+        report = gate.run(reports.opened(config, output), base, policy)
         _show(report, format, explain, own=_own(config, output, format))
     sys.exit(reports.exit_code(report))
 
@@ -140,9 +140,9 @@ def ci(
 ) -> None:
     """Train what is stale, check, publish: what a CI job runs. Its exit code is the verdict, published or not."""
     with boundary.errors():
-        from ci_ml.wiring import gate, reports, workspace
+        from ci_ml.wiring import gate, reports
 
-        space = workspace.find(config, output)
+        space = reports.opened(config, output)
         report = gate.ci(space, base, policy, sys.stderr, publish=publish, needs=needs, hand_on=hand_on)
         if hand_on:
             from ci_ml.wiring import stages
@@ -271,9 +271,9 @@ def _ask(metric: str, answers: list[str], otherwise: str) -> str:
 def train(config: str | None, output: str | None, targets: tuple[str, ...]) -> None:
     """Reproduce what is stale (TARGETS, else those of ci-ml.yaml), pulling only what that needs."""
     with boundary.errors():
-        from ci_ml.wiring import training, workspace
+        from ci_ml.wiring import reports, training
 
-        space = workspace.find(config, output)
+        space = reports.opened(config, output)
         done = training.run(space, sys.stderr, targets=targets)
         from ci_ml.render import terminal
 

@@ -84,8 +84,10 @@ def _reproduced(
     hand_on: bool,
 ) -> tuple[Workspace, Report, publishing.Style]:
     """Train, then judge. What would make the judgement impossible is found out before anything is trained."""
+    reports.forget(space.output)
     baseline.require_change(space.history, space.head, space.change)
     space, against = settled(space, base, first=True)
+    reports.forget(space.output)  # which is another, where the base has the configuration elsewhere
     assert against.sha is not None
     chosen = policy.choose(space.history.tree(against.sha), space.head_tree, space.project.config, against, prefer)
     tree = space.history.tree(against.sha) if chosen.source == "base" else space.head_tree
@@ -116,7 +118,9 @@ def _deepen(space: Workspace, against: Revision, commits: int) -> None:
 
 def run(space: Workspace, base: str | None, prefer: Literal["base", "head"]) -> Report:
     """Judge the work tree, and write report.json."""
+    reports.forget(space.output)
     space, against = settled(space, base)
+    reports.forget(space.output)  # which is another, where the base has the configuration elsewhere
     report = judge(space, against, prefer)
     files.write(space.output / reports.FILE, report.to_json())
     return report

@@ -1,5 +1,7 @@
 """Reports from files. Layer: wiring."""
 
+import contextlib
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
@@ -16,6 +18,39 @@ FILE = "report.json"
 DECLARED = {"junit.xml": "junit", "openmetrics.txt": "openmetrics", "codequality.json": "codequality"}
 # All that is left beside report.json: that, and the page for people.
 BESIDE = {"report.html": "html", **DECLARED}
+
+# By what a file is known for one that ci-ml has written; an empty list of findings has nothing to say whose it is.
+_OURS = {
+    "junit.xml": re.compile(rb'<testsuites name="ci-ml"'),
+    "openmetrics.txt": re.compile(rb"\A# TYPE ci_ml_outcome "),
+    "codequality.json": re.compile(rb'"check_name": "ci-ml/|\A\[\]\n\Z'),
+    "report.html": re.compile(rb"default-src 'none'; script-src 'sha256-"),
+    FILE: re.compile(rb'\A\{\s*"schema": "ci-ml/report/v'),
+}
+
+
+def opened(config: str | None, output: str | None) -> workspace.Workspace:
+    """The workspace of a run that reports. Where there is none, what an earlier run has left goes all the same."""
+    try:
+        return workspace.find(config, output)
+    except CiMlError:
+        around = Path(config).parent if config else Path()
+        with contextlib.suppress(CiMlError):
+            forget(Path(output) if output else around / workspace.OUTPUT)
+        raise
+
+
+def forget(folder: Path) -> None:
+    """Take away the report of an earlier run, in every form, before anything can end this one without a report.
+
+    However it ends, by SIGKILL as well, a later step then finds what this run has said or nothing. In a folder of
+    another name than ours, files of these names stay that ci-ml has not written. Raises DependencyError when one cannot
+    be removed.
+    """
+    for name, mark in _OURS.items():
+        place = folder / name
+        if files.is_file(place, None if folder.name == workspace.OUTPUT else mark):
+            files.remove(place)
 
 
 def last(config: str | None, output: str | None) -> Path:

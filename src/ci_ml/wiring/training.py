@@ -16,7 +16,7 @@ from ci_ml.core.types import Revision
 from ci_ml.errors import CiMlError
 from ci_ml.usecases import check, difference, policy, train, verify
 from ci_ml.usecases.policy import Policy
-from ci_ml.wiring import publishing
+from ci_ml.wiring import publishing, reports
 from ci_ml.wiring.workspace import Workspace, lock, require_dvc
 
 FILE = "training.json"
@@ -34,6 +34,7 @@ def run(
     With `only`, that stage alone is looked at, and its outputs are here afterwards whether it was stale or not.
     Raises StageFailed or DependencyError when it fails, OutOfDate when `train.when` is never and dvc.lock is stale.
     """
+    reports.forget(space.output)  # it is not about what is there after a training
     require_dvc(space)
     files.make_output(space.output)
     if chosen is None:
