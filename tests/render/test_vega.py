@@ -39,9 +39,14 @@ def _specs() -> dict[str, dict[str, Any]]:
     return found
 
 
+def _beginning(data: dict[str, Any] | None) -> dict[str, Any] | None:
+    return data and {**data, "values": data["values"][:3]} if isinstance((data or {}).get("values"), list) else data
+
+
 @pytest.mark.parametrize(("name", "spec"), _specs().items())
 def test_specifications_are_valid_and_can_be_drawn(name: str, spec: dict[str, Any]) -> None:
-    altair.Chart.from_dict({**spec, "config": vega.config(vega.PAGE)}, validate=True)
+    few = {**spec, "config": vega.config(vega.PAGE), "data": _beginning(spec.get("data"))}  # rows are what takes long
+    altair.Chart.from_dict({key: value for key, value in few.items() if value is not None}, validate=True)
     drawn = pictures.picture(spec, "svg").decode()
     assert drawn.startswith("<svg")
     assert len(drawn) > 1500
