@@ -598,6 +598,14 @@ REPORTS: dict[str, tuple[str | bytes | None, list[str]]] = {
     "a list": ("[]", ["is not a report of ci-ml"]),
     "something else": ('{"schema": "ci-ml/diff/v1"}', ["is not a report of ci-ml", "ci-ml/diff/v1"]),
     "newer": ('{"schema": "ci-ml/report/v2"}', ["has the schema ci-ml/report/v2", "update ci-ml"]),
+    "an endless schema": (
+        json.dumps({"schema": "ci-ml/report/v" + "9" * 1_000_000}),
+        ["has the schema ci-ml/report/v999"],
+    ),
+    "not UTF-8": ('{"schema": "ci-ml/report/v1", "x": "\u00e9"}'.encode("latin-1"), ["not strict JSON"]),
+    "deep and closed": ('{"schema": "ci-ml/report/v1", "x": ' + "[" * 50_000 + "]" * 50_000 + "}", ["not strict JSON"]),
+    "endless digits": ('{"schema": "ci-ml/report/v1", "x": ' + "9" * 100_000 + "}", ["not strict JSON"]),
+    "too large": ('{"schema": "ci-ml/report/v1", "x": "' + "x" * 2**26 + '"}', ["reports of up to 64 MiB are read"]),
     "incomplete": (
         '{"schema": "ci-ml/report/v1", "verdict": {"outcome": "great"}}',
         ["is not a valid report", "verdict.outcome"],
@@ -611,6 +619,13 @@ def test_a_report_that_is_none(plain: Project, case: str) -> None:
     if content is not None:
         plain.write("report.json", content)
     refused(plain.ci_ml("report", "report.json"), 2, "report.json", *words)
+
+
+def test_no_format_is_made_of_one_that_is_none(plain: Project) -> None:
+    plain.write("report.json", REPORTS["incomplete"][0])
+    for form in ("html", "json", "junit"):
+        refused(plain.ci_ml("report", "report.json", "--format", form, "--to", "out"), 2, *REPORTS["incomplete"][1])
+    assert not (plain.root / "out").exists()
 
 
 def test_a_report_of_an_older_version_of_the_same_schema_is_read(plain: Project) -> None:

@@ -3,6 +3,7 @@ import hashlib
 import json
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import click
@@ -20,11 +21,19 @@ from ci_ml.render.formats import FORMATS, STYLED, render
 from tests import reports
 from tests.render.names import HOSTILE, NAMES, commands, hostile
 
+_DOCUMENTED = Path(__file__).parents[2] / "docs" / "reports.md"
+
 
 def test_the_command_offers_every_format() -> None:
     (option,) = (item for item in cli.commands["report"].params if item.name == "format")
     assert isinstance(option.type, click.Choice)
     assert set(option.type.choices) == {"terminal", *FORMATS, *STYLED}
+
+
+def test_the_documentation_lists_every_format() -> None:
+    rows = [line.split("|")[1] for line in _DOCUMENTED.read_text().splitlines() if line.startswith("| `")]
+    listed = {name for row in rows for name in re.findall("`([a-z]+)`", row)}
+    assert {"terminal", *FORMATS, *STYLED} <= listed
 
 
 def test_every_format_renders_every_kind_of_report() -> None:

@@ -55,6 +55,7 @@ SCHEMA: Literal["ci-ml/report/v1"] = "ci-ml/report/v1"
 _SHA = r"^[0-9a-f]{40}([0-9a-f]{24})?$"
 MAX_BYTES = 64 * 1024 * 1024
 _PROBLEMS = 20
+_SHOWN = 60  # characters of a schema that is none
 # Fields whose values are digests and words of ours.
 _VOCABULARY = frozenset(
     "schema sha digest source kind change outcome direction require severity status impact method margin forge "
@@ -531,7 +532,8 @@ def load(data: bytes, name: str) -> Report:
     """
     if len(data) > MAX_BYTES:
         raise UsageError(
-            f"{name} is {len(data) / 1e6:,.0f} MB large; reports of up to {MAX_BYTES // 2**20} MiB are read"
+            f"{name} is too large; reports of up to {MAX_BYTES // 2**20} MiB are read",
+            "give the report.json that ci-ml wrote",
         )
     try:
         document = json.loads(data, parse_constant=_refuse)
@@ -541,8 +543,10 @@ def load(data: bytes, name: str) -> Report:
     schema = document.get("schema") if isinstance(document, dict) else None
     if schema != SCHEMA:
         if isinstance(schema, str) and schema.startswith("ci-ml/report/v"):
+            schema = schema[:_SHOWN]
             raise UsageError(f"{name} has the schema {schema}; this ci-ml {__version__} reads {SCHEMA}", "update ci-ml")
-        raise UsageError(f"{name} is not a report of ci-ml: its schema is {schema!r}", f"a report says {SCHEMA!r}")
+        said = repr(schema)[:_SHOWN]
+        raise UsageError(f"{name} is not a report of ci-ml: its schema is {said}", f"a report says {SCHEMA!r}")
     try:
         return Report.model_validate(document)
     except ValidationError as error:

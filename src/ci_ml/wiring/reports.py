@@ -66,7 +66,8 @@ def last(config: str | None, output: str | None) -> Path:
 def read(path: Path) -> Report:
     """A report from its file. Raises UsageError or ConfigError when it is not one."""
     try:
-        return load(path.read_bytes(), str(path))
+        with path.open("rb") as stream:
+            return load(stream.read(MAX_BYTES + 1), str(path))
     except FileNotFoundError:
         raise UsageError(
             f"there is no report {path}", "`ci-ml check` writes one, or name it: ci-ml report FILE"
