@@ -47,7 +47,9 @@ def test_files_and_packages_are_among_what_changed() -> None:
 
 def test_training_is_compared_stage_by_stage() -> None:
     said = "Training: 4 min 28 s, 2 of 3 stages ran, about 0.18 EUR; they took 55.0 s more than for the base"
-    found = section(COMMENT, said).replace("\N{NO-BREAK SPACE}", " ")
+    found = section(COMMENT, f"{said}, whose training took 3 min 32 s, about 0.14 EUR</summary>").replace(
+        "\N{NO-BREAK SPACE}", " "
+    )
     assert "| `train` | ran | 3 min 10 s | 4 min 4 s | +28 % |" in found
     assert "| `prepare` | from cache | 0.4 s | – |  |" in found
 
@@ -56,12 +58,30 @@ def test_training_is_compared_stage_by_stage() -> None:
     ("training", "said"),
     [
         (trained(10.0, None), "Training: 10.0 s, its stage ran"),
-        (trained(10.0, 10.2), "Training: 10.0 s, its stage ran; it took as long as for the base"),
-        (trained(10.0, 20.0), "Training: 10.0 s, its stage ran; it took 10.0 s less than for the base"),
-        (trained(10.0, 0.0), "Training: 10.0 s, its stage ran; it took 10.0 s more than for the base"),
+        (
+            trained(10.0, 10.2),
+            "Training: 10.0 s, its stage ran; it took as long as for the base, whose training took 10.2 s",
+        ),
+        (
+            trained(10.0, 20.0),
+            "Training: 10.0 s, its stage ran; it took 10.0 s less than for the base, whose training took 20.0 s",
+        ),
+        (
+            trained(10.0, 0.0),
+            "Training: 10.0 s, its stage ran; it took 10.0 s more than for the base, whose training took 0.0 s",
+        ),
         (
             trained(7200.0, None, rate=RatePart(per_hour=1.5, currency="$")),
             "Training: 2 h 0 min, its stage ran, about 3.00 $",
+        ),
+        (
+            TrainingPart(
+                stages=(StageRunPart(name="train", state="cached", seconds=0.2),),
+                seconds=3.0,
+                before=BeforePart(seconds=7200.0, stages={"train": 7190.0}),
+                rate=RatePart(per_hour=1.5, currency="EUR"),
+            ),
+            "Training: 3.0 s, its stage did not run, less than 0.01 EUR; that of the base took 2 h 0 min, about 3.00 EUR",
         ),
     ],
 )
