@@ -24,7 +24,7 @@ _TOML = re.compile(
 
 
 def lines(text: str, suffix: str) -> dict[Path, int]:
-    """The 1-based line of every key path of a document that has been parsed; none of other kinds than `json` and `toml`.
+    """The 1-based line of every key path of a document that has been parsed; none but of `json` and `toml`.
 
     Where a key stands twice, as JSON allows, it is the last: that is the one that counts.
     """
