@@ -78,7 +78,7 @@ class TestWhetherTheStagesRunWithIt:
             ["python train.py --rate 0.1"],
             ["mkdir -p out && python train.py > out/log 2>&1; echo 'python3 x'"],
             ["X=1 env Y=2 exec python -m train", "cd src\npython train.py", "echo done"],
-            ["python x.py < in.txt | python y.py"],
+            ["python x.py < in.txt | python y.py | tee log || exit 1"],
             ["./env/bin/python train.py", "env/bin/python train.py"],
         ],
     )
@@ -107,6 +107,8 @@ class TestWhetherTheStagesRunWithIt:
             ["cd env && ./bin/python train.py"],
             ["$PYTHON train.py"],
             ["$(which python) train.py"],
+            ['echo "$(./train.sh)"', "python train.py"],
+            ["echo `./train.sh`", "python train.py"],
             ["python 'unfinished"],
             ["python3.14 train.py"],
             ["echo \\\npython train.py"],

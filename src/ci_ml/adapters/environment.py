@@ -21,7 +21,7 @@ _PUNCTUATION = frozenset("();<>|&\n")
 _ASSIGNED = re.compile(r"([A-Za-z_]\w*)=")
 _CHOOSE = frozenset({"PATH", "PYTHONHOME", "VIRTUAL_ENV"})  # of several Pythons
 _PASSED = frozenset({"env", "exec", "time"})
-_HARMLESS = frozenset({"cat", "cd", "cp", "echo", "mkdir", "mv", "rm", "set", "test", "touch", "true"})
+_HARMLESS = frozenset("cat cd cp echo exit ls mkdir mv rm set tee test touch true".split())
 # The path goes first: `python -c` would import a json.py that lies where it is called.
 _PROBE = """
 import sys
@@ -77,6 +77,8 @@ def _called(calls: Iterable[tuple[Path, str]], env: Mapping[str, str]) -> tuple[
 
 def _pythons(command: str) -> list[str] | None:
     """The Pythons that a command calls itself; None where anything in it may choose another, as `uv run` does."""
+    if "`" in command or "$(" in command:
+        return None
     found: list[str] = []
     moved = False
     try:
