@@ -12,6 +12,7 @@ from ci_ml.core.exhibits import (
     CodePart,
     ConfusionPart,
     CurvePart,
+    EnvironmentPart,
     Exhibits,
     HistoryPart,
     LocationPart,
@@ -20,6 +21,7 @@ from ci_ml.core.exhibits import (
     PointPart,
     RatePart,
     SeriesPart,
+    SettingPart,
 )
 from ci_ml.core.gates import Gate
 from ci_ml.core.report import PolicyPart, Report, StageRunPart, TrainingPart
@@ -271,6 +273,17 @@ def exhibits() -> Exhibits:
         packages=(
             PackagePart(file="requirements.txt", package="scikit-learn", base="1.7.2", head="1.8.0"),
             PackagePart(file="requirements.txt", package="joblib", head="1.5.2"),
+        ),
+        environment=EnvironmentPart(
+            differences=(
+                SettingPart(kind="python", base="3.12.11", head="3.13.5"),
+                SettingPart(kind="package", name="numpy", base="2.3.4", head="2.4.1"),
+                SettingPart(kind="package", name="scikit-learn", base="1.7.2", head="1.8.0"),
+                SettingPart(
+                    kind="platform", base="Linux-6.8-x86_64-with-glibc2.39", head="Linux-6.17-x86_64-with-glibc2.41"
+                ),
+            ),
+            missing=("the processor of the base (it is not recorded)",),
         ),
         history=tuple(
             HistoryPart(

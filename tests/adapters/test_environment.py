@@ -27,11 +27,11 @@ def interpreter(place: Path, name: str) -> Path:
 def read(folder: Path, commands: Sequence[str], path: Sequence[Path] = (), **env: str) -> Environment:
     """The environment as seen with these folders in front on PATH."""
     search = os.pathsep.join([*map(str, path), "/usr/bin", "/bin"])
-    return environment.read(folder, commands, {"PATH": search, **env})
+    return environment.read(folder, [(folder, command) for command in commands], {"PATH": search, **env})
 
 
 def test_the_machine_and_the_interpreter_are_described(tmp_path: Path) -> None:
-    found = environment.read(tmp_path, [f"{sys.executable} train.py"], dict(os.environ))
+    found = environment.read(tmp_path, [(tmp_path, f"{sys.executable} train.py")], dict(os.environ))
     version = ".".join(map(str, sys.version_info[:3]))
     assert found.interpreter["version"].startswith(version)
     assert found.packages["pytest"] == pytest.__version__
@@ -67,8 +67,66 @@ class TestTheInterpreter:
 
     def test_is_asked_away_from_files_that_would_shadow_its_own(self, tmp_path: Path) -> None:
         (tmp_path / "json.py").write_text("raise SystemExit('the wrong json')")
-        found = environment.read(tmp_path, ["python train.py"], {"PATH": str(Path(sys.executable).parent)})
+        found = environment.read(tmp_path, [(tmp_path, "python train.py")], {"PATH": str(Path(sys.executable).parent)})
         assert "pytest" in found.packages
+
+
+class TestWhetherTheStagesRunWithIt:
+    @pytest.mark.parametrize(
+        "commands",
+        [
+            ["python train.py --rate 0.1"],
+            ["mkdir -p out && python train.py > out/log 2>&1; echo 'python3 x'"],
+            ["X=1 env Y=2 exec python -m train", "cd src\npython train.py", "echo done"],
+            ["python x.py < in.txt | python y.py | tee log || exit 1"],
+            ["./env/bin/python train.py", "env/bin/python train.py"],
+        ],
+    )
+    def test_is_known_where_their_commands_call_it_themselves(self, tmp_path: Path, commands: list[str]) -> None:
+        for name in ("bin/python", "bin/python3", "env/bin/python"):
+            interpreter(tmp_path / name, name)
+        found = read(tmp_path, commands, [tmp_path / "bin"])
+        assert found.runs_stages
+        assert found.interpreter["executable"] == ("env/bin/python" if "env/bin" in commands[0] else "bin/python")
+
+    @pytest.mark.parametrize(
+        "commands",
+        [
+            [],
+            ["echo hello"],
+            ["uv run python train.py"],
+            ["./train.sh"],
+            ["Rscript train.R"],
+            ["python train.py", "./evaluate.sh"],
+            ["python train.py", "python3 evaluate.py"],
+            ["source env/bin/activate && python train.py"],
+            [". env/bin/activate; python train.py"],
+            ["conda activate x\npython train.py"],
+            ["PATH=env/bin:$PATH python train.py"],
+            ["export PATH=env/bin\npython train.py"],
+            ["cd env && ./bin/python train.py"],
+            ["$PYTHON train.py"],
+            ["$(which python) train.py"],
+            ['echo "$(./train.sh)"', "python train.py"],
+            ["echo `./train.sh`", "python train.py"],
+            ["python 'unfinished"],
+            ["python3.14 train.py"],
+            ["echo \\\npython train.py"],
+        ],
+    )
+    def test_is_not_claimed_where_anything_else_may_run(self, tmp_path: Path, commands: list[str]) -> None:
+        for name in ("bin/python", "bin/python3", "env/bin/python"):
+            interpreter(tmp_path / name, name)
+        assert not read(tmp_path, commands, [tmp_path / "bin"]).runs_stages
+
+    def test_it_is_asked_where_they_run(self, tmp_path: Path) -> None:
+        """What stands for several Pythons chooses by the folder."""
+        (tmp_path / "stage").mkdir()
+        (tmp_path / "stage/.python-version").write_text("3.9.1")
+        program(tmp_path / "bin/python", """echo "{\\"version\\": \\"$(cat .python-version)\\"}\"""")
+        calls = [(tmp_path / "stage", "python train.py")]
+        found = environment.read(tmp_path, calls, {"PATH": f"{tmp_path / 'bin'}:/usr/bin:/bin"})
+        assert found.interpreter["version"] == "3.9.1"
 
 
 class TestTheDigestOfPackages:
@@ -96,7 +154,7 @@ class TestWhatCannotBeFoundOut:
         assert (found.interpreter, found.packages) == ({}, {})
 
     def test_with_no_interpreter_at_all(self, tmp_path: Path) -> None:
-        found = environment.read(tmp_path, ["python x.py"], {"PATH": str(tmp_path)})
+        found = environment.read(tmp_path, [(tmp_path, "python x.py")], {"PATH": str(tmp_path)})
         assert (found.interpreter, found.packages, found.gpu) == ({}, {}, ())
 
     def test_a_python_that_is_no_program(self, tmp_path: Path) -> None:

@@ -93,6 +93,7 @@ class TestReportJson:
             "stages": [{"name": "train", "change": "changed", "what": ["command"], "location": None}],
             "code": [],
             "packages": [],
+            "environment": None,
             "training": {
                 "stages": [{"name": "train", "state": "ran", "seconds": 3.2}],
                 "seconds": 3.3,

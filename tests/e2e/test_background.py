@@ -27,6 +27,22 @@ def test_code_and_packages_that_differ_are_told_apart(project: Project) -> None:
     ]
 
 
+def test_without_a_record_of_the_base_its_environment_is_not_known(project: Project) -> None:
+    project.branch()
+    project.edit("params.yaml", "steps: 3", "steps: 2")
+    project.commit("change")
+    project.ci_ml("train").expect(0)
+    project.ci_ml("check")
+    found = project.json(".ci-ml/report.json")["environment"]
+    said = "in what the base was trained (no record was found of the training that made its dvc.lock)"
+    assert found == {"differences": [], "missing": [said]}
+    project.commit("trained")
+    project.ci_ml("train").expect(0)
+    project.ci_ml("check")
+    missing = project.json(".ci-ml/report.json")["environment"]["missing"]
+    assert missing[1].startswith("in what the head was trained (no stage ran for this change")
+
+
 def test_a_metric_is_shown_with_what_it_was_at_each_commit_that_changed_it(project: Project) -> None:
     values = [project.json("metrics.json")["accuracy"]]
     for value in (0.5, 0.625):

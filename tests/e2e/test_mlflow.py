@@ -386,6 +386,8 @@ def test_ci_compares_the_time_of_each_stage_with_that_of_the_base(server: Server
     trained = {stage["name"]: stage["seconds"] for stage in project.json(".ci-ml/training.json")["stages"]}
     project.commit("trained")
     (logged,) = server.runs("times")
+    text = "".join(logged.tags[key] for key in sorted(logged.tags) if key.startswith("ci-ml.environment."))
+    assert json.loads(text)["packages"] == project.json(".ci-ml/training.json")["environment"]["packages"]
     project.branch("later")
     project.edit("params.yaml", "steps: 4", "steps: 5")
     project.commit("change")
@@ -394,6 +396,30 @@ def test_ci_compares_the_time_of_each_stage_with_that_of_the_base(server: Server
     assert training["before"]["run"] == logged.id
     assert training["before"]["stages"] == {name: trained[name] for name in ("train", "evaluate")}
     assert {stage["name"] for stage in training["stages"] if stage["state"] == "ran"} == {"train", "evaluate"}
+    assert project.json(".ci-ml/report.json")["environment"] == {"differences": [], "missing": []}
+
+
+def test_ci_says_in_what_else_the_base_was_trained(server: Server, project: Project, tmp_path: Path) -> None:
+    """The stages run with another Python than before: one that has a package more."""
+    tracked(project)
+    env = {"MLFLOW_TRACKING_URI": server.url, "MLFLOW_EXPERIMENT_NAME": "environments"}
+    project.ci_ml("train", env=env).expect(0)
+    project.commit("trained")
+    project.branch("later")
+    project.edit("params.yaml", "steps: 2", "steps: 5")
+    project.commit("change")
+    about = tmp_path / "more" / "of_late-1.5.dist-info" / "METADATA"
+    about.parent.mkdir(parents=True)
+    about.write_text("Metadata-Version: 2.1\nName: Of_Late\nVersion: 1.5\n")
+    project.ci_ml("ci", "--no-publish", "--base", "HEAD~1", env={**env, "PYTHONPATH": str(tmp_path / "more")}).expect(0)
+    assert project.json(".ci-ml/report.json")["environment"] == {
+        "differences": [{"kind": "package", "name": "of-late", "base": None, "head": "1.5"}],
+        "missing": [],
+    }
+    shown = project.ci_ml("report").expect(0).out
+    assert "Environment: 1 package differs" in shown
+    page = project.read(".ci-ml/report.html")
+    assert "of-late" in page
 
 
 def test_a_training_is_not_compared_with_itself(server: Server, project: Project) -> None:

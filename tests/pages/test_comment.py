@@ -66,7 +66,7 @@ def test_plots_and_values_never_break(show: Show) -> None:
     with show(everything()) as page:
         for column in ("td:nth-child(3)", "td:nth-child(4) code"):
             lines = page.eval_on_selector_all(
-                f"table:first-of-type tbody tr {column}",
+                f"table:not(details *) tbody tr {column}",
                 "(all) => all.map((one) => { const range = document.createRange(); range.selectNodeContents(one);"
                 " return new Set([...range.getClientRects()].map((box) => Math.round(box.top))).size; })",
             )
@@ -82,6 +82,7 @@ def test_collapsed_parts_say_whether_they_are_worth_opening(show: Show) -> None:
         "History",
         "What changed",
         "Training",
+        "Environment",
         "How this was judged",
     ]
 

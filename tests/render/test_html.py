@@ -13,6 +13,7 @@ from ci_ml.core.exhibits import (
     CodePart,
     ConfusionPart,
     CurvePart,
+    EnvironmentPart,
     Exhibits,
     HistoryPart,
     LocationPart,
@@ -20,6 +21,7 @@ from ci_ml.core.exhibits import (
     PlotPart,
     PointPart,
     SeriesPart,
+    SettingPart,
 )
 from ci_ml.core.report import ParamPart, Report, StageChangePart, StageRunPart, TrainingPart
 from ci_ml.core.types import Gap, Require
@@ -120,6 +122,10 @@ def hostile(name: str) -> Report:
         "stages": (StageChangePart(name=name, change="changed", what=(name,)),),
         "code": (CodePart(path=short, change="changed", stages=(short,)),),
         "packages": (PackagePart(file=short, package=short, base=short),),
+        "environment": EnvironmentPart(
+            differences=(SettingPart(kind="package", name=short, head=short), SettingPart(kind="gpu", base=short)),
+            missing=(short,),
+        ),
         "notices": (name,),
         "history": (HistoryPart(metric=f"{name}0", points=(PointPart(sha="a" * 40, at=name[:60], value=1.0),)),),
         "curves": (CurvePart(table=short, kind="roc", of=short, base=series, head=series),),

@@ -7,9 +7,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from ci_ml.core.exhibits import BeforePart, CodePart, Exhibits, HistoryPart, PackagePart, PointPart, RatePart
+from ci_ml.core.exhibits import (
+    BeforePart,
+    CodePart,
+    EnvironmentPart,
+    Exhibits,
+    HistoryPart,
+    PackagePart,
+    PointPart,
+    RatePart,
+    SettingPart,
+)
 from ci_ml.core.report import Report, StageRunPart, TrainingPart
-from ci_ml.render import charts, markdown, spent
+from ci_ml.render import charts, html, markdown, spent
 from tests.reports import comparison, everything, report
 
 COMMENT = markdown.report(everything())
@@ -38,16 +48,58 @@ def test_history_begins_with_the_metric_that_decided() -> None:
     assert "line [0.821000, 0.826000, 0.825000, 0.838000, 0.840200, 0.836100]" in found
 
 
-def test_files_and_packages_are_among_what_changed() -> None:
-    found = section(COMMENT, "What changed: 2 params, 1 data set, 3 files, 2 packages")
-    assert "| `requirements.txt` scikit-learn | `1.7.2` | `1.8.0` |" in found
+def test_files_are_among_what_changed() -> None:
+    found = section(COMMENT, "What changed: 2 params, 1 data set, 3 files</summary>")
     assert "- `src/train.py`: \\+14 −3, read by train" in found
     assert "- `assets/logo.png`: removed" in found
 
 
+def test_the_environment_says_what_differs_and_who_says_so() -> None:
+    found = section(COMMENT, "Environment: Python, platform and 3 packages differ, as far as is known</summary>")
+    rows = [line for line in found.splitlines() if line.startswith("| ")][2:]
+    assert rows == [
+        "| Python | `3.12.11` | `3.13.5` | training |",
+        "| numpy | `2.3.4` | `2.4.1` | training |",
+        "| scikit-learn | `1.7.2` | `1.8.0` | training, `requirements.txt` |",
+        "| platform | `Linux-6.8-x86_64-with-glibc2.39` | `Linux-6.17-x86_64-with-glibc2.41` | training |",
+        "| joblib | `–` | `1.5.2` | `requirements.txt` |",
+    ]
+    assert "Not known: the processor of the base (it is not recorded)." in found
+
+
+LOCKED = (PackagePart(file="uv.lock", package="torch", base="2.8.0", head="2.9.0"),)
+PYTHON = (SettingPart(kind="python", base="3.12.1", head="3.13.0"),)
+ELSEWHERE = PackagePart(file="env/uv.lock", package="Torch", base="2.8.0", head="2.8.1")
+
+
+@pytest.mark.parametrize(
+    ("packages", "environment", "said"),
+    [
+        ((), None, None),
+        ((), EnvironmentPart(), "the same in both trainings"),
+        ((), EnvironmentPart(missing=("x",)), "not known"),
+        (LOCKED, None, "1 package differs, as far as is known"),
+        ((*LOCKED, ELSEWHERE), EnvironmentPart(), "1 package differs"),
+        (LOCKED, EnvironmentPart(differences=PYTHON), "Python and 1 package differ"),
+        ((), EnvironmentPart(differences=PYTHON, missing=("x",)), "Python differs, as far as is known"),
+    ],
+)
+def test_what_is_missing_of_the_environment_is_never_sameness(
+    packages: tuple[PackagePart, ...], environment: EnvironmentPart | None, said: str | None
+) -> None:
+    content = report(comparison("a", 0.9, 0.9), shown=Exhibits(packages=packages, environment=environment))
+    found = re.findall("<summary>Environment: (.*?)</summary>", markdown.report(content))
+    assert found == ([said] if said else [])
+    is_whole = environment is not None and not environment.missing
+    assert ("Not known: " in markdown.report(content)) is (said is not None and not is_whole)
+    assert ("Not known: " in html.report(content)) is (said is not None and not is_whole)
+
+
 def test_training_is_compared_stage_by_stage() -> None:
     said = "Training: 4 min 28 s, 2 of 3 stages ran, about 0.18 EUR; they took 55.0 s more than for the base"
-    found = section(COMMENT, said).replace("\N{NO-BREAK SPACE}", " ")
+    found = section(COMMENT, f"{said}, whose training took 3 min 32 s, about 0.14 EUR</summary>").replace(
+        "\N{NO-BREAK SPACE}", " "
+    )
     assert "| `train` | ran | 3 min 10 s | 4 min 4 s | +28 % |" in found
     assert "| `prepare` | from cache | 0.4 s | – |  |" in found
 
@@ -56,12 +108,30 @@ def test_training_is_compared_stage_by_stage() -> None:
     ("training", "said"),
     [
         (trained(10.0, None), "Training: 10.0 s, its stage ran"),
-        (trained(10.0, 10.2), "Training: 10.0 s, its stage ran; it took as long as for the base"),
-        (trained(10.0, 20.0), "Training: 10.0 s, its stage ran; it took 10.0 s less than for the base"),
-        (trained(10.0, 0.0), "Training: 10.0 s, its stage ran; it took 10.0 s more than for the base"),
+        (
+            trained(10.0, 10.2),
+            "Training: 10.0 s, its stage ran; it took as long as for the base, whose training took 10.2 s",
+        ),
+        (
+            trained(10.0, 20.0),
+            "Training: 10.0 s, its stage ran; it took 10.0 s less than for the base, whose training took 20.0 s",
+        ),
+        (
+            trained(10.0, 0.0),
+            "Training: 10.0 s, its stage ran; it took 10.0 s more than for the base, whose training took 0.0 s",
+        ),
         (
             trained(7200.0, None, rate=RatePart(per_hour=1.5, currency="$")),
             "Training: 2 h 0 min, its stage ran, about 3.00 $",
+        ),
+        (
+            TrainingPart(
+                stages=(StageRunPart(name="train", state="cached", seconds=0.2),),
+                seconds=3.0,
+                before=BeforePart(seconds=7200.0, stages={"train": 7190.0}),
+                rate=RatePart(per_hour=1.5, currency="EUR"),
+            ),
+            "Training: 3.0 s, its stage did not run, less than 0.01 EUR; that of the base took 2 h 0 min, about 3.00 EUR",
         ),
     ],
 )
@@ -86,6 +156,13 @@ def hostile() -> Report:
             history=(HistoryPart(metric=name, points=points),),
             code=(CodePart(path=HOSTILE, change="changed", added=1, removed=1, stages=(HOSTILE,)),),
             packages=(PackagePart(file=HOSTILE, package=HOSTILE, base=HOSTILE, head=HOSTILE * 500),),
+            environment=EnvironmentPart(
+                differences=(
+                    SettingPart(kind="package", name=HOSTILE, base=HOSTILE, head=HOSTILE * 500),
+                    SettingPart(kind="gpu", head=HOSTILE),
+                ),
+                missing=(HOSTILE,),
+            ),
         ),
     )
 
@@ -112,7 +189,7 @@ def test_hostile_names_are_text() -> None:
         "li",
         "pre",
     }
-    assert page.count("<details>") == page.count("</details>") == 4
+    assert page.count("<details>") == page.count("</details>") == 5
     shown = re.sub("<code.*?</code>", "", page, flags=re.DOTALL)
     assert "@team" not in shown
     assert text.count("```mermaid") == 1

@@ -1,5 +1,6 @@
 import builtins
 import importlib.util
+import re
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import altair
 import pytest
 
-from ci_ml.core.exhibits import ConfusionPart, CurvePart, HistoryPart, PointPart, SeriesPart
+from ci_ml.core.exhibits import BeforePart, ConfusionPart, CurvePart, HistoryPart, PointPart, SeriesPart
 from ci_ml.core.report import StageRunPart, TrainingPart
 from ci_ml.errors import UsageError
 from ci_ml.render import figures, pictures, vega
@@ -62,6 +63,23 @@ def test_classes_that_look_the_same_stay_apart() -> None:
     spec = vega.confusion(names, [[1, 2, 3]] * 3, "base")
     assert len({value["truth"] for value in spec["data"]["values"]}) == 3
     assert figures.confusion(ConfusionPart(table="t", classes=tuple(names), base=((0, 0, 0),) * 3))[0].detail == ""
+
+
+def test_only_stages_that_ran_have_a_bar() -> None:
+    content = reports.everything()
+    assert content.training
+    spec = vega.timeline(content.training)  # of the base all three ran
+    drawn = pictures.picture({**spec, "config": vega.config(vega.PAGE)}, "svg").decode()
+    assert re.findall(r'mark-rect role-mark.*?fill="var\(--(base|head)\)', drawn) == ["base"] * 3 + ["head"] * 2
+    assert re.findall(r"layer_1_marks.*?>([^<>]+)</text>", drawn) == ["from cache"]
+
+
+@pytest.mark.parametrize("state", ["cached", "skipped"])
+def test_where_nothing_ran_there_is_no_timeline(state: str) -> None:
+    stage = StageRunPart.model_validate({"name": "train", "state": state, "seconds": 0.2})
+    assert figures.training(TrainingPart(stages=(stage,))) is None
+    known = BeforePart(seconds=9.0, stages={"train": 8.0})
+    assert figures.training(TrainingPart(stages=(stage,), before=known)) is not None
 
 
 def test_pictures_are_svg_and_png() -> None:

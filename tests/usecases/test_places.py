@@ -156,11 +156,70 @@ def test_a_param_stands_at_its_key(repository: Repository, name: str, line: int 
 
 @pytest.mark.parametrize(
     ("path", "content"),
-    [("p.json", '{"a": 1}'), ("p.toml", "a = 1\n"), ("p.py", "a = 1\n"), ("p.yaml", "a: [\n"), ("p.yaml", "\xff")],
+    [("p.py", "a = 1\n"), ("p.yaml", "a: [\n"), ("p.json", '{"a": 1'), ("p.toml", "a ="), ("p.yaml", "\xff")],
 )
 def test_a_param_without_a_line_is_in_its_file(repository: Repository, path: str, content: str) -> None:
     repository.commit({"ci-ml.yaml": GATES, path: content})
     assert places.params(side(repository), [changes(path, "a")]) == {(path, "a"): LocationPart(path=path)}
+
+
+JSON = """\
+{
+  "train": {"rate": 0.1,
+    "layers": [64, {"rate": 1}],
+    "deep": {
+      "one": 1, "t\\u0077o": "}"
+    }
+  },
+  "a.b": 1,
+  "last": null
+}
+"""
+TOML = """\
+name = "x"
+
+[train]  # a comment
+rate = 0.1
+layers = [
+  64,  # rate = 3
+  32,
+]
+deep.one = 1
+"a.b" = 1
+[train.more]
+inline = {one = 1, two = {three = 3}}
+last = 1
+"""
+
+
+@pytest.mark.parametrize(
+    ("path", "name", "line"),
+    [
+        ("p.json", "train.rate", 2),
+        ("p.json", "train.layers", 3),
+        ("p.json", "train.deep.one", 5),
+        ("p.json", "train.deep.two", 5),
+        ("p.json", "a.b", 8),
+        ("P.JSON", "last", 9),
+        ("p.json", "train.gone", 2),
+        ("p.json", "gone", None),
+        ("p.toml", "name", 1),
+        ("p.toml", "train.rate", 4),
+        ("p.toml", "train.layers", 5),
+        ("p.toml", "train.deep.one", 9),
+        ("p.toml", "train.a.b", 10),
+        ("p.toml", "train.more.inline.two.three", 12),
+        ("p.toml", "train.more.last", 13),
+        ("p.toml", "train.more.gone", 11),
+        ("p.toml", "gone", None),
+    ],
+)
+def test_a_param_of_json_or_toml_stands_at_its_key(
+    repository: Repository, path: str, name: str, line: int | None
+) -> None:
+    repository.commit({"ci-ml.yaml": GATES, path: JSON if path.lower().endswith("json") else TOML})
+    found = places.params(side(repository), [changes(path, name)])
+    assert found == {(path, name): LocationPart(path=path, line=line)}
 
 
 @pytest.mark.parametrize("path", ["../elsewhere.py", "/etc/params.py", "a/../../b.yaml"])

@@ -7,7 +7,8 @@ import platform
 import re
 import shlex
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import takewhile
 from pathlib import Path
 
 from ci_ml.adapters import proc
@@ -16,8 +17,16 @@ from ci_ml.errors import CiMlError
 
 _PYTHON = ("python", "python3")
 _IS_PYTHON = re.compile(r"python(3(\.\d+)?)?")
+_PUNCTUATION = frozenset("();<>|&\n")
+_ASSIGNED = re.compile(r"([A-Za-z_]\w*)=")
+_CHOOSE = frozenset({"PATH", "PYTHONHOME", "VIRTUAL_ENV"})  # of several Pythons
+_PASSED = frozenset({"env", "exec", "time"})
+_HARMLESS = frozenset("cat cd cp echo exit ls mkdir mv rm set tee test touch true".split())
+# The path goes first: `python -c` would import a json.py that lies where it is called.
 _PROBE = """
-import importlib.metadata, json, platform, sys
+import sys
+sys.path[:] = [place for place in sys.path if place]
+import importlib.metadata, json, platform
 packages = {}
 for found in importlib.metadata.distributions():
     name = found.metadata["Name"]
@@ -28,14 +37,17 @@ print(json.dumps({"executable": sys.executable, "version": platform.python_versi
 """
 
 
-def read(folder: Path, commands: Iterable[str], env: Mapping[str, str]) -> Environment:
-    """The environment of the interpreter that the stages call: the first Python in their commands, else on PATH.
+def read(folder: Path, calls: Iterable[tuple[Path, str]], env: Mapping[str, str]) -> Environment:
+    """The environment of the interpreter that stages call: the first Python in their commands, else on PATH.
 
-    What cannot be found out is left empty; this never fails a training.
+    Each call is a command, and the folder that it runs in. What cannot be found out is left empty; this never fails a
+    training.
     """
-    probed = _probe(_interpreter(folder, commands, env), env)
+    calls = list(calls)
+    known = _called(calls, env)
+    probed = _probe(*(known or _guessed(folder, calls, env)), env)
     packages = probed.pop("packages", {})
-    assert isinstance(packages, dict)
+    packages = {name: str(version) for name, version in packages.items()} if isinstance(packages, dict) else {}
     listing = "\n".join(f"{name}=={version}" for name, version in sorted(packages.items()))
     return Environment(
         interpreter={key: str(value) for key, value in probed.items()},
@@ -44,29 +56,87 @@ def read(folder: Path, commands: Iterable[str], env: Mapping[str, str]) -> Envir
         os=platform.platform(),
         cpu=f"{_processor()}, {os.cpu_count() or '?'} logical cores",
         gpu=_gpus(folder, env),
+        runs_stages=known is not None,
     )
 
 
-def _interpreter(folder: Path, commands: Iterable[str], env: Mapping[str, str]) -> str | None:
-    for command in commands:
+def _called(calls: Iterable[tuple[Path, str]], env: Mapping[str, str]) -> tuple[str, Path] | None:
+    """The one Python that all commands call themselves, and where; None where any may run something else."""
+    found: dict[str, Path] = {}
+    for place, command in calls:
+        words = _pythons(command)
+        if words is None:
+            return None
+        for word in words:
+            path = shutil.which(str(place / word) if "/" in word else word, path=env.get("PATH"))
+            if path is None:
+                return None
+            found.setdefault(path, place)
+    return next(iter(found.items())) if len(found) == 1 else None
+
+
+def _pythons(command: str) -> list[str] | None:
+    """The Pythons that a command calls itself; None where anything in it may choose another, as `uv run` does."""
+    if "`" in command or "$(" in command:
+        return None
+    found: list[str] = []
+    moved = False
+    try:
+        parts = list(_parts(command))
+    except ValueError:
+        return None
+    for words in parts:
+        before = list(takewhile(lambda word: word in _PASSED or _ASSIGNED.match(word), words))
+        if any(word.partition("=")[0] in _CHOOSE for word in before):
+            return None
+        name = words[len(before)] if len(words) > len(before) else "true"
+        if _IS_PYTHON.fullmatch(name.rpartition("/")[2]) and not (moved and "/" in name):
+            found.append(name)
+        elif name not in _HARMLESS:
+            return None
+        moved = moved or name == "cd"
+    return found
+
+
+def _parts(command: str) -> Iterator[list[str]]:
+    """The words of each command in a line of a shell, without what is read or written. Raises ValueError."""
+    lexer = shlex.shlex(command, posix=True, punctuation_chars="();<>|&\n")
+    lexer.whitespace, lexer.whitespace_split, lexer.commenters = " \t\r", True, ""
+    words: list[str] = []
+    is_file = False
+    for word in lexer:
+        if set(word) <= _PUNCTUATION:
+            is_file = bool({"<", ">"} & set(word))
+            if not is_file:
+                yield words
+                words = []
+        elif is_file:
+            is_file = False
+        else:
+            words.append(word)
+    yield words
+
+
+def _guessed(folder: Path, calls: Iterable[tuple[Path, str]], env: Mapping[str, str]) -> tuple[str | None, Path]:
+    for place, command in calls:
         try:
             words = shlex.split(command)
         except ValueError:
             continue
-        for word in words[:4]:  # `uv run python …`, `poetry run python …`, `env X=1 python …`
+        for word in words[:4]:  # `uv run python …`, `poetry run python …`
             if not _IS_PYTHON.fullmatch(word.rpartition("/")[2]):
                 continue
-            if found := shutil.which(str(folder / word) if "/" in word else word, path=env.get("PATH")):
-                return found
-    return next((found for name in _PYTHON if (found := shutil.which(name, path=env.get("PATH")))), None)
+            if found := shutil.which(str(place / word) if "/" in word else word, path=env.get("PATH")):
+                return found, place
+    return next((found for name in _PYTHON if (found := shutil.which(name, path=env.get("PATH")))), None), folder
 
 
-def _probe(interpreter: str | None, env: Mapping[str, str]) -> dict[str, object]:
+def _probe(interpreter: str | None, place: Path, env: Mapping[str, str]) -> dict[str, object]:
     if interpreter is None:
         return {}
     try:
-        # Not in the project's folder: `python -c` would import a json.py that lies there.
-        done = proc.run([interpreter, "-c", _PROBE], cwd=Path("/"), env=env, timeout=60)
+        # Where the stage runs: what stands for several Pythons, as pyenv's does, chooses by the folder.
+        done = proc.run([interpreter, "-c", _PROBE], cwd=place, env=env, timeout=60)
         found = json.loads(done.out) if done.code == 0 else {}
     except (CiMlError, ValueError):
         return {}

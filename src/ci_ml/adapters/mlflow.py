@@ -15,8 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ci_ml.core import environments
 from ci_ml.core.exhibits import BeforePart
-from ci_ml.core.training import StageState, Training, TrainingOutcome, redact
+from ci_ml.core.training import Earlier, Environment, StageState, Training, TrainingOutcome, redact
 from ci_ml.errors import DependencyError
 
 CONTEXT_VARIABLE = "MLFLOW_RUN_CONTEXT"
@@ -28,6 +29,8 @@ _NAME = re.compile(r"[^\w.\-/ ]")
 _EXPERIMENTS_PER_SEARCH = 50
 _STAGES = "ci-ml.stage_seconds"
 _LONGEST_TAG = 5000
+_ENVIRONMENT = "ci-ml.environment."  # and a number: one tag is too short for the packages
+_MOST_TAGS = 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +83,7 @@ class Tracking:
                 client.set_terminated(run_id, "FINISHED" if succeeded else "FAILED")
         return run_id, linked
 
-    def before(self, lock: str) -> BeforePart | None:
+    def before(self, lock: str) -> Earlier | None:
         """The newest training that made a dvc.lock (by its digest) and whose stages are known; None without one.
 
         Raises DependencyError when MLflow is down or refuses.
@@ -92,7 +95,7 @@ class Tracking:
                 words = redact(" ".join(str(error).split()), ())
                 raise DependencyError(f"MLflow: {words[:500] or type(error).__name__}") from error
 
-    def _before(self, lock: str) -> BeforePart | None:
+    def _before(self, lock: str) -> Earlier | None:
         from mlflow import MlflowClient
 
         client = MlflowClient(tracking_uri=self.address())
@@ -105,7 +108,8 @@ class Tracking:
                 stages = json.loads(run.data.tags.get(_STAGES, "{}"))
                 if stages:
                     seconds = float(run.data.tags["ci-ml.seconds"])
-                    return BeforePart(seconds=seconds, stages=stages, run=str(run.info.run_id))
+                    part = BeforePart(seconds=seconds, stages=stages, run=str(run.info.run_id))
+                    return Earlier(part=part, environment=_environment(run.data.tags))
         return None
 
     def _experiment(self, client: Any) -> str:
@@ -144,8 +148,21 @@ def _tags(training: Training, mark: str, linked: tuple[str, ...]) -> dict[str, s
         _STAGES: _seconds(training),
         "ci-ml.packages": training.environment.packages_digest if training.environment else None,
         "ci-ml.linked_runs": " ".join(linked),
+        **_in_parts(training.environment),
     }
     return {key: value for key, value in tags.items() if value}
+
+
+def _in_parts(environment: Environment | None) -> dict[str, str]:
+    """What a training ran in, over as many tags as it needs; a part of it would be worth nothing."""
+    text = environments.dump(environment) if environment else ""
+    parts = [text[start : start + _LONGEST_TAG] for start in range(0, len(text), _LONGEST_TAG)]
+    return {f"{_ENVIRONMENT}{index}": part for index, part in enumerate(parts)} if len(parts) <= _MOST_TAGS else {}
+
+
+def _environment(tags: Mapping[str, str]) -> Environment | None:
+    parts = (tags.get(f"{_ENVIRONMENT}{index}", "") for index in range(_MOST_TAGS))
+    return environments.load("".join(parts))
 
 
 def _seconds(training: Training) -> str | None:

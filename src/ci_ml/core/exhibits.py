@@ -121,6 +121,25 @@ class RatePart(Part):
     currency: Annotated[str, Field(max_length=20)]
 
 
+class SettingPart(Part):
+    """Something in which the environments of two trainings differ; `name` is that of a package."""
+
+    kind: Literal["python", "platform", "processor", "gpu", "package"]
+    name: _Name | None = None
+    base: _Name | None = None
+    head: _Name | None = None
+
+
+class EnvironmentPart(Part):
+    """In what both sides were trained, by the records of those trainings.
+
+    `differences` are only about what both records hold; `missing` names what is not known, and why (in brackets).
+    """
+
+    differences: Many[SettingPart] = ()
+    missing: tuple[_Name, ...] = ()
+
+
 class BeforePart(Part):
     """The training behind the base's numbers: how long it took, in seconds."""
 
@@ -138,6 +157,7 @@ class Exhibits:
     stages: Mapping[str, LocationPart] = field(default_factory=dict)
     code: tuple[CodePart, ...] = ()
     packages: tuple[PackagePart, ...] = ()
+    environment: EnvironmentPart | None = None
     history: tuple[HistoryPart, ...] = ()
     curves: tuple[CurvePart, ...] = ()
     confusions: tuple[ConfusionPart, ...] = ()

@@ -22,6 +22,7 @@ from ci_ml.core.exhibits import (
     CodePart,
     ConfusionPart,
     CurvePart,
+    EnvironmentPart,
     Exhibits,
     HistoryPart,
     LocationPart,
@@ -245,6 +246,7 @@ class Report(Part):
     stages: Many[StageChangePart] = ()
     code: Many[CodePart] = ()
     packages: Many[PackagePart] = ()
+    environment: EnvironmentPart | None = None
     training: TrainingPart | None = None
     history: Many[HistoryPart] = ()
     curves: Many[CurvePart] = ()
@@ -308,6 +310,7 @@ def build(
         ),
         code=shown.code,
         packages=shown.packages,
+        environment=shown.environment,
         training=training,
         history=shown.history,
         curves=shown.curves,

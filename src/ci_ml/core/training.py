@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from ci_ml.core.exhibits import BeforePart
+
 SCHEMA = "ci-ml/training/v1"
 
 
@@ -79,7 +81,10 @@ Event = StageStarted | CommandStarted | OutputLine | StageRun | Failure
 
 @dataclass(frozen=True, kw_only=True)
 class Environment:
-    """The machine and the Python environment that trained."""
+    """The machine and the Python environment that trained.
+
+    `runs_stages` says whether the interpreter is known, by their commands, to be what the stages that ran ran with.
+    """
 
     interpreter: Mapping[str, str]
     packages: Mapping[str, str]
@@ -87,6 +92,7 @@ class Environment:
     os: str
     cpu: str
     gpu: tuple[str, ...] = ()
+    runs_stages: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,6 +126,14 @@ class Training:
         """Strict JSON, ending in a line break."""
         document = {"schema": SCHEMA, **asdict(self)}
         return json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False, default=str) + "\n"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Earlier:
+    """The training behind the base's numbers, as far as a tracker knows it."""
+
+    part: BeforePart
+    environment: Environment | None = None
 
 
 _CREDENTIALS = re.compile(r"(?<=://)(?:[^\s/@:]+:(?!\d+/)[^\s@]+@(?:[^\s/@]+@)*|(?:[^\s/@]+@)+)")

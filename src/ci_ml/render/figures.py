@@ -128,10 +128,11 @@ def history(part: HistoryPart, item: ComparisonPart | None) -> Figure | None:
 
 
 def training(part: TrainingPart) -> Figure | None:
-    """How long the stages took; the table of it is beside the chart."""
-    if not part.stages and not (part.before and part.before.stages):
+    """How long the stages took that ran; the table of all of them is beside the chart."""
+    has_before = part.before is not None and bool(part.before.stages)
+    if not has_before and not any(stage.state == "ran" for stage in part.stages):
         return None
-    sides = "base and head" if part.before and part.before.stages else "head"
+    sides = "base and head" if has_before else "head"
     return Figure(title="Stages", label=f"Seconds of each stage, {sides}", spec=vega.timeline(part))
 
 

@@ -10,7 +10,7 @@ import importlib.resources
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -21,7 +21,21 @@ from ci_ml.core.publication import WAIVER_LABEL
 from ci_ml.core.report import ComparisonPart, Report, TrainingPart
 from ci_ml.core.types import Outcome
 from ci_ml.errors import UsageError
-from ci_ml.render import cards, cells, evidence, explorer, figures, marks, parts, safe, spent, templating, vega, words
+from ci_ml.render import (
+    cards,
+    cells,
+    environments,
+    evidence,
+    explorer,
+    figures,
+    marks,
+    parts,
+    safe,
+    spent,
+    templating,
+    vega,
+    words,
+)
 from ci_ml.render.figures import Figure
 
 TEMPLATE = "report.html.j2"
@@ -44,13 +58,14 @@ class Link:
 
 @dataclass(frozen=True, kw_only=True)
 class Listing:
-    """Rows of a table of what changed; `left_out` more are in report.json."""
+    """Rows of a table of what changed; `left_out` more are in report.json, and `note` is said below them."""
 
     id: str
     title: str
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]
     left_out: int = 0
+    note: str = ""
 
 
 def report(content: Report, own: Mapping[str, str] = templating.NONE) -> str:
@@ -233,18 +248,18 @@ def _listings(content: Report) -> list[Listing]:
                     for item in content.code
                 ],
             ),
-            _listing(
-                "packages",
-                "Packages",
-                ("package", "base", "head", "locked in"),
-                [
-                    (item.package, item.base or cells.NONE, item.head or cells.NONE, item.file)
-                    for item in content.packages
-                ],
-            ),
+            _surroundings(content),
         )
-        if found.rows
+        if found.rows or found.note
     ]
+
+
+def _surroundings(content: Report) -> Listing:
+    rows = [(row.name, row.base, row.head, ", ".join(row.sources)) for row in environments.rows(content)]
+    found = _listing("environment", "Environment", ("", "base", "head", "source"), rows)
+    same = f"{environments.summary(content)}." if content.environment and not rows else ""
+    note = environments.missing(content) or same
+    return replace(found, note=safe.shortened(note, 1000))
 
 
 def _listing(name: str, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Listing:

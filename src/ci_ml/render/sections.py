@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ci_ml.core.report import ComparisonPart, Report
-from ci_ml.render import cells, parts, past, safe, spent, words
+from ci_ml.render import cells, environments, parts, past, safe, spent, words
 
 _NBSP = "\N{NO-BREAK SPACE}"
 LONGEST_SLICE = 60  # more would push the table beyond what a page shows without scrolling
@@ -65,6 +65,7 @@ def collapsed(
         _history(content, detail) if detail.history else None,
         _changes(content, detail) if detail.changes else None,
         _training(content, detail) if detail.changes else None,
+        _environment(content, detail) if detail.changes else None,
         _judged(content, run_url),
     ]
     return [section for section in found if section]
@@ -159,16 +160,12 @@ def _changes(content: Report, detail: Detail) -> Section | None:
 
 
 def _values(content: Report) -> list[tuple[str, str, str]]:
-    """Params, data and packages, with what they are on both sides."""
+    """Params and data, with what they are on both sides."""
     rows = [
         (f"{safe.code(item.path)} {safe.prose(item.key)}", *_both(words.text(item.base), words.text(item.head)))
         for item in content.params
     ]
     rows += [(safe.code(item.path), *_both(words.digest(item.base), words.digest(item.head))) for item in content.data]
-    rows += [
-        (f"{safe.code(item.file)} {safe.prose(item.package)}", *_both(words.text(item.base), words.text(item.head)))
-        for item in content.packages
-    ]
     return rows
 
 
@@ -204,6 +201,26 @@ def _training(content: Report, detail: Detail) -> Section | None:
         summary=safe.markup(spent.summary(training)),
         body="\n\n".join([table, *and_more(len(shown) - len(rows))]),
     )
+
+
+def _environment(content: Report, detail: Detail) -> Section | None:
+    """What both sides ran in, and who says so."""
+    summary = environments.summary(content)
+    if summary is None:
+        return None
+    found = environments.rows(content)
+    shown = [
+        (safe.prose(safe.shortened(row.name, 60)), *_both(row.base, row.head), ", ".join(map(_source, row.sources)))
+        for row in found[: detail.collapsed_rows]
+    ]
+    table = [_table(("", "base", "head", "source"), (":--", "--:", "--:", ":--"), shown)] if shown else []
+    missing = [safe.prose(text)] if (text := environments.missing(content)) else []
+    body = [*table, *and_more(len(found) - len(shown)), *missing]
+    return Section(summary=summary, body="\n\n".join(body or ["By the records of both trainings."]))
+
+
+def _source(name: str) -> str:
+    return name if name == environments.TRAINING else safe.code(name)
 
 
 def _judged(content: Report, run_url: str | None) -> Section:

@@ -15,7 +15,7 @@ from ci_ml.core.report import Report
 from ci_ml.core.staleness import Freshness, State
 from ci_ml.core.training import StageState, Training
 from ci_ml.core.types import Outcome, Revision
-from ci_ml.render import accounts, board, choice, parts, safe, spent, words
+from ci_ml.render import accounts, board, choice, environments, parts, safe, spent, words
 from ci_ml.render.layout import MARK, STYLE, grid, line, to_text
 
 _BECAME = {
@@ -60,6 +60,7 @@ def report(content: Report, *, width: int = 100, color: bool = False) -> str:
     said.extend(_changes(content))
     if content.training and content.training.stages:
         said.extend([line(""), line(spent.summary(content.training), style="bold")])
+    said.extend(_environment(content))
     said.append(line(""))
     said.extend(line(text, style="dim") for text in words.provenance(content))
     said.extend(line(f"note: {notice}", style="yellow") for notice in content.notices)
@@ -98,16 +99,13 @@ def _changes(content: Report) -> list[RenderableType]:
         return []
     params = [(f"{item.path} {item.key}", words.text(item.base), words.text(item.head)) for item in content.params]
     data = [(item.path, words.digest(item.base), words.digest(item.head)) for item in content.data]
-    packages = [
-        (f"{item.file} {item.package}", words.text(item.base), words.text(item.head)) for item in content.packages
-    ]
     stages = [f"stage {stage.name}: {', '.join(stage.what) or stage.change}" for stage in content.stages]
     code = [f"{item.path}: {words.edited(item)}" for item in content.code]
     table = grid(("", "left"), ("base", "right"), ("head", "right"))
-    for row in (row for rows in (params, data, packages) for row in rows[:_SHOWN]):
+    for row in (row for rows in (params, data) for row in rows[:_SHOWN]):
         table.add_row(*map(line, row))
     lines = [line(text) for texts in (stages, code) for text in texts[:_SHOWN]]
-    hidden = sum(max(0, len(items) - _SHOWN) for items in (params, data, packages, stages, code))
+    hidden = sum(max(0, len(items) - _SHOWN) for items in (params, data, stages, code))
     more = [line(f"and {hidden} more, in report.json", style="dim")] if hidden else []
     tables = [table] if table.row_count else []
     return [
@@ -115,6 +113,20 @@ def _changes(content: Report) -> list[RenderableType]:
         line(f"What changed: {summary}", style="bold"),
         Padding(Group(*tables, *lines, *more), (0, 0, 0, 2)),
     ]
+
+
+def _environment(content: Report) -> list[RenderableType]:
+    summary, found = environments.summary(content), environments.rows(content)
+    if summary is None or not found:
+        return []
+    table = grid(("", "left"), ("base", "right"), ("head", "right"), ("source", "left"))
+    for row in found[:_SHOWN]:
+        cells_ = (row.name, row.base, row.head, ", ".join(row.sources))
+        table.add_row(*(line(safe.shortened(cell)) for cell in cells_))
+    more = [line(f"and {len(found) - _SHOWN} more, in report.json", style="dim")] if len(found) > _SHOWN else []
+    missing = [line(text, style="dim")] if (text := environments.missing(content)) else []
+    tables = [table] if table.row_count else []
+    return [line(""), line(summary, style="bold"), Padding(Group(*tables, *more, *missing), (0, 0, 0, 2))]
 
 
 def diff(

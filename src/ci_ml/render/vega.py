@@ -9,7 +9,7 @@ from typing import Any
 from ci_ml.core.exhibits import ConfusionPart, CurvePart, HistoryPart, SeriesPart
 from ci_ml.core.report import ComparisonPart, TrainingPart
 from ci_ml.core.types import Direction
-from ci_ml.render import safe, words
+from ci_ml.render import safe, spent, words
 
 Spec = dict[str, Any]
 
@@ -284,36 +284,50 @@ def _limits(item: ComparisonPart | None) -> list[float]:
 
 
 def timeline(training: TrainingPart) -> Spec:
-    """How long each stage took, base against head."""
+    """How long each stage took that ran, base against head; a stage that did not run says what became of it instead."""
     before = training.before.stages if training.before else {}
     names = dict.fromkeys((*(stage.name for stage in training.stages), *before))
     short = dict(zip(names, _apart(list(names)), strict=True))
-    values = [
-        *({"stage": short[name], "side": "base", "seconds": seconds, "became": ""} for name, seconds in before.items()),
-        *(
-            {"stage": short[stage.name], "side": "head", "seconds": stage.seconds, "became": stage.state}
-            for stage in training.stages
-        ),
+    values: list[Spec] = [
+        {"stage": short[name], "side": "base", "seconds": seconds} for name, seconds in before.items()
     ]
-    encoding: Spec = {
-        "y": {"field": "stage", "type": "nominal", "sort": list(short.values()), "title": None},
-        "x": {"field": "seconds", "type": "quantitative", "title": "seconds", "axis": {"tickCount": 6}},
-        "color": {"field": "side", "type": "nominal", "scale": _SIDES},
-        "tooltip": [
-            {"field": "stage", "type": "nominal"},
-            {"field": "side", "type": "nominal"},
-            {"field": "seconds", "type": "quantitative", "format": ",.1f"},
-            {"field": "became", "type": "nominal", "title": "state"},
-        ],
-    }
+    for stage in training.stages:
+        known = {"seconds": stage.seconds} if stage.state == "ran" else {"became": spent.BECAME[stage.state]}
+        values.append({"stage": short[stage.name], "side": "head", **known})
+    place: Spec = {"y": {"field": "stage", "type": "nominal", "sort": list(short.values()), "title": None}}
     if before:
-        encoding["yOffset"] = {"field": "side", "type": "nominal", "scale": _SIDES}
+        place["yOffset"] = {"field": "side", "type": "nominal", "scale": _SIDES}
     rows = len(names) * (2 if before else 1)
     return {
         "$schema": SCHEMA,
         "width": "container",
         "height": min(max(rows * 18, 60), 900),
         "data": {"values": values},
+        "layer": [_bars(place), *([_instead(place)] if any("became" in value for value in values) else [])],
+    }
+
+
+def _bars(place: Spec) -> Spec:
+    return {
+        "transform": [{"filter": "isValid(datum.seconds)"}],
         "mark": {"type": "bar", "cornerRadiusEnd": 2},
-        "encoding": encoding,
+        "encoding": {
+            **place,
+            "x": {"field": "seconds", "type": "quantitative", "title": "seconds", "axis": {"tickCount": 6}},
+            "color": {"field": "side", "type": "nominal", "scale": _SIDES},
+            "tooltip": [
+                {"field": "stage", "type": "nominal"},
+                {"field": "side", "type": "nominal"},
+                {"field": "seconds", "type": "quantitative", "format": ",.1f"},
+            ],
+        },
+    }
+
+
+def _instead(place: Spec) -> Spec:
+    """Words where a bar would be."""
+    return {
+        "transform": [{"filter": "isValid(datum.became)"}],
+        "mark": {"type": "text", "align": "left", "baseline": "middle", "dx": 4},
+        "encoding": {**place, "x": {"value": 0}, "text": {"field": "became", "type": "nominal"}},
     }

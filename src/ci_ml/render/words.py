@@ -80,13 +80,12 @@ def seconds(value: float) -> str:
 
 
 def changed(report: Report) -> str | None:
-    """How much changed, in one line; None when nothing did."""
+    """How much changed, in one line; None when nothing did. What it runs in is told apart."""
     counts = [
-        _count(len(report.params), "param"),
-        _count(len(report.data), "data set"),
-        _count(len(report.stages), "stage"),
-        _count(len(report.code), "file"),
-        _count(len(report.packages), "package"),
+        count(len(report.params), "param"),
+        count(len(report.data), "data set"),
+        count(len(report.stages), "stage"),
+        count(len(report.code), "file"),
     ]
     said = [text for text in counts if text]
     return ", ".join(said) or None
@@ -99,7 +98,8 @@ def edited(item: CodePart) -> str:
     return f"{said}, read by {some(item.stages, 3)}" if item.stages else said
 
 
-def _count(number: int, noun: str) -> str | None:
+def count(number: int, noun: str) -> str | None:
+    """`2 files`; nothing for none."""
     return f"{number} {noun}{'' if number == 1 else 's'}" if number else None
 
 

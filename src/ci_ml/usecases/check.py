@@ -7,13 +7,14 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Literal
 
-from ci_ml.core import compare, gates, makers, report, sentences, verdict
+from ci_ml.core import compare, environments, gates, makers, report, sentences, verdict
 from ci_ml.core.compare import Comparison
 from ci_ml.core.config import NAME_LENGTH, Config
-from ci_ml.core.exhibits import Exhibits, HistoryPart, PlotPart, RatePart
+from ci_ml.core.exhibits import EnvironmentPart, Exhibits, HistoryPart, PlotPart, RatePart
 from ci_ml.core.pipeline import Stage, covering
 from ci_ml.core.report import Report, TrainingPart
 from ci_ml.core.staleness import STALE_LOCK, Freshness
+from ci_ml.core.training import Earlier, Environment
 from ci_ml.core.types import Change, Gap, Metric, MetricKey, Require, Severity
 from ci_ml.errors import OutOfDate
 from ci_ml.ports import History, OpenTables
@@ -34,6 +35,7 @@ class Question:
     prefer: Literal["base", "head"] = "base"
     freshness: Callable[[], tuple[Freshness, ...]] = tuple
     training: TrainingPart | None = None
+    trained_in: tuple[Environment | Gap, Environment | Gap] | None = None
     change: Change = field(default_factory=Change)
     tables: OpenTables | None = None
     past: History | None = None
@@ -81,6 +83,9 @@ def _shown(
     nothing: tuple[tuple[PlotPart, ...], tuple[str, ...]] = ((), ())
     plots, notices = kept(question.plots, nothing, "plots of DVC", problems) if question.plots else nothing
     tables: tuple[HistoryPart, ...] = ()
+    around: EnvironmentPart | None = None
+    if pair := question.trained_in:
+        around = kept(lambda: environments.compared(*pair), around, "in what both sides were trained", problems)
     if question.deep and past and question.tables and most and any(gate.asked for gate in chosen.gates):
         from ci_ml.usecases import earlier
 
@@ -88,6 +93,7 @@ def _shown(
         tables = kept(measure, tables, "the history of tables", problems)
     return replace(
         known,
+        environment=around,
         history=(*known.history, *tables),
         curves=drawn.curves,
         confusions=drawn.confusions,
@@ -216,3 +222,22 @@ def training_part(data: bytes, lock: str | None) -> TrainingPart | None:
         return TrainingPart.model_validate(record)
     except (ValueError, TypeError, KeyError, RecursionError):
         return None
+
+
+def trained_in(data: bytes, before: Earlier | None) -> tuple[Environment | Gap, Environment | Gap]:
+    """What the trainings behind base and head ran in; the head's is recorded in training.json, which is that of `data`.
+
+    A training in which no stage ran says nothing about what its numbers were made in.
+    """
+    base: Environment | Gap = Gap(reason="no record was found of the training that made its dvc.lock")
+    if before is not None:
+        base = before.environment or Gap(reason="the record of its training does not hold it")
+    try:
+        record = json.loads(data)
+        ran = any(stage["state"] == "ran" for stage in record["stages"])
+        found = environments.load(record["environment"])
+    except (ValueError, TypeError, KeyError, RecursionError):
+        ran, found = True, None
+    if not ran:
+        return base, Gap(reason="no stage ran for this change, so its results were made elsewhere or earlier")
+    return base, found or Gap(reason="the record of its training does not hold it")

@@ -6,7 +6,7 @@ A line that nobody can tell is left out, and never a reason to fail.
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ci_ml.core import config, documents
+from ci_ml.core import config, documents, positions
 from ci_ml.core.changes import StageChange, ValueChange
 from ci_ml.core.config import GateConfig
 from ci_ml.core.documents import Document
@@ -35,10 +35,10 @@ def gates(side: Side, metrics: Iterable[Metric]) -> dict[str, LocationPart]:
 
 
 def params(side: Side, changed: Iterable[ValueChange]) -> dict[tuple[str, str], LocationPart]:
-    """The keys that differ, in the files that this side has; lines are known of YAML."""
+    """The keys that differ, in the files that this side has; of Python it is the file as a whole."""
     keys = [item.metric for item in changed if _is_inside(side, item.metric.path)]
     contents = side.read(dict.fromkeys(key.path for key in keys))
-    read = {path: _dotted(_parsed(data, path)) for path, data in contents.items() if not isinstance(data, Gap)}
+    read = {path: _dotted(_lines(data, path)) for path, data in contents.items() if not isinstance(data, Gap)}
     return {
         (key.path, key.key): LocationPart(path=side.project.inside(key.path), line=_nearest(read[key.path], key.key))
         for key in keys
@@ -93,14 +93,22 @@ def _parsed(data: bytes, path: str) -> Document:
         return _NOTHING
 
 
+def _lines(data: bytes, path: str) -> Mapping[documents.Path, int]:
+    """Where keys are: YAML is parsed with it, other kinds are read again."""
+    document = _parsed(data, path)
+    if document is _NOTHING or document.lines:
+        return document.lines
+    return positions.lines(data.decode("utf-8-sig"), path.rpartition(".")[2].lower())
+
+
 def _line(document: Document, path: documents.Path) -> int | None:
     """The line of a key, else of the nearest one around it: what is behind an alias has no line of its own."""
     return next((document.lines[path[:end]] for end in range(len(path), 0, -1) if path[:end] in document.lines), None)
 
 
-def _dotted(document: Document) -> Mapping[str, int]:
+def _dotted(lines: Mapping[documents.Path, int]) -> Mapping[str, int]:
     found: dict[str, int] = {}
-    for path, line in document.lines.items():
+    for path, line in lines.items():
         found.setdefault(".".join(map(str, path)), line)
     return found
 

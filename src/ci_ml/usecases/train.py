@@ -3,7 +3,7 @@
 import datetime as dt
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -16,6 +16,7 @@ from ci_ml.core.training import (
     Failure,
     OutputLine,
     StageRun,
+    StageState,
     Training,
     TrainingOutcome,
     lacking,
@@ -41,7 +42,8 @@ class Tracker(Protocol):
 class Job:
     """One training: how to run it, how to show it, and how to learn what came out.
 
-    `result` reads the pipeline and the numbers anew after the run; `save` stores the record; `notice` tells the user.
+    `environment` is that of the stages that ran, by name; `result` reads the pipeline and the numbers anew after the
+    run; `save` stores the record; `notice` tells the user.
     """
 
     head: Revision
@@ -49,7 +51,7 @@ class Job:
     mark: str
     events: Iterator[Event]
     show: Callable[[Event], None]
-    environment: Callable[[], Environment]
+    environment: Callable[[Collection[str]], Environment]
     result: Callable[[], tuple[Pipeline, str | None, Mapping[str, float]]]
     save: Callable[[Training], None]
     notice: Callable[[str], None]
@@ -135,6 +137,7 @@ class _Watch:
 
     def record(self, outcome: TrainingOutcome) -> Training:
         job = self._job
+        ran = {stage.name for stage in self._stages.values() if stage.state in (StageState.RAN, StageState.FAILED)}
         record = Training(
             outcome=outcome,
             commit=job.head.sha,
@@ -142,7 +145,7 @@ class _Watch:
             started=self._started,
             seconds=round(time.monotonic() - self._begun, 3),
             stages=tuple(self._stages.values()),
-            environment=job.environment() if outcome is not TrainingOutcome.INTERRUPTED else None,
+            environment=job.environment(ran) if outcome is not TrainingOutcome.INTERRUPTED else None,
             run_url=job.run_url,
             failure=redact(self.failure.message, job.hidden) if self.failure else None,
         )

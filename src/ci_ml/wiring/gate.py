@@ -7,10 +7,9 @@ from typing import Literal, TextIO
 
 from ci_ml.adapters import console, files
 from ci_ml.adapters.dvc import definitions
-from ci_ml.core.exhibits import BeforePart
 from ci_ml.core.report import Report, redacted
 from ci_ml.core.staleness import Freshness
-from ci_ml.core.training import redact, secrets
+from ci_ml.core.training import Earlier, redact, secrets
 from ci_ml.core.trials import Trial
 from ci_ml.core.types import Revision
 from ci_ml.errors import CiMlError, UsageError
@@ -131,7 +130,7 @@ def judge(
     against: Revision,
     prefer: Literal["base", "head"],
     *,
-    before: BeforePart | None = None,
+    before: Earlier | None = None,
     deep: bool = False,
 ) -> Report:
     """Judge the work tree against a commit; `before` is the training behind that.
@@ -139,15 +138,17 @@ def judge(
     With `deep` earlier tables are measured, and DVC draws its plots, which takes seconds.
     """
     recorded = space.output / training.FILE
-    behind = check.training_part(recorded.read_bytes(), space.lock) if recorded.is_file() else None
+    record = recorded.read_bytes() if recorded.is_file() else b""
+    behind = check.training_part(record, space.lock)
     if behind is not None and before is not None:
-        behind = behind.model_copy(update={"before": before})
+        behind = behind.model_copy(update={"before": before.part})
     question = check.Question(
         base=space.side(against),
         head=space.head_side(),
         prefer=prefer,
         freshness=space.freshness,
         training=behind,
+        trained_in=check.trained_in(record, before) if behind is not None else None,
         change=space.change,
         tables=tables.opener(space.env),
         past=space.history,

@@ -3,15 +3,15 @@
 import contextlib
 import dataclasses
 import uuid
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TextIO
 
 from ci_ml.adapters import console, environment, files, mlflow
 from ci_ml.adapters.dvc import repro
 from ci_ml.core import config
-from ci_ml.core.exhibits import BeforePart
 from ci_ml.core.pipeline import Pipeline
-from ci_ml.core.training import Event, Training, secrets
+from ci_ml.core.training import Earlier, Environment, Event, Training, secrets
 from ci_ml.core.types import Revision
 from ci_ml.errors import CiMlError
 from ci_ml.usecases import check, difference, policy, train, verify
@@ -63,9 +63,7 @@ def run(
                 mark=mark,
                 events=running,
                 show=display.show,
-                environment=lambda: environment.read(
-                    folder, (line for stage in stages for line in stage.command), space.env
-                ),
+                environment=lambda ran: _environment(space, folder, ran),
                 result=lambda: _trained(space),
                 save=lambda record: files.write(space.output / FILE, record.to_json()),
                 notice=lambda text: print(f"note: {text}", file=stream),
@@ -85,7 +83,7 @@ def settings(space: Workspace, chosen: Policy) -> config.TrainConfig:
     )
 
 
-def before(space: Workspace, against: Revision, chosen: config.TrainConfig) -> BeforePart | None:
+def before(space: Workspace, against: Revision, chosen: config.TrainConfig) -> Earlier | None:
     """The training behind the base's dvc.lock, where MLflow knows it; None when it does not, or cannot be asked."""
     recorded = lock(space.history.tree(against.sha)) if against.sha else None
     if not (chosen.track and recorded):
@@ -93,6 +91,14 @@ def before(space: Workspace, against: Revision, chosen: config.TrainConfig) -> B
     with contextlib.suppress(CiMlError):  # it is worth no error
         return _tracker(space).before(recorded)
     return None
+
+
+def _environment(space: Workspace, folder: Path, ran: Collection[str]) -> Environment:
+    """What the stages that ran had around them; that of all where none did."""
+    stages = space.head_pipeline.stages
+    chosen = [stage for stage in stages if stage.name in ran] or stages
+    calls = [(space.project.root / stage.wdir, line) for stage in chosen for line in stage.command]
+    return environment.read(folder, calls, space.env)
 
 
 def _generator(events: Iterator[Event]) -> Generator[Event]:
