@@ -136,10 +136,10 @@ class TestWhatCannotBeDecided:
 class TestSlices:
     def test_that_held_are_collapsed_with_the_worst_first_and_the_smallest_last(self) -> None:
         rows = section(comment(churn()), "23 slices held, none improved, 3 too small to judge").strip().splitlines()
-        assert rows[0] == "| slice | base | head | change | 95 % interval | n |"
-        assert rows[2] == "| `test.recall` · `country = DE` | 0.8430 | 0.8410 | −0.20 pp | −0.80 … +0.40 | 21,004 |"
+        assert rows[0] == "| slice | change | 95 % interval | base | head | n |"
+        assert rows[2] == "| `test.recall` · `country = DE` | −0.20 pp | −0.80 … +0.40 | 0.8430 | 0.8410 | 21,004 |"
         assert rows[-4].startswith("| `test.recall` · `plan = pro` |")
-        assert rows[-1] == "| `test.recall` · `country = IS` | 0.80 | 0.70 | −10 pp | −40 … +20 | 3 &lt; 200 |"
+        assert rows[-1] == "| `test.recall` · `country = IS` | −10 pp | −40 … +20 | 0.80 | 0.70 | 3 &lt; 200 |"
         assert len(rows) == 2 + 26
 
     def test_that_improved_are_counted(self) -> None:

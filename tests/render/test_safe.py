@@ -91,6 +91,24 @@ def test_prose_has_no_html_no_mention_and_no_reference(text: str) -> None:
     assert not re.search(r"(?<!\\)[`*_|\[\]]", shown.replace("\\\\", ""))
 
 
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("/close", r"\/close"),
+        ("> quoted", "&gt; quoted"),
+        ("1. one", r"1\. one"),
+        ("see www.example.org", "see www_.example.org"),
+        (":tada: a::b 1:2", ":_tada: a::b 1:2"),
+        ("[[a]] [TOC] [issue:1] [1]", r"\[_\[a\]\] \[_TOC\] \[_issue:1\] \[1\]"),
+        ("{+ a +} [- b -]", r"\{_+ a +\} \[_- b -\]"),
+        ('~"a bug" %"next" 95 % "x"', '\\~_"a bug" %_"next" 95 % "x"'),
+        ("*iteration:1 $1", r"\*_iteration:1 \$_1"),
+    ],
+)
+def test_prose_is_nothing_that_a_forge_would_replace(text: str, shown: str) -> None:
+    assert safe.prose(text).replace("\N{ZERO WIDTH SPACE}", "_") == shown
+
+
 @given(text=hostile, longest=st.integers(3, 40))
 def test_a_shortened_text_keeps_its_ends(text: str, longest: int) -> None:
     shown = safe.shortened(text, longest)

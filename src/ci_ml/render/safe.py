@@ -16,9 +16,15 @@ _PARTS = [re.compile(rf"[^{ends}]*[{ends}]+|[^{ends}]+") for ends in ("/: ", "/:
 _PLAIN = re.compile(r"(?!.*(?:www\.|//))[A-Za-z0-9_./:=\[\] -]+", re.IGNORECASE)
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]#|~$])")
 _COMMAND = re.compile(r"(?:(?<=\n)|^)(\s*:)(?=:)|(#)(?=#\[)")
-_BLOCK = re.compile(r"^(\s*)([-+=>])|^(\s*\d+)([.)])(?=\s)")
-# GitHub and GitLab link these after rendering, so escaping them in Markdown does not help: a character between does.
-_REFERENCE = re.compile(r"([@#!&%~^])(?=\w)|(?<=\b[Ww]{3})(\.)|(:)(?=//)|(?<=\b[Gg][Hh])(-)(?=\d)")
+# What begins a block where it begins a line; a slash begins a command to GitLab (quick action).
+_BLOCK = re.compile(r"^(\s*)([-+=/])|^(\s*\d+)([.)])(?=\s)")
+# GitHub and GitLab replace these after rendering, so escaping them in Markdown does not help: a character between does.
+# Links, to people too; `:emoji:`; and of GitLab `[issue:1]`, `*iteration:1`, `[[_TOC_]]`, `[TOC]`, `{+ added +}`.
+# https://docs.gitlab.com/user/markdown/
+_REFERENCE = re.compile(
+    r"""([@#!&%~^$])(?=[\w"])|(?<=\b[Ww]{2})([Ww])(?=\.)|(:)(?=//|[\w+-]+:)|(?<=\b[Gg][Hh])(-)(?=\d)"""
+    r"""|([\[{])(?=[-+])|(\[)(?=\[|[Tt][Oo][Cc]\]|\w+:)|(\*)(?=iteration:)"""
+)
 
 
 def printable(text: str) -> str:
@@ -54,8 +60,8 @@ def code(text: str, longest: int = _LONGEST) -> str:
 def folded(text: str, longest: int = _LONGEST) -> str:
     """A name as a code span that breaks between its parts, and only where a line would be too long for a phone.
 
-    After a blank that needs nothing; after other characters it needs `<wbr>`, and so HTML, with which only plain names are
-    trusted. No character is added, for names are copied.
+    After a blank that needs nothing; after other characters it needs `<wbr>`, so HTML, which is for plain names alone.
+    No character is added, for names are copied.
     """
     clean = shortened(printable(text), longest)
     lines = _lines(clean)

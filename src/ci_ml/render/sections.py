@@ -111,13 +111,16 @@ def _section(items: Sequence[ComparisonPart], noun: str, detail: Detail) -> Sect
 
 def _gates(items: Sequence[ComparisonPart], detail: Detail, noun: str = "gate") -> str:
     shown = items[: detail.collapsed_rows]
-    header, align = [noun, "base", "head", "change"], [":--", "--:", "--:", "--:"]
-    rows = [[cell(item), *cells.values(item), together(cells.moved(item))] for item in shown]
-    if any(item.n is not None for item in shown):
-        confidence = {item.confidence for item in shown if cells.ends(item)}
-        header += [together(f"{cells.level(confidence.pop())} interval" if len(confidence) == 1 else "interval"), "n"]
-        align += [":-:", "--:"]
-        rows = [[*row, _interval(item), _count(item)] for row, item in zip(rows, shown, strict=True)]
+    title = cells.interval_title(shown)
+    counted = any(item.n is not None for item in shown)
+    header = [noun, "change", *([together(title)] if title else []), "base", "head", *(["n"] if counted else [])]
+    align = [":--", "--:", *([":-:"] if title else []), "--:", "--:", *(["--:"] if counted else [])]
+    rows = [
+        [cell(item), together(cells.moved(item))]
+        + ([_interval(item)] if title else [])
+        + [*cells.values(item), *([_count(item)] if counted else [])]
+        for item in shown
+    ]
     hidden = len(items) - len(shown)
     more = [f"and {hidden} more, in the full report"] if hidden > 0 else []
     return "\n\n".join([_table(header, align, rows), *more])
