@@ -135,8 +135,11 @@ def test_the_history_is_drawn(show: Show, width: int, theme: Theme) -> None:
 
 def test_hostile_names_are_text(show: Show) -> None:
     hostile = 'a|b `c` <img src=x onerror="document.body.dataset.owned=1"> ```\n</details> %%{init: {}}%% "q'
-    content = reports.report(reports.comparison(f"m.json:{hostile}", 0.9, 0.8), shown=reports.exhibits())
+    judged = reports.comparison(f"m.json:{hostile}", 0.9, 0.8)
+    notices = (f"{hostile} https://evil.example WWW.evil.example a@evil.example", "> www.evil.example")
+    content = reports.report(judged, shown=reports.exhibits(), notices=notices)
     with show(markdown.report(content), opened=True) as page:
-        assert page.locator("img").count() == 0
+        assert page.locator("img, a").count() == 0
+        assert page.locator("blockquote").last.inner_text() == "> www\N{ZERO WIDTH SPACE}.evil.example"
         assert page.evaluate("document.body.dataset.owned") is None
         assert 'onerror="document.body.dataset.owned=1"' in page.inner_text("h3 + p")
