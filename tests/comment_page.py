@@ -21,8 +21,9 @@ mermaid.run().then(
   (error) => { document.body.dataset.drawn = String(error.message ?? error); },
 );
 """
-# The width of a comment on GitHub, and what is around it.
+# The width of a comment on GitHub, the size of its text (a README's is larger), and what is around it.
 _AROUND = """
+body.markdown-body { font-size: 14px; }
 body { box-sizing: border-box; max-width: 892px; margin: 0; padding: 16px; }
 @media (prefers-color-scheme: dark) { html { background: #0d1117; } }
 """

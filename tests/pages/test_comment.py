@@ -16,6 +16,22 @@ pytestmark = pytest.mark.thorough
 
 VIEWS: list[tuple[int, Theme]] = [(1200, "light"), (1200, "dark"), (320, "light"), (320, "dark")]
 views = pytest.mark.parametrize(("width", "theme"), VIEWS, ids=lambda value: str(value))
+_LINES = """(all) => all.map((one) => {
+  const texts = document.createTreeWalker(one, NodeFilter.SHOW_TEXT);
+  const range = document.createRange();
+  const tops = new Set();
+  while (texts.nextNode()) {
+    range.selectNodeContents(texts.currentNode);
+    for (const box of range.getClientRects()) tops.add(Math.round(box.top));
+  }
+  return tops.size;
+})"""
+# Where what stands in a cell ends.
+_RIGHT = """(all) => all.map((one) => {
+  const range = document.createRange();
+  range.selectNodeContents(one);
+  return range.getBoundingClientRect().right;
+})"""
 Show = Callable[..., "contextmanager[Page]"]
 
 
@@ -64,14 +80,36 @@ def test_nothing_but_a_table_is_wider_than_the_page(show: Show, width: int, them
 
 def test_plots_and_values_never_break(show: Show) -> None:
     with show(everything()) as page:
-        for column in ("td:nth-child(3)", "td:nth-child(4) code"):
+        for column in ("td:nth-child(3)", "td:nth-child(4)", "td:nth-child(5)", "td:nth-child(6) code"):
             lines = page.eval_on_selector_all(
                 f"table:not(details *) tbody tr {column}",
-                "(all) => all.map((one) => { const range = document.createRange(); range.selectNodeContents(one);"
-                " return new Set([...range.getClientRects()].map((box) => Math.round(box.top))).size; })",
+                _LINES,
             )
             assert lines, column
             assert set(lines) <= {0, 1}, column
+
+
+@views
+def test_every_row_shows_its_status_its_gate_and_its_change_without_scrolling(
+    show: Show, width: int, theme: Theme
+) -> None:
+    with show(everything(), width=width, theme=theme) as page:
+        cells = (
+            page.locator("table").first.locator("tbody tr").locator("td:nth-child(1), td:nth-child(2), td:nth-child(3)")
+        )
+        assert cells.count() == 3 * 7
+        edges = cells.evaluate_all(_RIGHT)
+        assert max(edges) <= width - 16
+
+
+def test_on_a_desk_the_table_of_gates_needs_no_scrolling(show: Show) -> None:
+    with show(everything()) as page:
+        assert (
+            page.evaluate(
+                "(({scrollWidth, clientWidth}) => scrollWidth - clientWidth)(document.querySelector('table'))"
+            )
+            == 0
+        )
 
 
 def test_collapsed_parts_say_whether_they_are_worth_opening(show: Show) -> None:
@@ -98,8 +136,11 @@ def test_the_history_is_drawn(show: Show, width: int, theme: Theme) -> None:
 
 def test_hostile_names_are_text(show: Show) -> None:
     hostile = 'a|b `c` <img src=x onerror="document.body.dataset.owned=1"> ```\n</details> %%{init: {}}%% "q'
-    content = reports.report(reports.comparison(f"m.json:{hostile}", 0.9, 0.8), shown=reports.exhibits())
+    judged = reports.comparison(f"m.json:{hostile}", 0.9, 0.8)
+    notices = (f"{hostile} https://evil.example WWW.evil.example a@evil.example", "> www.evil.example")
+    content = reports.report(judged, shown=reports.exhibits(), notices=notices)
     with show(markdown.report(content), opened=True) as page:
-        assert page.locator("img").count() == 0
+        assert page.locator("img, a").count() == 0
+        assert page.locator("blockquote").last.inner_text() == "> www\N{ZERO WIDTH SPACE}.evil.example"
         assert page.evaluate("document.body.dataset.owned") is None
         assert 'onerror="document.body.dataset.owned=1"' in page.inner_text("h3 + p")

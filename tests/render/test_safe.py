@@ -53,6 +53,34 @@ def test_a_name_is_one_code_span_that_no_table_takes_apart(text: str) -> None:
     assert "\n" not in shown
 
 
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("test.recall", "`test.recall`"),
+        ("m.json:a_b_c", "`m.json:a_b_c`"),
+        ("eval/metrics.json:train.seconds", "<code>eval/<wbr>metrics.json:<wbr>train.seconds</code>"),
+        ("test.recall[two classes]", r"<code>test.<wbr>recall\[two <wbr>classes\]</code>"),
+        ("a/__init__/and_more.json", r"<code>a/\_\_init\_\_/<wbr>and\_more.json</code>"),
+        ("plan is missing", "`plan_is missing`"),
+        ("country = DE, a/b", "`country_=_DE, a/b`"),
+        ("www.example.org/metrics", "`www.example.org/metrics`"),
+        ("https://example.org/metrics", "`https://example.org/metrics`"),
+        ("a/b/c/d/e/f/g/<img src=x>", "`a/b/c/d/e/f/g/<img_src=x>`"),
+        ("", "`  `"),
+    ],
+)
+def test_a_name_in_a_table_breaks_between_its_parts_and_where_html_is_safe_after_any_of_them(
+    name: str, shown: str
+) -> None:
+    assert safe.folded(name).replace("\N{NO-BREAK SPACE}", "_") == shown
+
+
+@given(text=st.text(st.sampled_from("ab_./: -=[]*`<|"), max_size=40))
+def test_a_name_that_breaks_is_the_same_name(text: str) -> None:
+    shown = re.sub(r"</?code>|<wbr>|\\(?=[\[\]_*|])|`", "", safe.folded(text)).replace("\N{NO-BREAK SPACE}", " ")
+    assert shown.strip() == text.replace("`", "").strip()
+
+
 @given(text=hostile)
 def test_prose_has_no_html_no_mention_and_no_reference(text: str) -> None:
     shown = safe.prose(text)
@@ -61,6 +89,24 @@ def test_prose_has_no_html_no_mention_and_no_reference(text: str) -> None:
     assert "://" not in shown
     assert "\n" not in shown
     assert not re.search(r"(?<!\\)[`*_|\[\]]", shown.replace("\\\\", ""))
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("/close", r"\/close"),
+        ("> quoted", "&gt; quoted"),
+        ("1. one", r"1\. one"),
+        ("see www.example.org", "see www_.example.org"),
+        (":tada: a::b 1:2", ":_tada: a::b 1:2"),
+        ("[[a]] [TOC] [issue:1] [1]", r"\[_\[a\]\] \[_TOC\] \[_issue:1\] \[1\]"),
+        ("{+ a +} [- b -]", r"\{_+ a +\} \[_- b -\]"),
+        ('~"a bug" %"next" 95 % "x"', '\\~_"a bug" %_"next" 95 % "x"'),
+        ("*iteration:1 $1", r"\*_iteration:1 \$_1"),
+    ],
+)
+def test_prose_is_nothing_that_a_forge_would_replace(text: str, shown: str) -> None:
+    assert safe.prose(text).replace("\N{ZERO WIDTH SPACE}", "_") == shown
 
 
 @given(text=hostile, longest=st.integers(3, 40))

@@ -110,10 +110,16 @@ def groups(item: ComparisonPart) -> tuple[str, ...]:
 
 def change_title(items: Iterable[ComparisonPart]) -> str:
     """What stands above the changes: `change [95 % interval]` where any has one."""
+    title = interval_title(items)
+    return f"change [{title}]" if title else "change"
+
+
+def interval_title(items: Iterable[ComparisonPart]) -> str:
+    """What stands above the intervals: `95 % interval`, or nothing where there are none."""
     found = {item.confidence for item in items if ends(item)}
     if not found:
-        return "change"
-    return f"change [{level(found.pop())}{NBSP}interval]" if len(found) == 1 else "change [interval]"
+        return ""
+    return f"{level(found.pop())}{NBSP}interval" if len(found) == 1 else "interval"
 
 
 def level(confidence: float | None) -> str:

@@ -15,9 +15,8 @@ from ci_ml.core.report import ComparisonPart, Report
 from ci_ml.core.types import Outcome
 from ci_ml.errors import UsageError
 from ci_ml.render import cells, overview, parts, safe, templating, words
-from ci_ml.render.sections import LADDER, LONGEST_SLICE, Detail, and_more, called, collapsed, together
+from ci_ml.render.sections import LADDER, Detail, and_more, called, cell, collapsed, together
 
-_NBSP = "\N{NO-BREAK SPACE}"
 _HELD_ROWS = 10
 _COMMENT = "comment.md.j2"
 _HOW_SURE = re.compile(r" \(|: ")
@@ -29,9 +28,10 @@ class Row:
 
     symbol: str
     gate: str
+    change: str
+    interval: str
     values: str
     plot: str
-    change: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,7 +111,7 @@ def _values(content: Report, place: Place, detail: Detail) -> dict[str, Any]:
         + and_more(len(others) - detail.others),
         "picture": f"![{safe.prose(overview.text(content))}]({place.picture})" if place.picture else None,
         "plot_title": together(cells.PLOT_TITLE),
-        "change_title": cells.change_title(rows),
+        "interval_title": together(cells.interval_title(rows)),
         "rows": [_row(item) for item in rows],
         "undecided": _undecided(undecided, names, detail),
         "sections": collapsed(content, divided, held, detail, place.run_url),
@@ -125,7 +125,7 @@ def _values(content: Report, place: Place, detail: Detail) -> dict[str, Any]:
 
 
 def _sentence(text: str, names: Mapping[str, ComparisonPart], detail: Detail) -> str:
-    return safe.sentence(text, names, detail.words, lambda name: called(names[name], " on "))
+    return safe.sentence(text, names, detail.words, lambda name: called(names[name]))
 
 
 def _headline(text: str, names: Mapping[str, ComparisonPart], detail: Detail) -> str:
@@ -178,14 +178,11 @@ def _row(item: ComparisonPart) -> Row:
     base, head = cells.values(item)
     strong = item.impact in (Outcome.FAIL, Outcome.UNDECIDED) and item.delta is not None
     moved, found = cells.moved(item), cells.ends(item)
-    change = f"**{moved}**" if strong else moved
-    gate = called(item)
-    if item.between:
-        gate += f"{_NBSP}· {safe.code(together(' vs '.join(cells.groups(item))), LONGEST_SLICE)}"
     return Row(
         symbol=words.symbol(item),
-        gate=gate,
+        gate=cell(item),
+        change=together(f"**{moved}**" if strong else moved),
+        interval=together(cells.bracketed(found)) if found else "",
         values=together(f"{base} → {head}"),
         plot=f"`{cells.plot(item)}`" if item.delta is not None else "",
-        change=f"{together(change)} {together(cells.bracketed(found))}" if found else together(change),
     )

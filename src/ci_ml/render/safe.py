@@ -10,12 +10,22 @@ from collections.abc import Callable, Iterable
 _LONGEST = 200
 _ZERO_WIDTH = "\N{ZERO WIDTH SPACE}"
 _NBSP = "\N{NO-BREAK SPACE}"  # stands between a number and its percent sign
+_PIECE = 13  # characters of a name that stay together: two columns of them fit a phone
+_PARTS = [re.compile(rf"[^{ends}]*[{ends}]+|[^{ends}]+") for ends in ("/: ", "/:._ -")]
+# Names that mean nothing in HTML, and of which Markdown makes no link, once they are escaped.
+_PLAIN = re.compile(r"(?!.*(?:www\.|//))[A-Za-z0-9_./:=\[\] -]+", re.IGNORECASE)
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]#|~$])")
 _BRACKET = re.compile(r"#(?=#\w*\[)")  # ##[name], ##vso[…], ##teamcity[…]
 _COLONS = re.compile(r"(?:(?<=[\r\n])|^)(\s*):(?=:)")
-_BLOCK = re.compile(r"^(\s*)([-+=>])|^(\s*\d+)([.)])(?=\s)")
-# GitHub and GitLab link these after rendering, so escaping them in Markdown does not help: a character between does.
-_REFERENCE = re.compile(r"([@#!&%~^])(?=\w)|(?<=\b[Ww]{3})(\.)|(:)(?=//)|(?<=\b[Gg][Hh])(-)(?=\d)")
+# What begins a block where it begins a line; a slash begins a command to GitLab (quick action).
+_BLOCK = re.compile(r"^(\s*)([-+=>/])|^(\s*\d+)([.)])(?=\s)")
+# GitHub and GitLab replace these after rendering, so escaping them in Markdown does not help: a character between does.
+# Links, to people too; `:emoji:`; and of GitLab `[issue:1]`, `*iteration:1`, `[[_TOC_]]`, `[TOC]`, `{+ added +}`.
+# https://docs.gitlab.com/user/markdown/
+_REFERENCE = re.compile(
+    r"""([@#!&%~^$])(?=[\w"])|(?<=\b[Ww]{2})([Ww])(?=\.)|(:)(?=//|[\w+-]+:)|(?<=\b[Gg][Hh])(-)(?=\d)"""
+    r"""|([\[{])(?=[-+])|(\[)(?=\[|[Tt][Oo][Cc]\]|\w+:)|(\*)(?=iteration:)"""
+)
 
 
 def printable(text: str) -> str:
@@ -58,6 +68,41 @@ def code(text: str, longest: int = _LONGEST) -> str:
     fence = "`" * (longest + 1)
     pad = " " if clean.startswith("`") or clean.endswith("`") or not clean else ""
     return f"{fence}{pad}{clean}{pad}{fence}"
+
+
+def folded(text: str, longest: int = _LONGEST) -> str:
+    """A name as a code span that breaks between its parts, and only where a line would be too long for a phone.
+
+    After a blank that needs nothing; after other characters it needs `<wbr>`, so HTML, which is for plain names alone.
+    No character is added, for names are copied.
+    """
+    clean = shortened(printable(text), longest)
+    lines = _lines(clean)
+    if all(line.endswith(" ") for line in lines[:-1]) or not _PLAIN.fullmatch(clean):
+        return code("".join(map(_kept, lines)), longest)
+    escaped = (_MARKDOWN.sub(r"\\\1", _kept(line)) for line in lines)
+    return f"<code>{'<wbr>'.join(escaped)}</code>"
+
+
+def _lines(text: str) -> list[str]:
+    """The parts of a name, as many together as stay together; broken within words only where there is no other way."""
+    loose, tight = _PARTS
+    pieces = [
+        piece
+        for part in loose.findall(text)
+        for piece in ([part] if len(part.rstrip(" ")) <= _PIECE else tight.findall(part))
+    ]
+    lines = [""]
+    for piece in pieces:
+        if lines[-1] and len(lines[-1]) + len(piece.rstrip(" ")) > _PIECE:
+            lines.append("")
+        lines[-1] += piece
+    return lines
+
+
+def _kept(line: str) -> str:
+    """Without breaks, but for that at its end."""
+    return line.rstrip(" ").replace(" ", _NBSP) + line[len(line.rstrip(" ")) :]
 
 
 def prose(text: str, longest: int = 1000) -> str:

@@ -71,12 +71,17 @@ def collapsed(
     return [section for section in found if section]
 
 
-def called(item: ComparisonPart, between: str = f"{_NBSP}· ") -> str:
-    """A gate by its metric, and the slice where it is about one: each a code span, and each whole where a line ends."""
+def called(item: ComparisonPart) -> str:
+    """A gate in a sentence: by its metric, and the slice where it is about one."""
     metric = safe.code(item.metric)
-    if item.slice:
-        return f"{metric}{between}{safe.code(together(str(item.where)), LONGEST_SLICE)}"
-    return metric
+    return f"{metric} on {safe.code(together(str(item.where)), LONGEST_SLICE)}" if item.slice else metric
+
+
+def cell(item: ComparisonPart) -> str:
+    """A gate in a table, as narrow as a phone needs it: the metric, and the slice or the groups that it is about."""
+    about = [str(item.where)] if item.slice else []
+    about += [" vs ".join(cells.groups(item))] if item.between else []
+    return f"{_NBSP}· ".join([safe.folded(item.metric), *(safe.folded(text, LONGEST_SLICE) for text in about)])
 
 
 def together(text: str) -> str:
@@ -107,13 +112,16 @@ def _section(items: Sequence[ComparisonPart], noun: str, detail: Detail) -> Sect
 
 def _gates(items: Sequence[ComparisonPart], detail: Detail, noun: str = "gate") -> str:
     shown = items[: detail.collapsed_rows]
-    header, align = [noun, "base", "head", "change"], [":--", "--:", "--:", "--:"]
-    rows = [[called(item), *cells.values(item), together(cells.moved(item))] for item in shown]
-    if any(item.n is not None for item in shown):
-        confidence = {item.confidence for item in shown if cells.ends(item)}
-        header += [together(f"{cells.level(confidence.pop())} interval" if len(confidence) == 1 else "interval"), "n"]
-        align += [":-:", "--:"]
-        rows = [[*row, _interval(item), _count(item)] for row, item in zip(rows, shown, strict=True)]
+    title = cells.interval_title(shown)
+    counted = any(item.n is not None for item in shown)
+    header = [noun, "change", *([together(title)] if title else []), "base", "head", *(["n"] if counted else [])]
+    align = [":--", "--:", *([":-:"] if title else []), "--:", "--:", *(["--:"] if counted else [])]
+    rows = [
+        [cell(item), together(cells.moved(item))]
+        + ([_interval(item)] if title else [])
+        + [*cells.values(item), *([_count(item)] if counted else [])]
+        for item in shown
+    ]
     hidden = len(items) - len(shown)
     more = [f"and {hidden} more, in the full report"] if hidden > 0 else []
     return "\n\n".join([_table(header, align, rows), *more])
@@ -136,7 +144,7 @@ def _history(content: Report, detail: Detail) -> Section | None:
     if not found:
         return None
     shown = found[: detail.collapsed_rows]
-    rows = [(called(item.gate), item.sparkline, together(safe.prose(item.span))) for item in shown]
+    rows = [(cell(item.gate), item.sparkline, together(safe.prose(item.span))) for item in shown]
     table = _table(("gate", "up to this change", "from → to"), (":--", ":--", ":--"), rows)
     chart = [found[0].chart] if len(found[0].values) > 2 else []
     body = [table, *and_more(len(found) - len(shown)), *chart]
