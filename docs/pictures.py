@@ -40,8 +40,8 @@ def _comment() -> str:
 
 
 PICTURES: Mapping[str, Picture] = {
-    "comment-light": Picture(page=_comment, width=892, height=1090),
-    "comment-dark": Picture(page=_comment, width=892, height=1090, theme="dark"),
+    "comment-light": Picture(page=_comment, width=892, height=900),
+    "comment-dark": Picture(page=_comment, width=892, height=900, theme="dark"),
     "comment-narrow": Picture(page=_comment, width=320, height=780),
     "report-light": Picture(page=_everything, height=780),
     "report-dark": Picture(page=_everything, height=780, theme="dark"),

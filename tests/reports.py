@@ -279,9 +279,7 @@ def exhibits() -> Exhibits:
                 SettingPart(kind="python", base="3.12.11", head="3.13.5"),
                 SettingPart(kind="package", name="numpy", base="2.3.4", head="2.4.1"),
                 SettingPart(kind="package", name="scikit-learn", base="1.7.2", head="1.8.0"),
-                SettingPart(
-                    kind="platform", base="Linux-6.8-x86_64-with-glibc2.39", head="Linux-6.17-x86_64-with-glibc2.41"
-                ),
+                SettingPart(kind="platform", base="Linux x86_64, glibc2.39", head="Linux x86_64, glibc2.41"),
             ),
             missing=("the processor of the base (it is not recorded)",),
         ),

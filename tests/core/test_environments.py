@@ -123,3 +123,13 @@ def test_what_is_the_same_on_both_sides_is_said_only_of_what_both_hold(base: Env
 )
 def test_anything_else_is_no_environment(document: Any) -> None:
     assert environments.load(document) is None
+
+
+def test_another_kernel_is_no_other_platform_and_another_c_library_is() -> None:
+    older, newer, other = (
+        replace(KNOWN, os=f"Linux-{kernel}-x86_64-with-{library}")
+        for kernel, library in (("6.8.0-1014-azure", "glibc2.39"), ("6.17.0-4", "glibc2.39"), ("6.8.0", "musl1.2"))
+    )
+    assert not environments.compared(older, newer).differences
+    (found,) = environments.compared(older, other).differences
+    assert (found.kind, found.base, found.head) == ("platform", "Linux x86_64, glibc2.39", "Linux x86_64, musl1.2")

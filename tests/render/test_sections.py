@@ -61,7 +61,7 @@ def test_the_environment_says_what_differs_and_who_says_so() -> None:
         "| Python | `3.12.11` | `3.13.5` | training |",
         "| numpy | `2.3.4` | `2.4.1` | training |",
         "| scikit-learn | `1.7.2` | `1.8.0` | training, `requirements.txt` |",
-        "| platform | `Linux-6.8-x86_64-with-glibc2.39` | `Linux-6.17-x86_64-with-glibc2.41` | training |",
+        "| platform | `Linux x86_64, glibc2.39` | `Linux x86_64, glibc2.41` | training |",
         "| joblib | `–` | `1.5.2` | `requirements.txt` |",
     ]
     assert "Not known: the processor of the base (it is not recorded)." in found

@@ -1,6 +1,7 @@
 """What two trainings ran in, compared; and the text in which a tracker keeps it (version 1). Layer: core."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
@@ -14,6 +15,8 @@ from ci_ml.core.types import Gap
 
 SCHEMA = "ci-ml/environment/v1"
 _LONGEST = 200
+# As `platform.platform()` writes it: Linux-6.8.0-1014-azure-x86_64-with-glibc2.39.
+_LINUX = re.compile(r"Linux-.+-(\w+)-with-(\S+)")
 _SIDES = ("base", "head")
 
 
@@ -69,12 +72,19 @@ def _version(found: Environment) -> str:
 
 
 def _machine(base: Environment, head: Environment, missing: list[str]) -> Iterator[SettingPart]:
-    for kind, before, after in (("platform", base.os, head.os), ("processor", base.cpu, head.cpu)):
+    machines = (("platform", _platform(base.os), _platform(head.os)), ("processor", base.cpu, head.cpu))
+    for kind, before, after in machines:
         if before and after:
             yield from _setting(kind, before, after)
         else:
             missing.append(f"the {kind} of the {'head' if before else 'base'} (it is not recorded)")
     yield from _setting("gpu", "; ".join(base.gpu) or None, "; ".join(head.gpu) or None)
+
+
+def _platform(recorded: str) -> str:
+    """The system and its C library. Hosted runners have another Linux kernel every week, and no model knows which."""
+    linux = _LINUX.fullmatch(recorded)
+    return f"Linux {linux[1]}, {linux[2]}" if linux else recorded
 
 
 def _setting(kind: str, base: str | None, head: str | None, name: str | None = None) -> Iterator[SettingPart]:

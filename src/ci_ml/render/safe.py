@@ -18,7 +18,7 @@ _MARKDOWN = re.compile(r"([\\`*_{}\[\]#|~$])")
 _BRACKET = re.compile(r"#(?=#\w*\[)")  # ##[name], ##vso[…], ##teamcity[…]
 _COLONS = re.compile(r"(?:(?<=[\r\n])|^)(\s*):(?=:)")
 # What begins a block where it begins a line; a slash begins a command to GitLab (quick action).
-_BLOCK = re.compile(r"^(\s*)([-+=>/])|^(\s*\d+)([.)])(?=\s)")
+_BLOCK = re.compile(r"^(\s*)([-+=/])|^(\s*\d+)([.)])(?=\s)")
 # GitHub and GitLab replace these after rendering, so escaping them in Markdown does not help: a character between does.
 # Links, to people too; `:emoji:`; and of GitLab `[issue:1]`, `*iteration:1`, `[[_TOC_]]`, `[TOC]`, `{+ added +}`.
 # https://docs.gitlab.com/user/markdown/
