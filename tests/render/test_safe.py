@@ -138,3 +138,9 @@ def test_a_brief_sentence_keeps_what_is_said_of_a_long_name() -> None:
     assert shown.endswith("a fell by 3.")
     assert safe.brief("m fell by 3.", [name]) == "m fell by 3."
     assert len(safe.brief("b" * 5000, [name])) == 999
+
+
+def test_a_pipe_is_escaped_in_a_table_only_for_elsewhere_the_backslash_would_be_shown() -> None:
+    assert safe.code("a|b") == r"`a\|b`"
+    assert safe.span("a|b") == "`a|b`"
+    assert safe.sentence("a|b fell | far", ["a|b"]) == r"`a|b` fell \| far"

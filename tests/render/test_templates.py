@@ -3,7 +3,7 @@
 import pytest
 
 from ci_ml.errors import UsageError
-from ci_ml.render import markdown
+from ci_ml.render import formats, markdown
 from ci_ml.render.markdown import Place
 from tests.reports import churn, everything
 
@@ -48,6 +48,12 @@ def test_a_template_that_does_not_serve_is_refused(template: str, said: str) -> 
     with pytest.raises(UsageError, match=r"comment\.md\.j2|other") as found:
         comment(template)
     assert said in found.value.what
+
+
+def test_one_that_loses_the_marker_is_refused_on_a_laptop_as_well() -> None:
+    with pytest.raises(UsageError, match="does not begin with the marker"):
+        formats.render("markdown", churn(), {"comment.md.j2": "no marker"})
+    assert "Ask #ml-platform." in formats.render("markdown", churn(), {"comment.md.j2": BLOCK})
 
 
 def test_a_name_that_none_of_ours_has_is_refused() -> None:

@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping
 
 from ci_ml.core.report import Report
 from ci_ml.render import annotations, codequality, html, junit, markdown, openmetrics, safe, table
-from ci_ml.render.markdown import Place
 
 Render = Callable[[Report], str]
 Templates = Mapping[str, str]
@@ -24,7 +23,7 @@ FORMATS: Mapping[str, Render] = {
 }
 # Those that are made from templates, which a team may have of its own.
 STYLED: Mapping[str, Callable[[Report, Templates], str]] = {
-    "markdown": lambda content, own: markdown.report(content, Place(templates=own)),
+    "markdown": markdown.preview,
     "html": html.report,
 }
 

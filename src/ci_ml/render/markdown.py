@@ -19,6 +19,7 @@ from ci_ml.render.sections import LADDER, Detail, and_more, called, cell, collap
 
 _HELD_ROWS = 10
 _COMMENT = "comment.md.j2"
+_A_MARKER = "<!-- a marker -->"
 _HOW_SURE = re.compile(r" \(|: ")
 
 
@@ -77,10 +78,17 @@ def report(content: Report, place: Place | None = None) -> str:
 def fault(content: Report, templates: Mapping[str, str]) -> str | None:
     """What is wrong with the user's templates; None when they serve."""
     try:
-        report(content, Place(marker="<!-- a marker -->", templates=templates))
+        report(content, Place(marker=_A_MARKER, templates=templates))
     except UsageError as error:
         return error.what
     return None
+
+
+def preview(content: Report, templates: Mapping[str, str]) -> str:
+    """The comment without a marker. Raises UsageError for templates that would not serve with one, either."""
+    if templates:
+        report(content, Place(marker=_A_MARKER, templates=templates))
+    return report(content, Place(templates=templates))
 
 
 def _report(content: Report, place: Place, detail: Detail) -> str:
@@ -155,8 +163,8 @@ def _next(content: Report, names: Mapping[str, ComparisonPart]) -> str | None:
         return None
     text = _sentence(step, names, Detail())
     if content.verdict.outcome in (Outcome.FAIL, Outcome.UNDECIDED):
-        label = safe.code(WAIVER_LABEL)
-        command = safe.code(words.explanation(content) or "ci-ml check")
+        label = safe.span(WAIVER_LABEL)
+        command = safe.span(words.explanation(content) or "ci-ml check")
         return f"{text.removesuffix('.')}; a maintainer can accept this with the label {label}. Locally: {command}."
     return text
 

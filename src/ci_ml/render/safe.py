@@ -63,7 +63,12 @@ def shortened(text: str, longest: int = _LONGEST) -> str:
 
 def code(text: str, longest: int = _LONGEST) -> str:
     """A name as a Markdown code span that is safe inside a table: nothing in it is interpreted."""
-    clean = shortened(printable(text), longest).replace("|", "\\|")
+    return span(text, longest).replace("|", "\\|")
+
+
+def span(text: str, longest: int = _LONGEST) -> str:
+    """The same outside of a table, where a code span would show the backslash."""
+    clean = shortened(printable(text), longest)
     longest = max((len(run) for run in re.findall("`+", clean)), default=0)
     fence = "`" * (longest + 1)
     pad = " " if clean.startswith("`") or clean.endswith("`") or not clean else ""
@@ -124,7 +129,7 @@ def named(text: str, names: Iterable[str]) -> str | None:
     return max((name for name in names if name and name in text), key=len, default=None)
 
 
-def sentence(text: str, names: Iterable[str], longest: int = 1000, show: Callable[[str], str] = code) -> str:
+def sentence(text: str, names: Iterable[str], longest: int = 1000, show: Callable[[str], str] = span) -> str:
     """A sentence as Markdown text, with the longest of `names` that it holds as `show` shows it."""
     name = named(text, names)
     if name is None:

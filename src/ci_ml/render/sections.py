@@ -73,8 +73,8 @@ def collapsed(
 
 def called(item: ComparisonPart) -> str:
     """A gate in a sentence: by its metric, and the slice where it is about one."""
-    metric = safe.code(item.metric)
-    return f"{metric} on {safe.code(together(str(item.where)), LONGEST_SLICE)}" if item.slice else metric
+    metric = safe.span(item.metric)
+    return f"{metric} on {safe.span(together(str(item.where)), LONGEST_SLICE)}" if item.slice else metric
 
 
 def cell(item: ComparisonPart) -> str:
@@ -183,13 +183,13 @@ def _both(base: str, head: str) -> tuple[str, str]:
 
 def _stages(content: Report) -> list[str]:
     return [
-        f"- stage {safe.code(stage.name)}: {', '.join(map(safe.prose, stage.what)) or stage.change}"
+        f"- stage {safe.span(stage.name)}: {', '.join(map(safe.prose, stage.what)) or stage.change}"
         for stage in content.stages
     ]
 
 
 def _code(content: Report) -> list[str]:
-    return [f"- {safe.code(item.path)}: {safe.prose(words.edited(item))}" for item in content.code]
+    return [f"- {safe.span(item.path)}: {safe.prose(words.edited(item))}" for item in content.code]
 
 
 def _training(content: Report, detail: Detail) -> Section | None:
