@@ -138,3 +138,9 @@ def test_every_chart_of_a_report_is_a_file() -> None:
     assert {"test-recall-history.svg", "training-stages.svg"} <= set(names)
     assert sum(name.startswith("plot-") for name in names) == 1
     assert all(data.startswith(b"<svg") for data in found.values())
+
+
+def test_every_chart_as_png_is_one_that_of_the_gates_too() -> None:
+    found = pictures.charts(reports.churn(), "png")
+    assert next(iter(found)) == "00-gates.png"
+    assert all(name.endswith(".png") and data.startswith(b"\x89PNG") for name, data in found.items())

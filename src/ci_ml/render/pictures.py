@@ -2,7 +2,8 @@
 
 import json
 import re
-from typing import Any, Literal
+from types import ModuleType
+from typing import Any, Literal, cast
 
 from ci_ml.core.report import Report
 from ci_ml.errors import UsageError
@@ -14,7 +15,7 @@ _LONGEST = 60
 
 
 def charts(content: Report, kind: Kind) -> dict[str, bytes]:
-    """Every chart of a report as a file by its name, numbered in the order of the page, after one of the gates in SVG.
+    """Every chart of a report as a file by its name, numbered in the order of the page, after one of the gates.
 
     Raises UsageError like `picture`.
     """
@@ -22,7 +23,13 @@ def charts(content: Report, kind: Kind) -> dict[str, bytes]:
         f"{number:02}-{_slug(name)}.{kind}": picture(figure.spec, kind)
         for number, (name, figure) in enumerate(figures.every(content), start=1)
     }
-    return {"00-gates.svg": overview.gates(content).encode(), **drawn}
+    return {f"00-gates.{kind}": _gates(content, kind), **drawn}
+
+
+def _gates(content: Report, kind: Kind) -> bytes:
+    """The picture of the gates, which alone needs nothing but a template as SVG."""
+    drawn = overview.gates(content)
+    return drawn.encode() if kind == "svg" else bytes(_renderer().svg_to_png(drawn, scale=2))
 
 
 def _slug(name: str) -> str:
@@ -34,10 +41,7 @@ def picture(spec: dict[str, Any], kind: Kind, *, width: int = WIDTH) -> bytes:
 
     Raises UsageError where vl-convert is not installed, or when it cannot draw this.
     """
-    try:
-        import vl_convert
-    except ImportError:
-        raise UsageError("pictures need vl-convert", "pip install 'ci-ml[images]'") from None
+    vl_convert = _renderer()
     sized = {**spec, "width": width} if spec.get("width") == "container" else spec
     config = {**vega.config(vega.PAPER), "background": "white"}
     try:
@@ -46,3 +50,11 @@ def picture(spec: dict[str, Any], kind: Kind, *, width: int = WIDTH) -> bytes:
         return bytes(vl_convert.vegalite_to_png(json.dumps(sized), scale=2, config=config, allowed_base_urls=[]))
     except ValueError as error:
         raise UsageError(f"the chart cannot be drawn: {str(error).splitlines()[0][:200]}") from None
+
+
+def _renderer() -> ModuleType:
+    try:
+        import vl_convert
+    except ImportError:
+        raise UsageError("pictures need vl-convert", "pip install 'ci-ml[images]'") from None
+    return cast(ModuleType, vl_convert)
