@@ -343,7 +343,7 @@ def test_a_part_of_the_page_can_be_replaced() -> None:
         ("{% block %}", "report.html.j2:1"),
         ("{{ nothing }}", "'nothing' is undefined"),
         ("{{ ().__class__.__mro__ }}", "unsafe"),
-        ("{% for a in range(10 ** 9) %}{% endfor %}", "a loop of more than 100,000 steps"),
+        ("{% for a in range(10 ** 9) %}{% endfor %}", "loops of more than 2,000,000 steps"),
         ("{{ 1 / 0 }}", "division by zero"),
         ('{% include "other.j2" %}', "other.j2"),
         ("<!doctype html><p>hi</p>", "leaves out {{ policy }}"),

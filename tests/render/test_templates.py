@@ -42,6 +42,12 @@ def test_a_whole_template_has_everything_that_ours_has() -> None:
         ("{{ ''.__class__.__mro__ }}", "unsafe"),
         ("{{ 1 // 0 }}", "integer division"),
         ('{% include "other.md.j2" %}', "other.md.j2"),
+        (
+            "{{ marker }}{% for a in range(90000) %}{% for b in range(90000) %}{% endfor %}{% endfor %}",
+            "2,000,000 steps",
+        ),
+        ('{{ marker }}{{ "x" * (10 ** 9) }}', "letters"),
+        ("{{ marker }}{{ 7 ** 99999 }}", "too large"),
     ],
 )
 def test_a_template_that_does_not_serve_is_refused(template: str, said: str) -> None:

@@ -15,7 +15,7 @@ from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.visitor import NodeTransformer
 
-# More than the longest file needs. GitLab reads files of up to 2 MB.
+# More than the longest CI file needs. GitLab reads files of up to 2 MB.
 MOST_STEPS = 100_000
 MOST_LETTERS = 2_000_000
 _MOST_BITS = 4_096
@@ -51,9 +51,17 @@ class Bounded(ImmutableSandboxedEnvironment):
     code_generator_class = _Generator
     intercepted_binops = frozenset({"+", "*", "**", "%"})
 
-    def __init__(self, *, finalize: Callable[[Any], str], **options: Any) -> None:
+    def __init__(
+        self,
+        *,
+        finalize: Callable[[Any], Any],
+        most_steps: int = MOST_STEPS,
+        most_letters: int = MOST_LETTERS,
+        **options: Any,
+    ) -> None:
         super().__init__(finalize=lambda value: self._printed(finalize(value)), **options)
         self._steps = self._letters = 0
+        self._most_steps, self._most_letters = most_steps, most_letters
         self.globals["range"] = self._range
         # What filters are given counts, too: some pad a text as far as they are told.
         self.filters = {name: _narrow(function) for name, function in self.filters.items()}
@@ -61,8 +69,8 @@ class Bounded(ImmutableSandboxedEnvironment):
 
     def _spend(self, steps: int) -> None:
         self._steps += steps
-        if self._steps > MOST_STEPS:
-            raise SecurityError(f"loops of more than {MOST_STEPS:,} steps")
+        if self._steps > self._most_steps:
+            raise SecurityError(f"loops of more than {self._most_steps:,} steps")
 
     def _counter(self) -> Callable[[Context, Iterable[Any]], Iterator[Any]]:
         @pass_context  # and so not worked out before there is one
@@ -75,16 +83,16 @@ class Bounded(ImmutableSandboxedEnvironment):
 
     def _range(self, *bounds: int) -> range:
         found = range(*bounds)
-        if len(found) > MOST_STEPS:  # before a filter makes a list of it
-            raise SecurityError(f"loops of more than {MOST_STEPS:,} steps")
+        if len(found) > self._most_steps:  # before a filter makes a list of it
+            raise SecurityError(f"loops of more than {self._most_steps:,} steps")
         self._spend(len(found))
         return found
 
-    def _printed(self, text: str) -> str:
-        self._letters += len(text)
-        if self._letters > MOST_LETTERS:
-            raise SecurityError(f"more than {MOST_LETTERS:,} letters")
-        return text
+    def _printed(self, value: Any) -> Any:
+        self._letters += len(value) if isinstance(value, str) else 1
+        if self._letters > self._most_letters:
+            raise SecurityError(f"more than {self._most_letters:,} letters")
+        return value
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
         """An operator, if what it makes is not too large."""

@@ -27,6 +27,7 @@ class Row:
     change: str
     color: str
     spot: float
+    beyond: int = 0  # -1 or 1 where it lies to the left or the right of the plot
     low: float | None = None
     high: float | None = None
 
@@ -70,6 +71,7 @@ def _row(item: ComparisonPart, y: int) -> Row:
         change=safe.printable(cells.change(item)),
         color=_COLOR[item.impact],
         spot=_place(sign * item.delta, unit),
+        beyond=_beyond(sign * item.delta, unit),
         low=low,
         high=high,
     )
@@ -77,6 +79,11 @@ def _row(item: ComparisonPart, y: int) -> Row:
 
 def _places(ends: Sequence[float], unit: float) -> tuple[float, float] | None:
     return (_place(ends[0], unit), _place(ends[1], unit)) if ends else None
+
+
+def _beyond(value: float, unit: float) -> int:
+    where = _ZERO + value / unit * _UNIT
+    return -1 if where < _LEFT else 1 if where > _RIGHT else 0
 
 
 def _place(value: float, unit: float) -> float:

@@ -184,7 +184,7 @@ def _environment(spec: PipelineSpec, templates: Templates) -> Bounded:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
-        **_DELIMITERS,
+        **_DELIMITERS,  # type: ignore[arg-type]  # none of them is a number
     )
     filters: dict[str, Callable[..., Any]] = {
         "secret": _secret,

@@ -10,7 +10,8 @@ from ci_ml.core.report import ComparisonPart, Report
 from ci_ml.render import cells, environments, parts, past, safe, spent, words
 
 _NBSP = "\N{NO-BREAK SPACE}"
-LONGEST_SLICE = 60  # more would push the table beyond what a page shows without scrolling
+# Of a metric's name in a table as well: more would push it beyond what a page shows without scrolling.
+LONGEST_SLICE = 60
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +82,9 @@ def cell(item: ComparisonPart) -> str:
     """A gate in a table, as narrow as a phone needs it: the metric, and the slice or the groups that it is about."""
     about = [str(item.where)] if item.slice else []
     about += [" vs ".join(cells.groups(item))] if item.between else []
-    return f"{_NBSP}· ".join([safe.folded(item.metric), *(safe.folded(text, LONGEST_SLICE) for text in about)])
+    return f"{_NBSP}· ".join(
+        [safe.folded(item.metric, LONGEST_SLICE), *(safe.folded(text, LONGEST_SLICE) for text in about)]
+    )
 
 
 def together(text: str) -> str:

@@ -18,15 +18,26 @@ from jinja2 import (
     TemplateError,
     TemplateSyntaxError,
 )
-from jinja2.exceptions import SecurityError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from ci_ml.errors import UsageError
+from ci_ml.render.bounds import Bounded
 
 NONE: Mapping[str, str] = {}
 # What a template can do wrong while it is rendered: beside what Jinja says itself, whatever its expressions raise.
-_FAULTS = (TemplateError, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
-_MOST_STEPS = 100_000
+_FAULTS = (
+    TemplateError,
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    MemoryError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
+# More than the page of a report with 20,000 slices needs.
+_MOST_STEPS = 2_000_000
+_MOST_LETTERS = 64_000_000
 _HINT = "see docs/reports.md"
 
 
@@ -39,25 +50,28 @@ def loader(own: Mapping[str, str]) -> BaseLoader:
 def environment(
     own: Mapping[str, str], *, autoescape: bool, finalize: Callable[[Any], Any] | None = None
 ) -> ImmutableSandboxedEnvironment:
-    """A sandbox without a way out and without endless loops, where an undefined name is an error.
+    """A sandbox without a way out, where an undefined name is an error; templates of the user's have limits as well.
 
-    Raises UsageError for a template of the user's that has no name of ours.
+    What it may do is counted from its first template to its last: one environment is for one text. Raises UsageError
+    for a template of the user's that has no name of ours.
     """
     if strange := sorted(own.keys() - names()):
         raise UsageError(
             f"the template {strange[0]} replaces none of ci-ml", f"there are: {', '.join(sorted(names()))}"
         )
-    made = ImmutableSandboxedEnvironment(
-        loader=loader(own),
-        undefined=StrictUndefined,
-        autoescape=autoescape,
-        finalize=finalize,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
+    options: dict[str, Any] = {
+        "loader": loader(own),
+        "undefined": StrictUndefined,
+        "autoescape": autoescape,
+        "trim_blocks": True,
+        "lstrip_blocks": True,
+        "keep_trailing_newline": True,
+    }
+    if not own:
+        return ImmutableSandboxedEnvironment(finalize=finalize, **options)
+    return Bounded(
+        finalize=finalize or (lambda value: value), most_steps=_MOST_STEPS, most_letters=_MOST_LETTERS, **options
     )
-    made.globals["range"] = _range
-    return made
 
 
 @cache
@@ -74,13 +88,6 @@ def render(name: str, own: Mapping[str, str], values: Mapping[str, Any], *, esca
 @cache
 def _usual(escape: bool) -> ImmutableSandboxedEnvironment:
     return environment(NONE, autoescape=escape)
-
-
-def _range(*bounds: int) -> range:
-    found = range(*bounds)
-    if len(found) > _MOST_STEPS:
-        raise SecurityError(f"a loop of more than {_MOST_STEPS:,} steps")
-    return found
 
 
 def rendered(made: ImmutableSandboxedEnvironment, name: str, values: Mapping[str, Any]) -> str:
