@@ -2,8 +2,7 @@
 
 import json
 import re
-from types import ModuleType
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 from ci_ml.core.report import Report
 from ci_ml.errors import UsageError
@@ -52,9 +51,9 @@ def picture(spec: dict[str, Any], kind: Kind, *, width: int = WIDTH) -> bytes:
         raise UsageError(f"the chart cannot be drawn: {str(error).splitlines()[0][:200]}") from None
 
 
-def _renderer() -> ModuleType:
+def _renderer() -> Any:
     try:
         import vl_convert
     except ImportError:
         raise UsageError("pictures need vl-convert", "pip install 'ci-ml[images]'") from None
-    return cast(ModuleType, vl_convert)
+    return vl_convert
