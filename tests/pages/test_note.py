@@ -141,7 +141,7 @@ def test_what_is_collapsed_opens_and_holds_its_tables(show: Show) -> None:
         assert page.locator("table").nth(1).is_hidden()
     with show(everything(), opened=True) as page:
         rows = page.locator("details table tbody tr")
-        assert rows.count() == 26 + 3 + 5 + 3
+        assert rows.count() == 26 + 3 + 3 + 3 + 5
         assert all(row.is_visible() for row in rows.all())
 
 

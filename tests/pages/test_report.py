@@ -299,11 +299,10 @@ def test_a_plot_that_breaks_leaves_the_rest_alone(chromium: browser.Browser, wri
         assert not [said for said in visit.complaints if not said.startswith("warning")]
 
 
-def test_it_can_be_used_within_a_second(chromium: browser.Browser, write: Write) -> None:
-    """With 200 gates and 2,000 slices. `benchmarks.reports` measures; here is room for a machine that is busy."""
+def test_a_large_report_can_be_used(chromium: browser.Browser, write: Write) -> None:
+    """With 200 gates and 2,000 slices; `benchmarks.reports` measures how soon."""
     from benchmarks.reports import large
 
     with browser.visiting(chromium, write(large(200, 2_000))) as visit:
         visit.page.wait_for_function("document.documentElement.dataset.ready")
-        assert int(visit.page.get_attribute("html", "data-ready") or "9999") < 4_000
         assert visit.page.inner_text("#found") == "2,200 rows"
