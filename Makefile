@@ -51,6 +51,7 @@ bench: $(VENV)/.installed-test ## how fast, against peers
 	@$(BIN)/python -m benchmarks.tables
 	@$(BIN)/python -m benchmarks.setup
 	@$(BIN)/python -m benchmarks.reports
+	@$(BIN)/python -m benchmarks.drift
 
 clean: ## remove .venv, caches and builds
 	rm -rf $(VENV) .tools build dist .ci-ml .coverage htmlcov .hypothesis
@@ -91,18 +92,18 @@ COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate
   --custom-compile-command 'make lock' --build-constraints requirements/build.txt
 PART = $(COMPILE) --constraints $(NEW)/dev.txt
 
-# One for each kind of DVC remote, which is an extra of the same name: ci-ml.txt and what that kind adds. All of them are
-# in dev.txt, so they agree, and templates/setup.sh installs any of them together.
-REMOTES := s3 gs azure ssh
+# One for each kind of DVC remote, and for what else CI may need, which are extras of the same names: ci-ml.txt and what
+# that one adds. All of them are in dev.txt, so they agree, and templates/setup.sh installs any of them together.
+KINDS := s3 gs azure ssh pandera postgres
 
 lock: $(VENV)/.installed-uv ## resolve requirements/*.txt again, changing only what pyproject.toml makes necessary
 	@rm -rf $(NEW) && cp -R requirements $(NEW)
-	$(COMPILE) $(UPGRADE) pyproject.toml --extra demo $(REMOTES:%=--extra %) --group uv --group build --group test --group lint \
+	$(COMPILE) $(UPGRADE) pyproject.toml --extra demo $(KINDS:%=--extra %) --group uv --group build --group test --group lint \
 	  -o $(NEW)/dev.txt
 	$(PART) pyproject.toml --extra demo --group test -o $(NEW)/test.txt
 	$(PART) pyproject.toml --extra demo -o $(NEW)/demo.txt
 	$(PART) pyproject.toml -o $(NEW)/ci-ml.txt
-	@set -e; for kind in $(REMOTES); do \
+	@set -e; for kind in $(KINDS); do \
 	  echo "$(PART) pyproject.toml --extra $$kind -o $(NEW)/$$kind.txt"; \
 	  $(PART) pyproject.toml --extra $$kind -o $(NEW)/$$kind.txt; \
 	done

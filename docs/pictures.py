@@ -13,7 +13,7 @@ ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
 from ci_ml.render import html, markdown  # noqa: E402  the tests' reports are found beside docs
-from tests import browser, comment_page, reports  # noqa: E402
+from tests import browser, comment_page, movements, reports  # noqa: E402
 
 FOLDER = ROOT / "docs/pictures"
 MOST = 200_000
@@ -39,6 +39,10 @@ def _comment() -> str:
     return comment_page.page(markdown.report(reports.everything()))
 
 
+def _drift() -> str:
+    return html.report(movements.production())
+
+
 PICTURES: Mapping[str, Picture] = {
     "comment-light": Picture(page=_comment, width=892, height=900),
     "comment-dark": Picture(page=_comment, width=892, height=900, theme="dark"),
@@ -48,6 +52,7 @@ PICTURES: Mapping[str, Picture] = {
     "report-narrow": Picture(page=_everything, width=320, height=780),
     "report-gate": Picture(page=_everything, height=1000, of="#gate-1"),
     "report-slices": Picture(page=_everything, height=700, of="#explorer"),
+    "report-drift": Picture(page=_drift, height=1060, of="#drift"),
     "report-curves": Picture(page=_everything, height=1160, of="#predictions"),
 }
 

@@ -15,6 +15,10 @@
 # these. By default it is for those whose addresses are in the .dvc/config files that git tracks in the repository around
 # the current folder. Set it where .dvc/config.local or a variable of DVC names another, or a dvc.yaml reads from one.
 #
+# CI_ML_EXTRAS says what else it is to have, separated by spaces: pandera for models of tables, postgres for tables of a
+# PostgreSQL database; empty for neither. By default it is what the ci-ml.yaml files that git tracks there have a key for,
+# `schema` and `source`. Set it where the configuration has another name.
+#
 # CI_ML_PYTHON chooses the interpreter, as a path (/opt/python/bin/python3) or a version (3.13). By default it is the one
 # on PATH, if ci-ml can run on it, else one that uv finds or downloads.
 set -euo pipefail
@@ -24,6 +28,9 @@ readonly OLDEST=11 NEWEST=14
 
 # What DVC needs a package for, in the order in which it is installed. Each is a lock, and an extra in pyproject.toml.
 readonly KINDS=(azure gs s3 ssh)
+
+# What else some projects need a package for, as KINDS.
+readonly EXTRAS=(pandera postgres)
 
 # What an environment depends on in an interpreter: where it really is (in a virtual environment that is elsewhere), and
 # its ABI. Fails for one that ci-ml cannot run on.
@@ -43,12 +50,14 @@ main() {
     Linux | Darwin) ;;
     *) fail "ci-ml runs on Linux and macOS, not on $(uname -s); let the job run on one of them, such as ubuntu-latest" ;;
   esac
-  local checkout cache version platform kinds kind locks=(requirements/ci-ml.txt) found python="" key place
+  local checkout cache version platform kinds more kind locks=(requirements/ci-ml.txt) found python="" key place
   checkout="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
   cache="${RUNNER_TOOL_CACHE:-${XDG_CACHE_HOME:-${HOME:-/var/tmp}/.cache}}/ci-ml"
   version="$(sed -n 's/^__version__ = "\(.*\)"$/\1/p' "$checkout/src/ci_ml/__init__.py")"
   platform="$(uname -sm) $(getconf GNU_LIBC_VERSION 2>/dev/null || true)"
   kinds="$(remotes)"
+  more="$(extras)"
+  kinds+="${kinds:+${more:+ }}$more"
   for kind in $kinds; do
     locks+=("requirements/$kind.txt")
   done
@@ -119,6 +128,33 @@ schemes() {
   LC_ALL=C git --no-pager -c grep.lineNumber=false -c grep.column=false grep --no-color -h -I -i -E \
     -e "^$space${quote}url$quote$space=$space$quote$schemes://" -- ':(top,glob)**/.dvc/config' 2>/dev/null |
     LC_ALL=C tr '[:upper:]' '[:lower:]' | LC_ALL=C sed -n -E "s,^[^=]*=$space$quote$schemes://.*,\1,p" || true
+}
+
+# What else the environment is to have, on one line: each once, in the order of EXTRAS.
+extras() {
+  local named=() name found=""
+  if [[ -n "${CI_ML_EXTRAS+set}" ]]; then
+    read -r -d '' -a named <<<"$CI_ML_EXTRAS" || true
+    for name in ${named[@]+"${named[@]}"}; do
+      [[ " ${EXTRAS[*]} " == *" $name "* ]] ||
+        fail "CI_ML_EXTRAS names \`$name\`, and there are ${EXTRAS[*]} (the action's input \`extras\`)"
+    done
+  else
+    ! has schema || named+=(pandera)
+    ! has source || named+=(postgres)
+  fi
+  for name in "${EXTRAS[@]}"; do
+    if [[ " ${named[*]-} " == *" $name "* ]]; then
+      found+="${found:+ }$name"
+    fi
+  done
+  printf '%s\n' "$found"
+}
+
+# Whether a configuration may have a key. It is not read as YAML: what is found for nothing costs a package, and no more.
+has() {
+  LC_ALL=C git --no-pager grep -q -I -E -e "(^|[[:space:]{,])[\"']?$1[\"']?[[:space:]]*:" \
+    -- ':(top,glob)**/ci-ml.yaml' 2>/dev/null
 }
 
 # The first interpreter that ci-ml can run on, as PROBE describes it: of the wanted path or version, else on PATH.

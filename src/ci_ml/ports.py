@@ -5,8 +5,10 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from ci_ml.core.protection import Access, Protection, Variable
+from ci_ml.core.protection import Access, Protection, Schedules, Variable
 from ci_ml.core.publication import Comment, Labelling, Proposal, Status
+from ci_ml.core.sources import SourceConfig
+from ci_ml.core.topics import Draft, Labels, Merging, Topic
 from ci_ml.core.types import Change, FileChange, Gap, Run
 
 if TYPE_CHECKING:  # Ibis costs half a second, and only gates on predictions need it
@@ -97,16 +99,32 @@ class Tables(Protocol):
         ...
 
 
+class Warehouse(Protocol):
+    """A database, as far as it may be read."""
+
+    @property
+    def engine(self) -> "Engine":
+        """What runs the expressions of `ci_ml.metrics`, where the tables are."""
+        ...
+
+    def table(self, about: SourceConfig) -> "Source":
+        """A whole table or view; its window is `ci_ml.metrics.windows`. Raises UsageError, DependencyError."""
+        ...
+
+
+# The database that a table is in. Others at the same URL are asked for on the same connection, and can be joined.
+OpenWarehouse = Callable[[SourceConfig], AbstractContextManager[Warehouse]]
+
 # By the engine's name or URL, and the files that it may read.
 OpenTables = Callable[[str, Sequence[Path]], AbstractContextManager[Tables]]
 
 
 class Forge(Protocol):
-    """GitHub or GitLab, as far as publishing needs it.
+    """GitHub or GitLab, as far as publishing, monitoring and retraining need it.
 
     Every method raises Refused when the token may not do it, with what to do about that, and Unanswered when the forge
     is down; both name the forge. Numbers are those of pull or merge requests in the repository that the forge was
-    made for.
+    made for. Texts are inert already (`ci_ml.render.safe`): GitLab obeys a line that begins with a slash.
     """
 
     name: str
@@ -152,6 +170,44 @@ class Forge(Protocol):
         """Who set a label that the request has; None when nobody can be found who did."""
         ...
 
+    def issues(self) -> Iterator[tuple[Topic, ...]]:
+        """The issues that we wrote, open and closed, in batches: those that changed last first."""
+        ...
+
+    def requests(self, branch: str) -> tuple[Topic, ...]:
+        """The open pull or merge requests from a branch of this repository itself, never from a fork's."""
+        ...
+
+    def open_issue(self, title: str, body: str) -> Topic:
+        """Open an issue. Unanswered.perhaps: it may be there all the same."""
+        ...
+
+    def open_request(self, draft: Draft) -> Topic:
+        """Open a pull or merge request. Unanswered.perhaps: it may be there all the same."""
+        ...
+
+    def change(
+        self, topic: Topic, *, title: str | None = None, body: str | None = None, is_open: bool | None = None
+    ) -> Topic | None:
+        """Change what is given, in one step; None when somebody has deleted it."""
+        ...
+
+    def relabel(self, topic: Topic, labels: Labels) -> None:
+        """Add and take away labels; what is as it should be costs no request."""
+        ...
+
+    def remark(self, topic: Topic, body: str) -> None:
+        """Write a comment below a topic. Unanswered.perhaps: it may be there all the same."""
+        ...
+
+    def merge_later(self, topic: Topic, how: Merging) -> None:
+        """Ask the forge to merge a request once everything that it requires holds, and never another commit of it."""
+        ...
+
+    def silence(self) -> str | None:
+        """Why what this token pushes or opens starts no pipeline, and what to do; None when it starts them."""
+        ...
+
 
 class Settings(Protocol):
     """GitHub's or GitLab's settings of a repository. Nothing here writes.
@@ -171,4 +227,12 @@ class Settings(Protocol):
 
     def variable(self, name: str) -> Variable:
         """Whether CI jobs get a variable, never what is in it."""
+        ...
+
+    def proposer(self, secret: str) -> Variable:
+        """Whether a job may open a request with this secret, never what is in it; its own token has no name."""
+        ...
+
+    def schedules(self) -> Schedules:
+        """The jobs that schedules start by their names, as far as the token may see."""
         ...

@@ -401,3 +401,153 @@ class TestHistory:
         assert not clone.adapter.fetch("origin", "nowhere")
         clone.git("remote", "set-url", "origin", f"file://{tmp_path}/gone")
         assert not clone.adapter.fetch("origin", "main")
+
+
+class TestCommitting:
+    """A commit of ours, made beside whatever somebody has on disk, staged, or hooked in."""
+
+    def test_holds_the_chosen_files_as_they_are_on_disk(self, repository: Repository) -> None:
+        parent = repository.commit({"dvc.lock": "old", "gone.json": "1", "same.txt": "s"})
+        repository.write("dvc.lock", "new")
+        repository.write("sub folder/é.json", "2")
+        (repository.root / "gone.json").unlink()
+        repository.write("other.txt", "not chosen")
+        made = repository.adapter.committed(parent, ["dvc.lock", "sub folder/é.json", "gone.json"], "Retrain\n\nwhy\n")
+        tree = repository.adapter.tree(made)
+        assert tree.files() == {"dvc.lock", "sub folder/é.json", "same.txt"}
+        assert tree.read(["dvc.lock"]) == {"dvc.lock": b"new"}
+        assert repository.git("log", "-1", "--format=%P|%an|%B", made) == f"{parent}|Ada|Retrain\n\nwhy"
+
+    def test_leaves_everything_else_where_it_is(self, repository: Repository) -> None:
+        parent = repository.commit({"dvc.lock": "old", "a.txt": "a"})
+        repository.write("staged.txt", "staged")
+        repository.git("add", "staged.txt")
+        repository.write("a.txt", "edited")
+        repository.write("dvc.lock", "new")
+        before = repository.git("status", "--porcelain"), repository.sha(), repository.git("branch", "--all")
+        repository.adapter.committed(parent, ["dvc.lock"], "Retrain")
+        assert before == (repository.git("status", "--porcelain"), repository.sha(), repository.git("branch", "--all"))
+
+    def test_runs_no_hooks_and_signs_nothing(self, repository: Repository) -> None:
+        parent = repository.commit({"dvc.lock": "old"})
+        ran = repository.root.parent / "ran"
+        for name in (
+            "pre-commit",
+            "commit-msg",
+            "post-commit",
+            "prepare-commit-msg",
+            "reference-transaction",
+            "pre-push",
+        ):
+            hook = repository.write(f".git/hooks/{name}", f"#!/bin/sh\necho {name} >>'{ran}'\nexit 1\n")
+            hook.chmod(0o755)
+        repository.git("config", "commit.gpgSign", "true")
+        repository.git("config", "gpg.program", "false")
+        repository.write("dvc.lock", "new")
+        made = repository.adapter.committed(parent, ["dvc.lock"], "Retrain")
+        there = bare(repository)
+        assert repository.adapter.push(made, str(there.root), "ci-ml/retrain", expected=None) == made
+        assert not ran.exists()
+
+    def test_builds_on_another_commit_than_what_is_checked_out(self, repository: Repository) -> None:
+        old = repository.commit({"dvc.lock": "1", "a": "1"})
+        repository.commit({"a": "2"})
+        repository.write("dvc.lock", "3")
+        made = repository.adapter.committed(old, ["dvc.lock"], "Retrain")
+        assert repository.adapter.tree(made).read(["dvc.lock", "a"]) == {"dvc.lock": b"3", "a": b"1"}
+
+    def test_takes_files_as_git_stores_them(self, repository: Repository) -> None:
+        parent = repository.commit({".gitattributes": "*.json text eol=crlf\n", "run.sh": "x"})
+        repository.write("a.json", "1\r\n")
+        (repository.root / "run.sh").chmod(0o755)
+        made = repository.adapter.committed(parent, ["a.json", "run.sh"], "Retrain")
+        assert repository.adapter.tree(made).read(["a.json"]) == {"a.json": b"1\n"}
+        assert repository.git("ls-tree", made, "run.sh").startswith("100755 ")
+
+    def test_says_who_commits_where_nobody_has_said_it(
+        self, repository: Repository, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        parent = repository.commit({"dvc.lock": "old"})
+        for role in ("AUTHOR", "COMMITTER"):
+            for key in ("NAME", "EMAIL"):
+                monkeypatch.delenv(f"GIT_{role}_{key}")
+        author = ("-c", "user.name=ci-ml", "-c", "user.email=ci-ml@example.org")
+        made = repository.adapter.committed(parent, ["dvc.lock"], "Retrain", author)
+        assert repository.git("log", "-1", "--format=%an %ae %cn", made) == "ci-ml ci-ml@example.org ci-ml"
+
+
+def bare(repository: Repository) -> Repository:
+    """An empty repository to push to."""
+    place = Repository(repository.root.parent / "bare")
+    place.root.mkdir()
+    place.git("init", "--quiet", "--bare", "--initial-branch=main")
+    return place
+
+
+class TestPushing:
+    """A branch of a remote is replaced only where it is what we take it to be."""
+
+    BRANCH = "ci-ml/retrain"
+
+    def commits(self, repository: Repository, *names: str) -> list[str]:
+        parent = repository.commit({"dvc.lock": "old"})
+        made = []
+        for name in names:
+            repository.write("dvc.lock", name)
+            made.append(repository.adapter.committed(parent, ["dvc.lock"], name))
+        return made
+
+    def test_makes_the_branch_and_later_replaces_it(self, repository: Repository) -> None:
+        there = bare(repository)
+        one, two = self.commits(repository, "one", "two")
+        mine = repository.adapter
+        assert mine.tip(str(there.root), self.BRANCH) is None
+        assert mine.push(one, str(there.root), self.BRANCH, expected=None) == one
+        assert mine.tip(str(there.root), self.BRANCH) == one
+        assert mine.push(two, str(there.root), self.BRANCH, expected=one) == two  # no descendant of it
+        assert there.sha(self.BRANCH) == two
+
+    @pytest.mark.parametrize("expected", [None, "0" * 39 + "1"])
+    def test_overwrites_nothing_that_somebody_else_has_pushed(
+        self, repository: Repository, expected: str | None
+    ) -> None:
+        there = bare(repository)
+        theirs, ours = self.commits(repository, "theirs", "ours")
+        repository.git("push", "--quiet", str(there.root), f"{theirs}:refs/heads/{self.BRANCH}")
+        waits: list[float] = []
+        found = repository.adapter.push(ours, str(there.root), self.BRANCH, expected=expected, pause=waits.append)
+        assert (found, there.sha(self.BRANCH), waits) == (theirs, theirs, [])
+
+    def test_what_the_server_refuses_is_not_tried_again(self, repository: Repository) -> None:
+        there = bare(repository)
+        hook = there.write("hooks/pre-receive", "#!/bin/sh\necho protected branch >&2\nexit 1\n")
+        hook.chmod(0o755)
+        [made] = self.commits(repository, "one")
+        waits: list[float] = []
+        with pytest.raises(DependencyError, match="protected branch"):
+            repository.adapter.push(made, str(there.root), self.BRANCH, expected=None, pause=waits.append)
+        assert waits == []
+
+    def test_what_may_pass_is_tried_again(self, repository: Repository) -> None:
+        there = bare(repository)
+        [made] = self.commits(repository, "one")
+        away = there.root.rename(there.root.with_name("away"))
+        waits: list[float] = []
+
+        def back(seconds: float) -> None:
+            waits.append(seconds)
+            if len(waits) == 2:
+                away.rename(there.root)
+
+        assert repository.adapter.push(made, str(there.root), self.BRANCH, expected=None, pause=back) == made
+        assert waits == [1.0, 2.0]
+
+    def test_a_server_that_is_gone_is_an_error_after_a_few_tries(self, repository: Repository) -> None:
+        [made] = self.commits(repository, "one")
+        waits: list[float] = []
+        nowhere = str(repository.root.parent / "nowhere")
+        with pytest.raises(DependencyError, match="git push to ci-ml/retrain failed"):
+            repository.adapter.push(made, nowhere, self.BRANCH, expected=None, pause=waits.append)
+        assert waits == [1.0, 2.0, 4.0]
+        with pytest.raises(DependencyError, match="git ls-remote failed"):
+            repository.adapter.tip(nowhere, self.BRANCH)

@@ -112,15 +112,21 @@ def checkout(tmp_path_factory: pytest.TempPathFactory, machine: dict[str, str]) 
 
 
 @pytest.fixture(scope="session")
-def tool_cache(
+def installed(
     checkout: Path, training: Path, machine: dict[str, str], tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
-    """Where ci-ml's own environment is kept between jobs: the real set-up has run, and filled it."""
+    """The command of ci-ml in an environment of its own, without extras: the real set-up has run."""
     place = tmp_path_factory.mktemp("tools")
     path = f"{training}/bin{os.pathsep}{machine['PATH']}"
     done = runners.set_up(checkout, place, {**machine, "PATH": path})
     assert done.code == 0, done.text
-    return place
+    return Path(done.out.removesuffix("\n"))
+
+
+@pytest.fixture(scope="session")
+def tool_cache(installed: Path) -> Path:
+    """Where ci-ml's own environments are kept between jobs: that without extras is there."""
+    return installed.parents[3]
 
 
 @pytest.fixture(scope="session")

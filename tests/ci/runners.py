@@ -179,6 +179,7 @@ class GitHub:
         workflow: str = ".github/workflows/ci-ml.yml",
         content: str | None = None,
         token: str = "a-token",
+        secrets: Mapping[str, str] | None = None,
         env: Mapping[str, str] | None = None,
     ) -> Run:
         """Run a workflow for an event on a commit: of a branch, or one that is on none. `content` is another workflow."""
@@ -207,13 +208,14 @@ class GitHub:
                     for part in ("--local-repository", use)
                 ),
                 *("--secret", f"GITHUB_TOKEN={token}"),
+                *(part for pair in (secrets or {}).items() for part in ("--secret", "=".join(pair))),
                 *(part for pair in (env or {}).items() for part in ("--env", "=".join(pair))),
             ],
             env={**self.env, "FORGE": self.forge.url, "ARTIFACTS": str(artifacts)},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            timeout=DEADLINE,
+            timeout=2 * DEADLINE,
         )
         return Run(code=done.returncode, log=done.stdout.decode("utf-8", "replace"), artifacts=artifacts)
 
@@ -250,8 +252,11 @@ def _uses(workflow: Path, actions: Mapping[str, Path], ours: Path) -> list[str]:
     """`OWNER/NAME@REF=FOLDER` for every action of a workflow, and of those that it calls, which are ours."""
     lines = (line.strip().removeprefix("- ") for line in workflow.read_text().splitlines())
     used = [line.removeprefix("uses: ").split("#")[0].strip() for line in lines if line.startswith("uses: ")]
-    found = {}
+    found: dict[str, None] = {}
     for place, _, ref in (use.partition("@") for use in used):
+        if place.startswith("./"):  # another workflow of the same repository, which act finds by itself
+            found |= dict.fromkeys(_uses(workflow.parents[2] / place, actions, ours))
+            continue
         owner, name, *path = place.split("/")
         found[f"{owner}/{name}@{ref}={actions.get(name, ours)}"] = None
         if path:

@@ -2,6 +2,7 @@
 
 import itertools
 import re
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,10 @@ S3 = {"identity": {"role": "arn:aws:iam::123456789012:role/ci", "region": "eu-ce
 GS = {"identity": {"provider": "projects/1/locations/global/workloadIdentityPools/ci", "service_account": "ci@a.iam"}}
 AZURE = {"identity": {"client_id": "1-2", "tenant_id": "3-4", "subscription_id": "5-6"}}
 RENAMED = {"secrets": {"AWS_ACCESS_KEY_ID": "DVC_KEY_ID", "AWS_SECRET_ACCESS_KEY": "DVC_KEY"}}
+WAREHOUSE = {"schedule": "0 6 * * *", "secrets": {"CI_ML_WAREHOUSE": "WAREHOUSE_URL"}}
+APP = {"client_id": "Iv23liAbCdEfGhIjKlMn", "private_key": "CI_ML_APP_KEY"}
+OWNERS: list[dict[str, Any]] = [{}, {"token": "CI_ML_RETRAIN_TOKEN"}, {"app": APP}]
+RETRAIN = {"on_drift": True, "token": "CI_ML_RETRAIN_TOKEN", "secrets": {"KAGGLE_KEY": "KAGGLE_KEY"}}
 FULL = {"record": True, "schedule": "23 4 * * 1", "branch": "trunk/next", "action": COMMIT}
 CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "single": ({"forks": False}, {}),
@@ -92,19 +97,37 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {"layout": "stages", "transfer": "artifacts", "record": True, "forks": False, "queue": False},
         {"remote": "gs://a"},
     ),
+    # Who retrains with which token, when, and on which machine.
+    "schedules": ({"forks": False, "monitor": "0 6 * * *", "retrain": "23 4 * * 1"}, {}),
+    "drift": (
+        {**STAGES, "forks": False, "credentials": RENAMED, "monitor": WAREHOUSE, "retrain": RETRAIN},
+        {"lock": "models/a b/uv.lock", "folder": "models/a b"},
+    ),
+    "drift-app": (
+        {
+            "forks": False,
+            "queue": False,
+            "credentials": S3,
+            "monitor": {**WAREHOUSE, "timeout": 20, "image": "python@sha256:" + 4 * "0123456789abcdef"},
+            "retrain": {"on_drift": True, "app": APP, "runner": ["self-hosted", "gpu"], "timeout": 600},
+        },
+        {"lock": "poetry.lock"},
+    ),
 }
+KINDS = ("publish", "monitor", "retrain")
 
 
 def name(case: str, path: str) -> str:
     """The golden file of a case and of one of the files that it gives."""
-    return f"github/{case}{'-publish' if path.endswith('-publish.yml') else ''}.yml"
+    kind = next((f"-{kind}" for kind in KINDS if path.endswith(f"-{kind}.yml")), "")
+    return f"github/{case}{kind}.yml"
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_what_is_written(case: str, golden: Callable[[str, str], None]) -> None:
     chosen, around = CASES[case]
     files = made(chosen, **around)
-    assert len(files) == (1 if "forks" in chosen else 2)
+    assert len(files) == 1 + ("forks" not in chosen) + ("monitor" in chosen) + ("retrain" in chosen)
     for path, text in files.items():
         golden(name(case, path), text)
 
@@ -147,6 +170,9 @@ INPUTS = {
     "google-github-actions/auth": {"workload_identity_provider", "service_account"},
     "actions/cache": {"path", "key"},
     "Azure/login": {"client-id", "tenant-id", "subscription-id"},
+    "actions/create-github-app-token": {
+        *("client-id", "private-key", "permission-contents", "permission-pull-requests")
+    },
 }
 OURS = {"ci-ml/ci-ml": {*YAML(typ="safe", pure=True).load((ROOT / "action.yml").read_text())["inputs"]}}
 
@@ -156,7 +182,7 @@ def valid(text: str) -> None:
     document = parsed(text)
     faults = [f"{fault.json_path}: {fault.message[:300]}" for fault in SCHEMA.iter_errors(document)]
     assert not faults
-    steps = [step for job in document["jobs"].values() for step in job["steps"]]
+    steps = [step for job in document["jobs"].values() for step in job.get("steps", [])]
     lines = re.findall(r"^ +- uses: (.*)$", text, re.MULTILINE)
     assert [step["uses"] for step in steps if "uses" in step] == [line.partition(" #")[0] for line in lines]
     others = [(step["uses"].partition("@")[0], step.get("with", {})) for step in steps if "uses" in step]
@@ -164,8 +190,33 @@ def valid(text: str) -> None:
     assert not [line for line in lines if not re.fullmatch(r"[\w.-]+/[\w.-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", line)]
 
 
-def test_golden_files_are_right() -> None:
-    right(*GOLDENS)
+def test_golden_files_are_right(tmp_path: Path) -> None:
+    # Where they are, the workflows that some of them call would be looked for in this repository.
+    right(*(Path(shutil.copy(place, tmp_path)) for place in GOLDENS))
+
+
+def test_a_workflow_is_called_with_what_it_takes(tmp_path: Path) -> None:
+    (tmp_path / ".git").mkdir()  # where actionlint looks for the other one
+    calling = [case for case, (chosen, _) in CASES.items() if "retrain" in chosen and "monitor" in chosen]
+    for case in calling:
+        chosen, around = CASES[case]
+        files = {tmp_path / path: text for path, text in made(chosen, **around).items()}
+        for place, text in files.items():
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_text(text)
+        right(*files)
+        (monitor,) = (place for place in files if place.name.endswith("-monitor.yml"))
+        (retrain,) = (parsed(text) for place, text in files.items() if place.name.endswith("-retrain.yml"))
+        call = parsed(files[monitor])["jobs"].get("retrain")
+        assert (call is None) == (case == "schedules")
+        if call:
+            # Nothing says so when a permission or a secret is not passed on, until GitHub refuses or DVC fails.
+            assert call["permissions"] == retrain["jobs"]["retrain"]["permissions"]
+            wanted = {*re.findall(r"secrets\.(\w+)", str(retrain["jobs"]))}
+            assert wanted == call["secrets"].keys() == retrain["on"]["workflow_call"]["secrets"].keys()
+            monitor.write_text(files[monitor].replace("      why: ", "      because: "))
+            with pytest.raises(AssertionError, match="because"):
+                right(monitor)
 
 
 def test_golden_files_are_safe() -> None:
@@ -203,7 +254,12 @@ def test_the_inputs_of_every_action_are_known() -> None:
 
 def test_no_other_job_answers_for_the_required_one() -> None:
     for chosen, where in CASES.values():
-        shown = [job["name"] for text in made(chosen, **where).values() for job in parsed(text)["jobs"].values()]
+        shown = [
+            job["name"]
+            for text in made(chosen, **where).values()
+            for job in parsed(text)["jobs"].values()
+            if "uses" not in job  # which reports as its caller and the job there, `retrain / retrain`
+        ]
         assert len(shown) == len(set(shown))
     (one,), (other,) = ([*made({"forks": False}, folder=folder).values()] for folder in ("a", "b"))
     assert (parsed(one)["jobs"]["gate"]["name"], parsed(other)["jobs"]["gate"]["name"]) == ("gate a", "gate b")
@@ -227,8 +283,10 @@ LOCKS = ["requirements.txt", "pyproject.toml", "uv.lock", "poetry.lock", "enviro
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_files_for_every_remote_and_manager_are_right_safe_and_valid(layout: str, tmp_path: Path) -> None:
-    both = {**LAYOUTS[layout], "record": True, "action": COMMIT}
-    found = [made({**both, "record": False}, remote=None)]  # nothing is recorded that nobody could get
+    alone = {**LAYOUTS[layout], "action": COMMIT, "monitor": WAREHOUSE}
+    found = [made(alone, remote=None)]  # nothing is recorded or proposed that nobody could get
+    both = {**alone, "record": True, "retrain": RETRAIN}
+    found += [made({**both, "retrain": {**who, **how}}) for who in OWNERS for how in ({"on_drift": True}, {})]
     found += [made({**both, "credentials": credentials}, remote=remote) for remote, credentials in REMOTES]
     found += [made(both, lock=lock, folder=folder) for lock in LOCKS for folder in ("", "models/a b")]
     texts = list(dict.fromkeys(itertools.chain.from_iterable(files.values() for files in found)))

@@ -273,6 +273,13 @@ HOSTILE = "$(touch owned) --help"
         ({"RUN": "plan", "JOBS": "left right"}, ["plan", "--jobs=left right"]),
         ({"RUN": "stage", "STAGE": HOSTILE}, ["stage", "--", HOSTILE]),
         ({"RUN": "stage", "STAGE": "a", "TRANSFER": "remote"}, ["stage", "--transfer=remote", "--", "a"]),
+        ({"RUN": "record", "WHY": "for nothing"}, ["record"]),
+        ({"RUN": "monitor"}, ["monitor", "--"]),
+        ({"RUN": "monitor", "MONITORS": " churn  *\nfraud "}, ["monitor", "--", "churn", "*", "fraud"]),
+        ({"RUN": "monitor", "MONITORS": HOSTILE}, ["monitor", "--", "$(touch", "owned)", "--help"]),
+        ({"RUN": "retrain"}, ["retrain"]),
+        ({"RUN": "retrain", "WHY": HOSTILE, "FORCE": "false"}, ["retrain", f"--why={HOSTILE}"]),
+        ({"RUN": "retrain", "WHY": "new data", "FORCE": "true"}, ["retrain", "--why=new data", "--force"]),
     ],
 )
 def test_inputs_become_arguments_and_nothing_else(
@@ -292,7 +299,9 @@ def test_a_command_that_is_none_is_named(machine: dict[str, str], tmp_path: Path
     env = {"ACTION_COMMAND": "true", "ACTION_FOLDER": ".", "ACTION_RUN": "check"}
     done = step("ci-ml", tmp_path, {**machine, **env})
     assert done.code == 2
-    assert "::error title=ci-ml::the input command is ci, plan, stage or record, not check" in done.out
+    assert (
+        "::error title=ci-ml::the input command is ci, plan, stage, record, monitor or retrain, not check" in done.out
+    )
 
 
 def test_no_input_is_text_in_a_script() -> None:
@@ -304,5 +313,8 @@ def test_no_input_is_text_in_a_script() -> None:
     assert used == set(ACTION["inputs"])
     assert {name: entry["value"] for name, entry in ACTION["outputs"].items()} == {
         name: f"${{{{ steps.ci-ml.outputs.{name} }}}}"
-        for name in ("outcome", "report", "page", "comment-url", "stages", "handover", "id")
+        for name in (
+            *("outcome", "report", "page", "comment-url", "issue-url", "proposal-url"),
+            *("stages", "handover", "id"),
+        )
     }

@@ -64,6 +64,10 @@ def made(chosen: dict[str, Any], *, lock: str = "requirements.txt", remote: str 
 
 # --- Golden files: what a change of a template does to the files of users, for review ---------------------------------
 
+SCHEDULES = {
+    "monitor": {"schedule": "0 6 * * *", "secrets": {"CI_ML_WAREHOUSE": "WAREHOUSE_URL", "PGAPPNAME": "PGAPPNAME"}},
+    "retrain": {"schedule": "23 4 * * 1", "on_drift": True, "token": "CI_ML_RETRAIN_TOKEN", "runner": ["gpu"]},
+}
 STAGES = {
     "runners": {"fold@*": ["gpu", "linux"], "default": ["docker"]},
     "images": {"fold@*": "nvidia/cuda:12.9.1-base-ubuntu24.04"},
@@ -83,6 +87,11 @@ def test_the_layout_single(golden: Callable[[str, str], None]) -> None:
 def test_the_layout_stages(golden: Callable[[str, str], None]) -> None:
     (text,) = made({**LAYOUTS["stages"], **STAGES, "record": True, "transfer": "artifacts"}, lock="uv.lock").values()
     golden("gitlab/stages.yml", text)
+
+
+def test_schedules(golden: Callable[[str, str], None]) -> None:
+    (text,) = made({"schedule": "5 5 * * 0", **SCHEDULES}).values()
+    golden("gitlab/schedules.yml", text)
 
 
 def test_the_layout_stages_with_a_child_in_a_folder(golden: Callable[[str, str], None]) -> None:
@@ -134,8 +143,9 @@ def valid(document: Any) -> None:
         if name.startswith("."):
             continue
         assert stage_of(name, jobs) in stages, name
-        assert all(not need.startswith(".") for need in job.get("needs", [])), name
-        for need in job.get("needs", []):
+        needs = [need["job"] if isinstance(need, dict) else need for need in job.get("needs", [])]
+        assert all(not need.startswith(".") for need in needs), name
+        for need in needs:
             assert stages.index(stage_of(need, jobs)) <= stages.index(stage_of(name, jobs)), f"{name} needs {need}"
 
 
@@ -178,7 +188,8 @@ LOCKS = ["requirements.txt", "pyproject.toml", "uv.lock", "poetry.lock", "enviro
 @pytest.mark.parametrize("kind", CREDENTIALS)
 def test_pipelines_for_every_remote_are_valid(layout: str, kind: str) -> None:
     remote, credentials = CREDENTIALS[kind]
-    for text in made({**LAYOUTS[layout], "credentials": credentials, "record": True}, remote=remote).values():
+    chosen = {**LAYOUTS[layout], "credentials": credentials, "record": True, **SCHEDULES}
+    for text in made(chosen, remote=remote).values():
         (document,) = read(text)
         valid(document)
 
@@ -186,7 +197,7 @@ def test_pipelines_for_every_remote_are_valid(layout: str, kind: str) -> None:
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("lock", LOCKS)
 def test_pipelines_for_every_manager_are_valid_in_any_folder(layout: str, lock: str) -> None:
-    more = {} if layout == "single" else STAGES
+    more = {**SCHEDULES, **({} if layout == "single" else STAGES)}
     for folder in ("", "models/a b"):
         for text in made({**LAYOUTS[layout], **more}, lock=lock, folder=folder).values():
             (document,) = read(text)
@@ -196,7 +207,7 @@ def test_pipelines_for_every_manager_are_valid_in_any_folder(layout: str, lock: 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_a_prefix_and_a_stage_are_in_every_job(layout: str) -> None:
-    chosen = {**LAYOUTS[layout], "prefix": "ml", "stage": "deploy", "record": True}
+    chosen = {**LAYOUTS[layout], "prefix": "ml", "stage": "deploy", "record": True, **SCHEDULES}
     for path, text in made(chosen, folder="models/a b").items():
         (document,) = read(text)
         valid(document)
@@ -210,7 +221,8 @@ def test_a_prefix_and_a_stage_are_in_every_job(layout: str) -> None:
 def test_scripts_are_clean_in_any_shell(layout: str, tmp_path: Path) -> None:
     for number, (remote, credentials) in enumerate(CREDENTIALS.values()):
         lock = LOCKS[number % len(LOCKS)]
-        files = made({**LAYOUTS[layout], "credentials": credentials, "record": True}, remote=remote, lock=lock)
+        chosen = {**LAYOUTS[layout], "credentials": credentials, "record": True, **SCHEDULES}
+        files = made(chosen, remote=remote, lock=lock)
         for kind, text in enumerate(files.values()):
             (document,) = read(text)
             for name, job in document.items():
@@ -263,7 +275,9 @@ def test_the_component_is_valid_and_uses_every_input() -> None:
     assert not list(SCHEMA.iter_errors(header))
     assert header.keys() == {"spec"}
     inputs = header["spec"]["inputs"]
-    assert all(one.keys() == {"description", "default"} for one in inputs.values())  # none has to be given
+    assert all(
+        one.keys() - {"options"} == {"description", "default"} for one in inputs.values()
+    )  # none has to be given
     assert set(re.findall(r"\$\[\[ ([\w-]+) \]\]", text.replace("inputs.", ""))) == inputs.keys()
     assert not list(SCHEMA.iter_errors(raw))
     filled = {f"$[[ inputs.{name} ]]": one["default"] for name, one in inputs.items()}
@@ -295,7 +309,10 @@ def replaced(value: Any, by: dict[str, str]) -> Any:
         return {replaced(key, by): replaced(part, by) for key, part in value.items()}
     if isinstance(value, list):
         return [replaced(part, by) for part in value]
-    return by.get(value, value) if isinstance(value, str) else value
+    if isinstance(value, str):
+        for old, new in by.items():
+            value = value.replace(old, new)
+    return value
 
 
 @pytest.mark.parametrize(

@@ -23,12 +23,11 @@ repos:
 
 
 @pytest.fixture
-def project(tool_cache: Path, checkout: Path, machine: dict[str, str], tmp_path: Path) -> Project:
+def project(installed: Path, checkout: Path, machine: dict[str, str], tmp_path: Path) -> Project:
     """A clone with pre-commit's hook for pushes, on a branch of its own; `ci-ml` is on PATH."""
     pre_commit = Path(tool("pre-commit"))
-    (command,) = tool_cache.glob("ci-ml/[!.]*/bin/ci-ml")
     (tmp_path / "bin").mkdir()
-    (tmp_path / "bin" / "ci-ml").write_text(f'#!/bin/sh\nexec "{command}" "$@"\n')
+    (tmp_path / "bin" / "ci-ml").write_text(f'#!/bin/sh\nexec "{installed}" "$@"\n')
     (tmp_path / "bin" / "ci-ml").chmod(0o755)
     path = os.pathsep.join((str(tmp_path / "bin"), str(pre_commit.parent), machine["PATH"]))
     made = Project(root=tmp_path / "work", env={**machine, "HOME": str(tmp_path), "PATH": path})
@@ -43,8 +42,8 @@ def project(tool_cache: Path, checkout: Path, machine: dict[str, str], tmp_path:
     made.commit("the baseline")
     made.git("push", "--quiet", "--set-upstream", "origin", "main")
     made.git("remote", "set-head", "origin", "main")
-    installed = made.run("pre-commit", "install", "--hook-type", "pre-push")
-    assert installed.code == 0, installed.text
+    hooked = made.run("pre-commit", "install", "--hook-type", "pre-push")
+    assert hooked.code == 0, hooked.text
     made.branch()
     return made
 

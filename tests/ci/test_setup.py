@@ -51,17 +51,17 @@ def test_it_prints_the_path_of_a_command_that_works_and_nothing_else(
     assert Project(root=tool_cache, env=ready).run(str(command), "--version").out == f"ci-ml {__version__}\n"
 
 
-def test_what_it_installs_is_what_the_wheel_would_hold(tool_cache: Path, checkout: Path) -> None:
+def test_what_it_installs_is_what_the_wheel_would_hold(installed: Path, checkout: Path) -> None:
     wheel = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
     assert wheel["packages"] == ["src/ci_ml"]
-    package = _package(tool_cache)
+    package = _package(installed)
     for source, target in {"src/ci_ml": "ci_ml", **wheel["force-include"]}.items():
         for file in _files(checkout / source):
             assert (package.parent / target / file).read_bytes() == (checkout / source / file).read_bytes()
 
 
-def test_every_package_is_the_one_in_the_lock(tool_cache: Path, ready: dict[str, str]) -> None:
-    python = _package(tool_cache).parents[3] / "bin" / "python"
+def test_every_package_is_the_one_in_the_lock(installed: Path, tool_cache: Path, ready: dict[str, str]) -> None:
+    python = installed.with_name("python")
     listing = "import importlib.metadata as m; print(*(f'{d.name}=={d.version}' for d in m.distributions()), sep='\\n')"
     found = (
         Project(root=tool_cache, env=ready)
@@ -91,7 +91,7 @@ def test_a_job_that_set_everything_for_its_own_python_gets_the_same(
     assert not list((tmp_path / "target").iterdir())
     here = Project(root=tmp_path / "shadows", env={**ready, **foreign})
     assert here.run(done.out.strip(), "schema").expect(0).json()["title"]
-    bytecode = list(_package(tmp_path).rglob("*.pyc"))
+    bytecode = list(_package(Path(done.out.strip())).rglob("*.pyc"))
     assert bytecode, "importing DVC without bytecode costs seconds each time"
 
 
@@ -202,9 +202,9 @@ def _start(checkout: Path, tools: Path, env: Mapping[str, str]) -> "subprocess.P
     )
 
 
-def _package(tools: Path) -> Path:
-    """Where ci_ml is installed."""
-    (found,) = tools.glob("ci-ml/[!.]*/lib/python3*/site-packages/ci_ml")
+def _package(command: Path) -> Path:
+    """Where the ci_ml of a command is installed."""
+    (found,) = command.parents[1].glob("lib/python3*/site-packages/ci_ml")
     return found
 
 
@@ -264,6 +264,16 @@ def _kinds(command: str) -> set[str]:
     python = Path(command.strip()).with_name("python")
     done = subprocess.run([python, "-I", "-c", listing, *KINDS], capture_output=True, check=True, timeout=DEADLINE)
     return set(done.stdout.decode().split())
+
+
+def _asked(where: Project, checkout: Path, function: str, **env: str) -> str:
+    """What a function of the script says would be installed; nothing is."""
+    script = (checkout / "templates" / "setup.sh").read_text()
+    assert script.endswith("\nmain\n")
+    asked = Project(root=where.root, env={**where.env, **env})
+    done = asked.run("bash", "-c", script.removesuffix("main\n") + function)
+    assert (done.code, done.err) == (0, ""), done.text
+    return done.out.removesuffix("\n")
 
 
 def test_data_on_s3_is_pulled_and_pushed_by_the_command_it_prints(
@@ -379,7 +389,7 @@ def test_without_such_a_remote_nothing_is_added(
     ],
 )
 def test_the_kinds_are_found_by_the_schemes_of_addresses(
-    empty: Project, checkout: Path, tool_cache: Path, config: str, kinds: str
+    empty: Project, checkout: Path, config: str, kinds: str
 ) -> None:
     (empty.root / "a folder" / "deep" / ".dvc").mkdir(parents=True)
     (empty.root / "elsewhere").mkdir()
@@ -388,13 +398,7 @@ def test_the_kinds_are_found_by_the_schemes_of_addresses(
     empty.git("config", "grep.lineNumber", "true")
     empty.git("config", "color.ui", "always")
     empty.commit()
-    # No package is to be had here, so that what would be installed is only said.
-    found = Project(root=empty.root / "elsewhere", env={**empty.env, "RUNNER_TOOL_CACHE": str(tool_cache)})
-    script = "\n".join(
-        line for line in (checkout / "templates" / "setup.sh").read_text().splitlines() if line != "main"
-    )
-    done = found.run("bash", "-c", f"{script}\nremotes")
-    assert (done.code, done.out, done.err) == (0, f"{kinds}\n", "")
+    assert _asked(Project(root=empty.root / "elsewhere", env=empty.env), checkout, "remotes") == kinds
     assert not list(empty.root.rglob("pwned*"))
 
 
@@ -454,6 +458,99 @@ def test_the_input_of_the_action_counts_more_than_the_variable_and_that_more_tha
     assert job.run("bash", "-eo", "pipefail", "-c", step["run"]).code == 0
     command = (empty.root.parent / "output").read_text().removeprefix("command=")
     assert _kinds(command) == set(kinds.split())
+
+
+# --- What else some projects need -------------------------------------------------------------------------------------
+
+EXTRAS = {"pandera": ("pandera", "pandas"), "postgres": ("psycopg",)}
+
+
+def _extras(command: str) -> set[str]:
+    """What else the environment of a command has all the packages of."""
+    listing = "import importlib.util as u, sys; print(*(name for name in sys.argv[1:] if u.find_spec(name)))"
+    python = Path(command.strip()).with_name("python")
+    modules = [module for needed in EXTRAS.values() for module in needed]
+    done = subprocess.run([python, "-I", "-c", listing, *modules], capture_output=True, check=True, timeout=DEADLINE)
+    found = set(done.stdout.decode().split())
+    return {name for name, needed in EXTRAS.items() if found.issuperset(needed)}
+
+
+@pytest.mark.parametrize("extra", EXTRAS)
+def test_what_else_is_asked_for_has_a_lock_whose_packages_work(
+    empty: Project, checkout: Path, tools: Path, extra: str
+) -> None:
+    done = runners.set_up(checkout, tools, {**empty.env, "CI_ML_EXTRAS": f" {extra}\n"})
+    assert done.code == 0, done.text
+    assert f" with {extra} in " in done.err
+    assert _extras(done.out) == {extra}
+    python = Path(done.out.strip()).with_name("python")
+    modules = {"pandera": "pandera.ibis", "postgres": "psycopg"}  # psycopg finds its libpq as it is imported
+    empty.run(str(python), "-I", "-c", f"import {modules[extra]}").expect(0)
+
+
+def test_locks_of_what_else_is_asked_for_are_the_lock_and_what_that_needs_more() -> None:
+    versions = {
+        name: set(re.findall(r"^(\S+==\S+)", (ROOT / "requirements" / f"{name}.txt").read_text(), re.MULTILINE))
+        for name in ("ci-ml", "dev", *EXTRAS)
+    }
+    for extra, modules in EXTRAS.items():
+        assert versions["ci-ml"] < versions[extra] <= versions["dev"]
+        assert {found.partition("==")[0] for found in versions[extra]} >= set(modules)
+    assert f"readonly EXTRAS=({' '.join(EXTRAS)})\n" in (ROOT / "templates" / "setup.sh").read_text()
+
+
+@pytest.mark.parametrize(
+    ("config", "extras"),
+    [
+        ("monitor:\n  live:\n    production:\n      source:\n        url: $WAREHOUSE\n", "postgres"),
+        ("monitor: {live: {production: {source: {url: $WAREHOUSE}}}}", "postgres"),
+        ('monitor: {live: {production: {path: a.csv}, labels: {"source" : {url: $WAREHOUSE}}}}', "postgres"),
+        ("data:\n  train:\n    schema: schemas/train.py:Train\n", "pandera"),
+        ("data: {train: {path: a.csv,schema: schemas/train.py:Train}}\r\n", "pandera"),
+        ("data: {train: {schema: a.py:A}}\nmonitor: {live: {production: {source: {}}}}", "pandera postgres"),
+        ("data: {sources: {path: a.csv}}\nname: source\ngates: [{metric: 'm.json:schema', direction: higher}]", ""),
+        ("# yaml-language-server: $schema=https://example.org/ci-ml.schema.json\nresource: a\n", ""),
+    ],
+)
+def test_what_else_is_needed_is_found_by_the_keys_of_the_configuration(
+    empty: Project, checkout: Path, config: str, extras: str
+) -> None:
+    (empty.root / "a folder").mkdir()
+    (empty.root / "a folder" / "ci-ml.yaml").write_bytes(config.encode())
+    empty.commit()
+    empty.write("new/ci-ml.yaml", "schema: a\nsource: b\n")  # nobody tracks it
+    assert _asked(empty, checkout, "extras") == extras
+
+
+def test_what_the_variable_says_of_what_else_is_needed_is_taken_as_it_is(empty: Project, checkout: Path) -> None:
+    empty.write("ci-ml.yaml", "data: {train: {schema: a.py:A}}\n")
+    empty.commit()
+    for said in ("", "postgres", " postgres\tpandera "):
+        expected = " ".join(sorted(said.split()))
+        assert _asked(empty, checkout, "extras", CI_ML_EXTRAS=said) == expected
+
+
+@pytest.mark.parametrize("named", ["mysql", "postgres,pandera", "s3", "*", "../build"])
+def test_something_else_that_nobody_knows_is_named(bare: Project, checkout: Path, named: str) -> None:
+    done = _set_up(bare, checkout, CI_ML_EXTRAS=named)
+    assert (done.code, done.out) == (2, "")
+    assert done.err == (
+        f"error: CI_ML_EXTRAS names `{named}`, and there are pandera postgres (the action's input `extras`)\n"
+    )
+
+
+def test_the_action_hands_on_what_else_is_asked_for(checkout: Path) -> None:
+    step = YAML(typ="safe", pure=True).load((checkout / "action.yml").read_text())["runs"]["steps"][0]
+    assert step["env"]["ACTION_EXTRAS"] == "${{ inputs.extras }}"
+    script = step["run"].partition("ci_ml=")[0] + 'echo "${CI_ML_EXTRAS-unset}"'
+    for given, variable, expected in (
+        ("", None, "unset"),
+        ("", "pandera", "pandera"),
+        ("postgres", "pandera", "postgres"),
+    ):
+        env = {"ACTION_REMOTES": "", "ACTION_EXTRAS": given, **({} if variable is None else {"CI_ML_EXTRAS": variable})}
+        done = subprocess.run(["bash", "-euc", script], env=env, capture_output=True, text=True, check=True)
+        assert done.stdout.strip() == expected
 
 
 @pytest.fixture(scope="session")

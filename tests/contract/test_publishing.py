@@ -92,6 +92,12 @@ def test_reports_of_different_names_have_comments_of_their_own(there: Site) -> N
     assert there.ours == ["one more", "other"]
 
 
+def test_a_report_with_the_longest_name_finds_its_comment(there: Site) -> None:
+    for run in (5, 6):
+        there.publish(f"run {run}", name="a b " * 20, run=run)
+    assert there.ours == ["run 6"]
+
+
 def test_a_run_without_a_request_sets_only_the_status(there: Site) -> None:
     told = there.publish(number=None)
     assert (told.comment_url, told.troubles) == (None, ())
@@ -421,6 +427,7 @@ def test_a_forge_that_is_down_costs_the_comment_and_a_bounded_wait(there: Site) 
     assert f"{there.name} answered 503" in told.troubles[0]
 
 
+@pytest.mark.thorough
 def test_a_forge_that_never_answers_ends(there: Site) -> None:
     hang = Hang()
     there.fail(hang, "proposal", times=None)

@@ -108,6 +108,8 @@ def test_nothing_is_written(site: Site) -> None:
     settings.access()
     settings.protection("main")
     settings.variable("CI_ML_TOKEN")
+    settings.proposer("CI_ML_TOKEN")
+    settings.schedules()
     assert {entry.method for entry in site.server.asked()} == {"GET"}
 
 
@@ -118,7 +120,10 @@ HOSTILE = [[], None, 7, "x", {}, {"message": "hi"}, [7], [[]], {"permissions": 3
 def test_an_answer_of_any_shape_ends_in_a_value_or_a_forge_error(site: Site, document: Any) -> None:
     settings = site.settings()
     site.server.fail(Status(200, document), times=None)
-    for ask in (settings.access, lambda: settings.protection("main"), lambda: settings.variable("CI_ML_TOKEN")):
+    questions: list[Callable[[], object]] = [settings.access, settings.schedules]
+    questions += [lambda: settings.protection("main"), lambda: settings.variable("CI_ML_TOKEN")]
+    questions += [lambda: settings.proposer("CI_ML_TOKEN"), lambda: settings.proposer("")]
+    for ask in questions:
         said = _said(ask)
         assert said is None or "\n" not in said
 
@@ -190,6 +195,37 @@ def test_github_without_the_rules_still_knows_the_protection(on_github: Site) ->
     found = on_github.settings().protection("main")
     assert found.checks == ("gate",)
     assert "Upgrade" in (found.unread or "")
+
+
+@pytest.mark.parametrize(
+    ("role", "allowed", "present"), [("admin", True, True), ("admin", False, False), ("write", True, None)]
+)
+def test_github_says_whether_a_job_may_propose_by_itself(
+    on_github: Site, role: str, allowed: bool, present: bool | None
+) -> None:
+    on_github.home.proposals = allowed
+    found = on_github.settings(on_github.token(role)).proposer("")
+    assert found.present is present
+    assert "create and approve pull requests" in found.fix
+
+
+def test_github_says_whether_a_secret_is_there(on_github: Site) -> None:
+    on_github.home.secrets.add("CI_ML_RETRAIN_TOKEN")
+    settings = on_github.settings()
+    assert settings.proposer("CI_ML_RETRAIN_TOKEN").present is True
+    assert settings.proposer("ANOTHER").present is False
+    on_github.server.fail(Status(200, {"owner": {"type": "Organization"}}), "GET", "/repos/acme/churn$", times=None)
+    assert "its organization may" in settings.proposer("ANOTHER").doubt
+    assert on_github.settings(on_github.token("read")).proposer("CI_ML_RETRAIN_TOKEN").present is None
+
+
+def test_gitlab_says_which_jobs_its_schedules_start(on_gitlab: Site) -> None:
+    on_gitlab.home.schedules = {1: {}, 2: {"CI_ML_SCHEDULE": "monitor", "A": "retrain"}, 3: {"CI_ML_SCHEDULE": "x:y"}}
+    found = on_gitlab.settings(on_gitlab.token("maintain")).schedules()
+    assert (found.names, found.doubt) == ({"monitor", "x:y"}, "")
+    assert on_gitlab.settings(on_gitlab.token("write")).schedules().doubt
+    on_gitlab.home.schedules = {number: {} for number in range(1, 22)}
+    assert on_gitlab.settings(on_gitlab.token("maintain")).schedules().doubt, "no more than some are looked at"
 
 
 def test_gitlab_counts_skipped_pipelines(on_gitlab: Site) -> None:

@@ -181,7 +181,7 @@ gates:
         ("text", "expected"),
         [
             ("gates: []", ["ci-ml.yaml:1: version: missing"]),
-            ("version: 1\nmonitors: {}", ["ci-ml.yaml:2: monitors: unknown key"]),
+            ("version: 1\nmonitors: {}", ["ci-ml.yaml:2: monitors: unknown key; did you mean monitor?"]),
             ("version: 1\ntrain: {xyz: x}", ["ci-ml.yaml:2: train.xyz: unknown key"]),
             ("version: 1\n7: x", ["ci-ml.yaml:2: 7: a key must be text"]),
             (
@@ -330,6 +330,20 @@ PIPELINES = "version: 1\ngates: [{metric: 'm.json:a', direction: higher, margin:
         ('schedule: "5, 4 * * *"', "the minute must be"),
         ('schedule: "5 4 * *"', "must be five fields of cron"),
         ('credentials: {secrets: {AWS: "my secret"}}', "ci-ml.yaml:5: pipelines.0.credentials.secrets.AWS: must be"),
+        ('monitor: "0 25 * * *"', "ci-ml.yaml:5: pipelines.0.monitor.schedule: the hour must be 0 to 23"),
+        ('monitor: ""', "pipelines.0.monitor.schedule: "),
+        ("monitor: {secrets: {}}", "ci-ml.yaml:5: pipelines.0.monitor.schedule: "),
+        ('monitor: {schedule: "0 6 * * *", on_drift: true}', "pipelines.0.monitor.on_drift: "),
+        ('monitor: {schedule: "0 6 * * *", secrets: {A B: C}}', "pipelines.0.monitor.secrets.A B"),
+        ('monitor: {schedule: "0 6 * * *", secrets: {A: "$C"}}', "pipelines.0.monitor.secrets.A: must be"),
+        ('monitor: {schedule: "0 6 * * *", runner: []}', "monitor.runner: GitHub finds no machine without a label"),
+        ("retrain: 7", "pipelines.0.retrain: "),
+        ("retrain: {on_drift: true}", "retrain.on_drift needs `monitor`, which notices the drift"),
+        ("retrain: {token: my token}", "pipelines.0.retrain.token: must be the name of a secret"),
+        ("retrain: {token: GITHUB_TOKEN}", "leave it out for the job's own token"),
+        ("retrain: {token: T, app: {client_id: a, private_key: K}}", "two ways to the same"),
+        ("retrain: {app: {client_id: 123456, private_key: K}}", "pipelines.0.retrain.app.client_id: must be in quotes"),
+        ('retrain: {app: {client_id: "${{ a }}", private_key: K}}', "must be plain text"),
     ],
 )
 def test_what_no_ci_system_would_take(text: str, said: str) -> None:
@@ -341,6 +355,11 @@ def test_what_no_ci_system_would_take(text: str, said: str) -> None:
     "text",
     [
         'python: {version: "3.13"}',
+        'monitor: "0 6 * * *"',
+        "retrain: {}",
+        'retrain: "23 4 * * 1"',
+        'monitor: {schedule: "0 6 * * *", secrets: {A: B}}\n    retrain: {on_drift: true, token: T, runner: [gpu]}',
+        'retrain: {app: {client_id: "123456", private_key: K}}',
         'python: {version: "3.13.1"}',
         'schedule: ""',
         'schedule: "*/15 0-23/2 1,15,31 JAN-mar Mon-Fri"',

@@ -5,7 +5,7 @@ import pytest
 from ci_ml.core import callers, doctor, origin, protection
 from ci_ml.core.callers import Caller
 from ci_ml.core.doctor import Check, Finding, Health, Storage
-from ci_ml.core.protection import Access, Protection, Variable
+from ci_ml.core.protection import Access, Protection, Schedules, Variable
 from ci_ml.core.staleness import Freshness, State
 from ci_ml.errors import CiMlError, ConfigError, DependencyError, OutOfDate, UsageError
 
@@ -154,6 +154,32 @@ def test_whether_jobs_get_a_token(variable: Variable, health: str) -> None:
     assert protection.variable(variable).health == health
 
 
+@pytest.mark.parametrize(("present", "health"), [(True, "ok"), (False, "problem"), (None, "unknown")])
+def test_whether_retraining_may_propose(present: bool | None, health: str) -> None:
+    found = protection.proposer(Variable(name="T", present=present, doubt="nobody knows", fix="mend it"))
+    assert (found.check, found.health) == ("proposal", health)
+    assert (found.fix == "mend it") == ("nobody knows" in found.sentence) == (present is not True)
+
+
+@pytest.mark.parametrize(
+    ("names", "doubt", "health"),
+    [
+        (None, "", "ok"),
+        ({"monitor", "retrain", "other"}, "", "ok"),
+        ({"monitor", "retrain"}, "hidden", "ok"),
+        ({"monitor"}, "", "problem"),
+        ({"monitor"}, "hidden", "unknown"),
+    ],
+)
+def test_whether_schedules_start_what_is_for_them(names: set[str] | None, doubt: str, health: str) -> None:
+    known = None if names is None else frozenset(names)
+    found = protection.schedules(Schedules(names=known, doubt=doubt, fix="add {job}"), ["monitor", "retrain"])
+    assert found.health == health
+    if health != "ok":
+        assert found.fix == "add retrain"
+        assert "monitor" not in found.sentence
+
+
 # --- CI files and addresses -------------------------------------------------------------------------------------------
 
 WORKFLOW = """\
@@ -245,3 +271,23 @@ def test_the_repository_behind_an_address(url: str, host: str, path: str) -> Non
 )
 def test_what_is_no_repository_of_a_forge(url: str) -> None:
     assert origin.parse(url) is None
+
+
+@pytest.mark.parametrize(
+    ("absent", "untold", "health", "said"),
+    [
+        ([], None, Health.OK, "2 tables under data are there"),
+        (["a.csv", "b.csv"], None, Health.PROBLEM, "there is no file a.csv and 1 more"),
+        ([], "pandera", Health.PROBLEM, "pandera is not installed"),
+    ],
+)
+def test_tables_of_which_something_is_expected_are_there(
+    absent: list[str], untold: str | None, health: Health, said: str
+) -> None:
+    found = doctor.data(2, absent, untold)
+    assert found.health is health
+    assert said in found.sentence
+
+
+def test_tables_alone_are_something_to_judge_by() -> None:
+    assert doctor.configuration("ci-ml.yaml", 0, 1).health is Health.OK

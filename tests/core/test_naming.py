@@ -10,6 +10,7 @@ from ci_ml.core.naming import naming
 FOLDERS = [
     *("", "a", "a/b", "a-b", "a--b", "a b", "a.b", "-a", "a-", "a/-b", "日本", "中国", "日/本", "publish", "a/publish"),
     *("a-publish", "stage", "é" * 200, "x" * 300, "x" * 299, "other", "\udcff", "\udcfe"),
+    *("monitor", "a/retrain", "a-monitor", "b-retrain", "b"),
 ]
 CONFIGS = [f"{folder}/ci-ml.yaml".lstrip("/") for folder in FOLDERS] + ["other.yaml", "other.yml", "a/other.yaml"]
 
@@ -18,14 +19,15 @@ def names(config: str) -> list[str]:
     """What has to be a project's own."""
     folder = config.rpartition("/")[0]
     found = naming(folder, config)
-    files = [f"ci-ml-{found.slug}".rstrip("-"), f"ci-ml-{found.slug}".rstrip("-") + "-publish"]
+    first = f"ci-ml-{found.slug}".rstrip("-")
+    files = [first, *(f"{first}-{kind}" for kind in ("publish", "monitor", "retrain"))]
     return [*(file.lower() for file in files), f"job {found.prefix}".lower(), found.required, f"title {found.title}"]
 
 
 def test_no_two_projects_have_a_name_in_common() -> None:
     listed = [name for config in CONFIGS for name in names(config)]
     assert len(listed) == len(set(listed))
-    assert all(len(name) < 100 for config in CONFIGS for name in names(config)[:3])
+    assert all(len(name) < 100 for config in CONFIGS for name in names(config)[:5])
 
 
 @given(st.lists(st.text("ab-/. _", min_size=1, max_size=6), min_size=2, max_size=2, unique=True))

@@ -86,6 +86,8 @@ class TestReportJson:
                     "impact": "fail",
                     "reason": sentence,
                     "declared": None,
+                    "absolute": False,
+                    "unit": "",
                 }
             ],
             "params": [{"path": "params.yaml", "key": "train.lr", "base": 0.1, "head": 0.2, "location": None}],
@@ -105,6 +107,8 @@ class TestReportJson:
             "curves": [],
             "confusions": [],
             "plots": [],
+            "drifts": [],
+            "subject": "change",
             "notices": ["a notice"],
         }
 

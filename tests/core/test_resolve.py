@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from ci_ml.core import resolve, workflow
 from ci_ml.core.pipeline import Output, Pipeline, Stage
 from ci_ml.core.pipelines import PipelineConfig
-from ci_ml.core.workflow import ForgeKind, PipelineSpec
+from ci_ml.core.workflow import ForgeKind, PipelineSpec, Scheduled
 from ci_ml.errors import UsageError
 from tests.surroundings import around
 
@@ -43,6 +43,33 @@ def test_the_programs_are_where_the_lock_file_is(forge: str, lock: str) -> None:
     above = resolved(forge=forge, lock=lock, folder="a b/c").python
     assert above.bin == "$PWD/../../.venv/bin"
     assert above.install[0].endswith(" ../..")
+
+
+def test_jobs_of_schedules_are_like_the_others_unless_it_says_more() -> None:
+    usual = {"runners": {"default": ["docker"]}, "images": {"default": "a"}, "timeouts": {"default": 30}}
+    own = {"runner": [], "image": "b", "timeout": 600, "on_drift": True, "token": "T", "secrets": {"A": "B"}}
+    spec = resolved(forge="gitlab", monitor="0 6 * * *", retrain=own, **usual)
+    assert spec.monitor == Scheduled(schedule="0 6 * * *", runner=("docker",), image="a", timeout=30)
+    assert spec.retrain == Scheduled(
+        schedule="", runner=(), image="b", timeout=600, on_drift=True, token="T", secrets={"A": "B"}
+    )
+    assert (resolved(forge="gitlab").monitor, resolved(forge="gitlab").retrain) == (None, None)
+
+
+@pytest.mark.parametrize("key", ["record", "retrain"])
+def test_what_is_recorded_has_data_that_others_can_get(key: str) -> None:
+    chosen = PipelineConfig.model_validate({"forge": "github", key: True if key == "record" else "23 4 * * 1"})
+    with pytest.raises(UsageError, match=f"pipelines: github: {key} needs a default remote of DVC"):
+        resolve.resolve(chosen, Pipeline(stages=()), around(remote=None))
+    watching = PipelineConfig.model_validate({"forge": "github", "monitor": "23 4 * * 1"})
+    assert resolve.resolve(watching, Pipeline(stages=()), around(remote=None)).monitor
+
+
+def test_an_app_belongs_to_github() -> None:
+    app = {"app": {"client_id": "a", "private_key": "KEY"}}
+    assert resolved(forge="github", retrain=app).retrain
+    with pytest.raises(ValidationError, match="app belongs to github: on GitLab name the variable with a token"):
+        resolved(forge="gitlab", retrain=app)
 
 
 @pytest.mark.parametrize("minutes", [True, False])

@@ -2,10 +2,13 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.e2e.predictions import ABOUT, customers, missing, text, wobbling
 from tests.e2e.project import Project
 
 
+@pytest.mark.thorough
 def test_code_and_packages_that_differ_are_told_apart(project: Project) -> None:
     project.write("requirements.txt", "scikit-learn==1.7.2\njoblib==1.5.1\n")
     project.commit("packages")
@@ -27,6 +30,7 @@ def test_code_and_packages_that_differ_are_told_apart(project: Project) -> None:
     ]
 
 
+@pytest.mark.thorough
 def test_without_a_record_of_the_base_its_environment_is_not_known(project: Project) -> None:
     project.branch()
     project.edit("params.yaml", "steps: 3", "steps: 2")
@@ -64,6 +68,7 @@ def test_a_metric_is_shown_with_what_it_was_at_each_commit_that_changed_it(proje
     assert [point["value"] for point in found["points"]] == values[-2:]
 
 
+@pytest.mark.thorough
 def test_training_says_what_it_costs(project: Project) -> None:
     project.edit("ci-ml.yaml", "{track: false}", "{track: false, cost: {per_hour: 2.5, currency: EUR}}")
     project.commit("cost")
@@ -75,6 +80,7 @@ def test_training_says_what_it_costs(project: Project) -> None:
     assert project.json(".ci-ml/report.json")["training"]["rate"] == {"per_hour": 2.5, "currency": "EUR"}
 
 
+@pytest.mark.thorough
 def test_ci_measures_the_tables_of_earlier_commits(plain: Project) -> None:
     table = customers(400, seed=3)
     models = [missing(table, 4), missing(table, 8), table]

@@ -63,6 +63,7 @@ def test_no_repository(environment: dict[str, str], tmp_path: Path, command: str
     refused(project.ci_ml(command), 2, f"{tmp_path} is not in a git repository", "git init")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("command", ["check", "diff", "train"])
 def test_no_commit_yet(empty: Project, command: str) -> None:
     empty.dvc("init", "--quiet")
@@ -295,6 +296,7 @@ SHAPES = {
 }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("text", SHAPES)
 def test_keys_of_dvc_yaml_that_hold_something_else(project: Project, text: str) -> None:
     before = project.read("dvc.yaml")
@@ -305,6 +307,7 @@ def test_keys_of_dvc_yaml_that_hold_something_else(project: Project, text: str) 
     assert "dvc.yaml" in project.ci_ml("doctor").expect(2).out
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("case", BROKEN)
 def test_broken_files_of_dvc(project: Project, case: str) -> None:
     path, text, words = BROKEN[case]
@@ -326,6 +329,7 @@ def test_a_broken_base_does_not_block_the_change_that_mends_it(project: Project,
     assert report["comparisons"][0]["status"] == "unchanged"
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("stages", "words"),
     [
@@ -521,6 +525,7 @@ def test_cached_metrics_that_are_nowhere_are_undecided(project: Project) -> None
 # --- Names ---------------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 def test_paths_with_spaces_and_letters_beyond_ascii(project: Project) -> None:
     target = project.root.parent / "ein Ördner mit 模型 & 'quotes'"
     project.root.rename(target)

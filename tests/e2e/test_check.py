@@ -134,6 +134,7 @@ def test_globs_judge_every_metric_they_find_in_json_yaml_and_toml(plain: Project
 # --- The pipeline behind the numbers -----------------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 def test_a_pull_request_that_trains_worse_is_blocked_and_shows_why(project: Project) -> None:
     project.branch()
     project.edit("params.yaml", "steps: 3", "steps: 0")
@@ -163,6 +164,7 @@ def test_a_stale_stage_that_no_gate_reads_is_a_warning(project: Project) -> None
     assert any("dvc.lock is stale: aside" in reason for reason in report["verdict"]["reasons"])
 
 
+@pytest.mark.thorough
 def test_when_never_a_stale_lock_is_refused(project: Project) -> None:
     project.write("ci-ml.yaml", GATES + "train: {when: never}\n")
     project.commit()
@@ -191,6 +193,7 @@ def test_ci_trains_then_judges_what_came_out(project: Project) -> None:
     assert "train | trained 0 steps" in result.err
 
 
+@pytest.mark.thorough
 def test_metrics_in_the_cache_of_dvc_are_read_on_both_sides(project: Project) -> None:
     project.edit("dvc.yaml", "metrics: [metrics.json: {cache: false}]", "metrics: [metrics.json]")
     project.git("rm", "--quiet", "--cached", "metrics.json")
@@ -429,6 +432,7 @@ def test_ci_ml_yaml_in_a_subfolder_with_dvc_at_the_top(project: Project) -> None
     assert [stage["state"] for stage in report["training"]["stages"]][-2:] == ["ran", "ran"]
 
 
+@pytest.mark.thorough
 def test_a_dvc_project_of_its_own_in_a_subfolder(project: Project) -> None:
     top = project.root.parent / "mono"
     top.mkdir()
@@ -502,6 +506,7 @@ def test_stdout_is_json_alone_and_report_json_is_the_same(plain: Project) -> Non
     assert comparison["delta"] == pytest.approx(-0.4)
 
 
+@pytest.mark.thorough
 def test_an_old_report_is_rendered_again_as_it_was(plain: Project) -> None:
     accuracy(plain, 0.5)
     for style in ("terminal", "markdown", "json"):
@@ -592,6 +597,7 @@ def test_flags_and_other_commands_read_the_environment_too(project: Project) -> 
     assert project.ci_ml("verify", env={"CI_ML_VERIFY_FORMAT": "json"}).expect(0).json()["stale"] is False
 
 
+@pytest.mark.thorough
 def test_the_last_report_is_found_from_a_folder_below_and_where_output_says(plain: Project) -> None:
     plain.branch()
     plain.ci_ml("check", "--base", "main").expect(2)  # nothing has changed yet

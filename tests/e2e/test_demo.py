@@ -18,6 +18,7 @@ from ci_ml.core.types import Outcome, Status
 from ci_ml.render import markdown, terminal
 
 pytest.importorskip("sklearn")
+pytestmark = pytest.mark.thorough
 
 DEADLINE = 300.0
 CI_ML = (sys.executable, "-m", "ci_ml")

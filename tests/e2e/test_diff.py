@@ -320,6 +320,7 @@ def test_cached_metrics_are_had_from_the_remote_in_a_fresh_clone(project: Projec
     assert accuracy["base"] == accuracy["head"] == project.json("metrics.json")["accuracy"]
 
 
+@pytest.mark.thorough
 def test_data_and_stages_that_changed(project: Project) -> None:
     before = project.digest("data/raw.csv")
     project.branch()

@@ -381,6 +381,56 @@ def test_rules_that_may_not_be_read(plain: Project, github: GitHub) -> None:
     assert health(found, "token", "required", "queue", "variable") == ["ok", "unknown", "unknown", "ok"]
 
 
+# --- Schedules, where ci-ml.yaml asks for them ------------------------------------------------------------------------
+
+
+def scheduled(plain: Project, forge: str, retrain: str) -> None:
+    """Generated files that watch and retrain a project with a DVC remote."""
+    plain.dvc("init", "--quiet")
+    plain.dvc("remote", "add", "--quiet", "--default", "storage", str(plain.root.parent))
+    said = f'pipelines: [{{forge: {forge}, monitor: "0 6 * * *", retrain: {retrain}}}]\n'
+    plain.write("ci-ml.yaml", plain.read("ci-ml.yaml") + said)
+    plain.ci_ml("generate", "--force").expect(0)
+    plain.commit("Schedules")
+
+
+@pytest.mark.parametrize(
+    ("retrain", "allowed", "code", "outcome"),
+    [
+        ('"5 4 * * 1"', True, 0, "ok"),
+        ('"5 4 * * 1"', False, 2, "problem"),
+        ("{token: RETRAIN}", False, 0, "ok"),
+        ("{app: {client_id: a, private_key: RETRAIN}}", False, 0, "ok"),
+        ("{token: ANOTHER}", True, 2, "problem"),
+    ],
+)
+def test_retraining_on_github_needs_a_token_that_may_propose(
+    plain: Project, github: GitHub, retrain: str, allowed: bool, code: int, outcome: str
+) -> None:
+    healthy(plain).remove(".github/workflows/gate.yml")
+    scheduled(plain, "github", retrain)
+    repository(github).require("gate")
+    repository(github).collaborators["mona"] = "admin"
+    repository(github).proposals = allowed
+    repository(github).secrets.add("RETRAIN")
+    found = examined(plain, code, **asking(github))
+    assert health(found, "proposal", "schedule") == [outcome, "ok"]
+
+
+@pytest.mark.parametrize(("retrain", "outcome"), [('"5 4 * * 1"', "problem"), ("{on_drift: true}", "ok")])
+def test_gitlab_needs_schedules_in_its_settings(plain: Project, gitlab: GitLab, retrain: str, outcome: str) -> None:
+    scheduled(on_gitlab(plain), "gitlab", retrain)
+    home = gitlab.projects[0]
+    home.must_succeed = True
+    home.variable("CI_ML_TOKEN", "glpat-the-value")
+    home.schedules = {1: {"CI_ML_SCHEDULE": "monitor"}}
+    token = gitlab.token(project="acme/churn", role="maintainer")
+    found = examined(plain, 2 if outcome == "problem" else 0, **asking(gitlab, token))
+    assert health(found, "proposal", "schedule") == ["ok", outcome]
+    if outcome == "problem":
+        assert found["schedule"]["fix"].endswith("the variable CI_ML_SCHEDULE = retrain")
+
+
 # --- GitLab -----------------------------------------------------------------------------------------------------------
 
 

@@ -41,6 +41,7 @@ def started(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactor
 
 
 class TestInit:
+    @pytest.mark.thorough
     def test_it_proposes_gates_that_pass_the_history_they_come_from(self, history: Project) -> None:
         text = history.ci_ml("init", "--dry-run").expect(0).out
         config = load(text.encode(), "proposed").config
@@ -106,6 +107,7 @@ gates:
   - {metric: test.flips_to_wrong, margin: 0.01}
 """
 
+    @pytest.mark.thorough
     def test_it_counts_false_alarms_and_passes(self, history: Project) -> None:
         clone = history.clone("tried")
         clone.write("ci-ml.yaml", self.CONFIG)

@@ -33,6 +33,7 @@ def judged(project: Project, code: int, *command: str) -> str:
     return str(report["verdict"]["sentence"])
 
 
+@pytest.mark.thorough
 def test_a_stage_that_the_change_freezes_is_a_doubt(project: Project) -> None:
     project.branch()
     freeze(project, "evaluate")
@@ -79,6 +80,7 @@ def test_what_was_frozen_at_the_base_is_as_before_until_it_is_edited(project: Pr
     assert said.startswith("This change edits metrics.json, and stage evaluate, which made it, is frozen, so ")
 
 
+@pytest.mark.thorough
 def test_data_that_a_frozen_stage_made_is_edited_in_dvc_lock(project: Project) -> None:
     freeze(project, "train")
     project.commit()

@@ -279,6 +279,15 @@ def test_what_is_there_already_does_not_get_in_the_way_unnoticed(
     assert named[way_out] in text
 
 
+def test_a_job_that_watches_cannot_train(project: Project) -> None:
+    watched = "data: {train: {path: data/train.csv}}\nmonitor:\n  live: {production: {path: p.csv}, reference: train, retrain: fail}\n"
+    declare(project, "github", "layout: single, monitor: '0 5 * * *'")
+    project.write("ci-ml.yaml", (project.root / "ci-ml.yaml").read_text() + watched)
+    said = project.ci_ml("generate").expect(2).err
+    assert "monitor.live.retrain" in said
+    assert "on_drift: true" in said
+
+
 def test_the_stage_is_used_everywhere(project: Project) -> None:
     project.write(".gitlab-ci.yml", f"{INCLUDED}stages: [verify]\n")
     text = generated(project, "gitlab", "layout: stages, graph: dynamic, stage: verify")
@@ -439,3 +448,36 @@ def test_templates_that_cannot_be_used(project: Project, name: str, text: Any, w
     declare(project, "github", WITH_OWN)
     assert words in project.ci_ml("generate").expect(2).err
     assert project.status() == ""
+
+
+# --- Schedules -------------------------------------------------------------------------------------------------------
+
+SCHEDULES = 'monitor: "0 6 * * *", retrain: {schedule: "23 4 * * 1", on_drift: true}'
+
+
+@FORGES
+def test_schedules_have_files_that_are_kept_true(project: Project, forge: str) -> None:
+    generated(project, forge, SCHEDULES)
+    project.ci_ml("generate", "--check").expect(0)
+    place = PATHS[forge].replace(".yml", "-retrain.yml") if forge == "github" else PATHS[forge]
+    text = project.read(place)
+    kept = re.sub(r"( *)(# ci-ml: keep (?:steps|script of the job retrain)\n)", r"\1\2\1- make data # ours\n", text)
+    assert kept != text
+    project.write(place, kept)
+    project.ci_ml("generate", "--check").expect(0)
+    project.write("ci-ml.yaml", project.read("ci-ml.yaml").replace('"23 4 * * 1"', '"24 4 * * 1"'))
+    assert "24 4 * * 1" in project.ci_ml("generate", "--check").expect(12).out
+    project.ci_ml("generate").expect(0)
+    assert "make data # ours" in project.read(place)
+    project.write(place, project.read(place).replace("retrain", "retain"))
+    project.ci_ml("generate").expect(2)
+
+
+def test_workflows_of_schedules_go_when_nobody_wants_them(project: Project) -> None:
+    generated(project, "github", SCHEDULES)
+    declare(project, "github", 'monitor: "0 6 * * *"')
+    done = project.ci_ml("generate").expect(0)
+    assert "took away .github/workflows/ci-ml-retrain.yml\n" in done.out
+    assert "uses: ./" not in project.read(".github/workflows/ci-ml-monitor.yml")
+    declare(project, "github", "layout: single")
+    assert project.ci_ml("generate").expect(0).out == "took away .github/workflows/ci-ml-monitor.yml\n"

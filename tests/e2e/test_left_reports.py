@@ -42,6 +42,7 @@ FAILING = {
 }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("arguments", "code"), FAILING.values(), ids=FAILING)
 def test_an_error_leaves_no_report_of_an_earlier_run(plain: Project, arguments: tuple[str, ...], code: int) -> None:
     judged(plain)
@@ -49,6 +50,7 @@ def test_an_error_leaves_no_report_of_an_earlier_run(plain: Project, arguments: 
     assert left(plain) == set()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("command", [["ci", "--no-publish"], ["check"]], ids=["ci", "check"])
 def test_a_broken_configuration_leaves_none_either(plain: Project, command: list[str]) -> None:
     judged(plain)
@@ -72,6 +74,7 @@ def test_a_check_leaves_no_form_of_the_report_before(plain: Project) -> None:
     assert plain.json(".ci-ml/report.json")["verdict"]["outcome"] == "pass"
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("command", [["ci", "--no-publish"], ["train"]], ids=["ci", "train"])
 def test_a_run_that_is_killed_leaves_none(project: Project, command: list[str]) -> None:
     folder = project.root / ".ci-ml"
@@ -125,6 +128,7 @@ def test_what_other_jobs_handed_on_stays(plain: Project) -> None:
     assert plain.read(".ci-ml/training.json") == "{}"
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "command",
     [

@@ -21,6 +21,7 @@ def without_remote_and_cache(project: Project) -> None:
     shutil.rmtree(project.root / ".dvc/cache")
 
 
+@pytest.mark.thorough
 def test_an_input_that_is_nowhere_is_made_again_by_the_stage_that_makes_it(project: Project) -> None:
     without_remote_and_cache(project)
     before = project.json("metrics.json")
@@ -39,6 +40,7 @@ def test_what_nothing_needs_stays_away(project: Project) -> None:
     assert not (project.root / "model.json").exists()
 
 
+@pytest.mark.thorough
 def test_a_folder_that_lacks_some_of_its_data_is_filled_before_it_is_looked_at(project: Project) -> None:
     project.edit("dvc.yaml", "deps: [src/prepare.py, data/raw.csv]", "deps: [src/prepare.py, data/raw]")
     project.edit("src/prepare.py", "data/raw.csv", "data/raw/rows.csv")
@@ -55,6 +57,7 @@ def test_a_folder_that_lacks_some_of_its_data_is_filled_before_it_is_looked_at(p
     assert (clone.root / "data/raw/rows.csv").exists()
 
 
+@pytest.mark.thorough
 def test_a_folder_that_cannot_be_filled_is_never_trained_on(project: Project) -> None:
     project.edit("dvc.yaml", "deps: [src/prepare.py, data/raw.csv]", "deps: [src/prepare.py, data/raw]")
     project.edit("src/prepare.py", "data/raw.csv", "data/raw/rows.csv")
@@ -70,6 +73,7 @@ def test_a_folder_that_cannot_be_filled_is_never_trained_on(project: Project) ->
     assert "$ python" not in result.err
 
 
+@pytest.mark.thorough
 def test_an_output_that_was_never_made_is_made_although_nothing_else_changed(project: Project) -> None:
     project.edit("dvc.yaml", "outs: [model.json]", "outs: [model.json, log.txt]")
     project.edit("src/train.py", 'print("trained"', 'open("log.txt", "w").write("done"); print("trained"')
@@ -79,6 +83,7 @@ def test_an_output_that_was_never_made_is_made_although_nothing_else_changed(pro
     project.ci_ml("verify").expect(0)
 
 
+@pytest.mark.thorough
 def test_outputs_of_another_branch_are_no_staleness_and_no_evidence(project: Project) -> None:
     project.edit("dvc.yaml", "metrics: [metrics.json: {cache: false}]", "metrics: [metrics.json]")
     project.git("rm", "--quiet", "--cached", "metrics.json")
@@ -100,6 +105,7 @@ def test_outputs_of_another_branch_are_no_staleness_and_no_evidence(project: Pro
     project.ci_ml("check", "--base", "change").expect(0)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("command", [("train",), ("stage", "--base", "HEAD~1", "use")])
 def test_an_import_comes_from_where_it_was_imported_from(empty: Project, command: tuple[str, ...]) -> None:
     """As with `dvc pull`, that needs no remote here."""

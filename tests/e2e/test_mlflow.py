@@ -17,12 +17,16 @@ from typing import Any
 import pytest
 import requests
 
+from tests.e2e import watching
 from tests.e2e.project import DEADLINE, Project, Result, copy, until
+
+pytestmark = pytest.mark.thorough
 
 USER, PASSWORD = "alice", "hunter2-of-alice"
 
 OWN_RUN = """\
 import mlflow
+
 mlflow.set_experiment("theirs")
 with mlflow.start_run(run_name="inner"):
     mlflow.log_metric("inner", 1.5)
@@ -436,3 +440,28 @@ def test_a_training_is_not_compared_with_itself(server: Server, project: Project
     project.ci_ml("ci", "--no-publish", "--base", "HEAD~1", env=env).expect(0)
     training = project.json(".ci-ml/report.json")["training"]
     assert training["before"]["run"] == first != training["mlflow_run"]
+
+
+def test_production_is_compared_with_what_the_server_has_of_the_training(
+    server: Server, tmp_path: Path, environment: dict[str, str]
+) -> None:
+    """The job that watches has the code, and none of the data."""
+    env = {"MLFLOW_TRACKING_URI": server.url, "MLFLOW_EXPERIMENT_NAME": "watched"}
+    project = watching.build(tmp_path / "watched", {**environment, **env})
+    project.edit("ci-ml.yaml", "train: {track: false}\n", "")
+    project.edit("ci-ml.yaml", "    predictions: test\n", "")
+    project.edit("params.yaml", "rate: 0.1", "rate: 0.11")
+    done = project.ci_ml("train").expect(0)
+    assert "note:" not in done.err
+    project.commit("trained")
+    [training] = server.runs("watched")
+    job = project.clone("job")
+    job.dvc("remote", "remove", "storage")
+    job.write("model.json", project.json("model.json"))
+    watching.produce(job, shift=3.0)
+    done = job.ci_ml("monitor", "--format", "json").expect(10)
+    assert any("by the profile that was recorded of it" in text for text in done.json()["notices"])
+    found = {item["metric"]: item["head"] for item in done.json()["comparisons"]}
+    [seen] = [run for run in server.runs("watched") if run.id != training.id]
+    assert (seen.status, seen.tags["ci-ml.monitor"], seen.tags["ci-ml.outcome"]) == ("FINISHED", "live", "fail")
+    assert seen.metrics["live.x drift"] == pytest.approx(found["live.x drift"])

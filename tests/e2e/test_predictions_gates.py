@@ -380,6 +380,7 @@ def test_one_training_is_no_repeat(report: Any) -> None:
 # --- A metric of the team's own ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("name", "words"),
     [
@@ -408,6 +409,7 @@ def test_a_metric_that_cannot_be_had_is_an_error(
 # --- More than a report can hold ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 def test_a_million_slices_are_refused_in_seconds(environment: dict[str, str], tmp_path: Path) -> None:
     project = Project(root=tmp_path, env=environment)
     project.git("init", "--quiet", "--initial-branch=main")

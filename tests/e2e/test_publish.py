@@ -196,6 +196,7 @@ def test_nothing_is_published_when_not_wanted(plain: Project, github: GitHub) ->
     assert (job.comments, job.statuses, job.summary, github.requests) == ([], {}, "", [])
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("event", ["push", "workflow_dispatch", "schedule"])
 def test_events_without_a_request_set_the_status_only(plain: Project, github: GitHub, event: str) -> None:
     base, _ = proposed(plain, BETTER)
@@ -220,6 +221,7 @@ def test_the_merge_queue_has_its_status_on_its_own_commit(plain: Project, github
     assert [item.context for item in github.repositories[0].statuses_of(queued)] == ["ci-ml/repo"]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("event", ["", "{", "[]", "null", '{"pull_request": 3}', '{"pull_request": {"number": "7"}}'])
 def test_an_event_file_that_says_nothing_costs_only_the_comment(plain: Project, github: GitHub, event: str) -> None:
     job = on_github(plain, github)
@@ -257,6 +259,7 @@ def test_an_unknown_event_is_judged_all_the_same(plain: Project, github: GitHub)
     )
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("metrics", "code"), [(WORSE, 10), (BETTER, 0)])
 @pytest.mark.parametrize("what", ["no token", "unknown", "read-only", "down", "expired", "nobody there"])
 def test_the_verdict_never_depends_on_the_forge(
@@ -313,6 +316,7 @@ def test_stages_do_not_see_the_token(project: Project, github: GitHub) -> None:
     assert job.statuses
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("metrics", [WORSE, BETTER])
 @pytest.mark.parametrize(
     "more",
@@ -588,6 +592,7 @@ def test_a_flood_of_mistakes_is_no_flood_of_words(theirs: GitHubJob) -> None:
     assert len(done.err) < 10_000
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("text", ["::add-mask::hunter", "  ::stop-commands::x", "##[group]x", "a ##[error]b"])
 def test_nothing_in_a_log_is_a_command_to_the_runner(theirs: GitHubJob, text: str) -> None:
     document = claimed(theirs)

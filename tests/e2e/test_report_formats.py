@@ -71,6 +71,7 @@ def test_every_format_of_a_real_report(worse: Project) -> None:
         assert values["ci_ml_metric", item["metric"], "head"] == item["head"] == float(rows[item["metric"]]["head"])
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("style", ["terminal", "markdown", "json", *MACHINE])
 def test_a_report_goes_to_a_file_instead(plain: Project, style: str) -> None:
     plain.write("metrics.json", {"accuracy": 0.5})
@@ -91,6 +92,7 @@ def test_a_file_that_cannot_be_written_is_an_error(plain: Project) -> None:
     plain.ci_ml("report", "--format", "csv", "--to", ".").expect(2)
 
 
+@pytest.mark.thorough
 def test_old_reports_without_places_are_rendered(plain: Project) -> None:
     plain.write("metrics.json", {"accuracy": 0.5})
     plain.ci_ml("check").expect(10)

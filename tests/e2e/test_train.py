@@ -44,6 +44,7 @@ def one_stage(project: Project, command: str, **stage: Any) -> None:
 # --- What runs -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 def test_only_what_is_stale_runs_and_nothing_the_second_time(project: Project) -> None:
     project.branch()
     project.edit("params.yaml", "steps: 3", "steps: 2")
@@ -59,6 +60,7 @@ def test_only_what_is_stale_runs_and_nothing_the_second_time(project: Project) -
     assert project.status() == ""
 
 
+@pytest.mark.thorough
 def test_targets_of_the_command_line_and_of_the_configuration(project: Project) -> None:
     project.edit("params.yaml", "steps: 3", "steps: 2")
     project.ci_ml("train", "train").expect(0)
@@ -68,6 +70,7 @@ def test_targets_of_the_command_line_and_of_the_configuration(project: Project) 
     assert states(project) == {"prepare": "ran"}
 
 
+@pytest.mark.thorough
 def test_what_the_run_cache_knows_is_cached(project: Project) -> None:
     for steps in ("2", "3"):
         project.edit("params.yaml", f"steps: {5 - int(steps)}", f"steps: {steps}")
@@ -101,6 +104,7 @@ def test_nothing_to_train_is_said(project: Project) -> None:
     assert project.ci_ml("train").expect(0).out.startswith("✓ there are no stages")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("target", ["nope", "nope.dvc", "dvc.yaml:nope", "src/train.py"])
 def test_a_target_that_nobody_knows_is_a_usage_error(project: Project, target: str) -> None:
     done = project.ci_ml("train", target).expect(2)
@@ -128,6 +132,7 @@ def test_only_what_a_stale_stage_needs_is_pulled(project: Project) -> None:
     assert not (clone.root / "data/clean.csv").exists()
 
 
+@pytest.mark.thorough
 def test_a_part_of_a_folder_is_pulled_only_when_it_changed(empty: Project) -> None:
     folder = "mkdir folder && cp params.yaml folder/part.txt && echo same >folder/other.txt"
     empty.dvc("init", "--quiet")
@@ -189,6 +194,7 @@ def test_only_what_is_needed_is_pulled_from_s3(project: Project, s3: str) -> Non
     assert "secret-of-the-test" not in everything
 
 
+@pytest.mark.thorough
 def test_a_new_stage_runs_where_none_of_its_data_is_here(project: Project) -> None:
     project.write("data/more/a.txt", "a\n")
     project.dvc("add", "--quiet", "data/more")
@@ -206,6 +212,7 @@ def test_a_new_stage_runs_where_none_of_its_data_is_here(project: Project) -> No
     clone.ci_ml("verify").expect(0)
 
 
+@pytest.mark.thorough
 def test_a_new_output_makes_its_stage_run(project: Project) -> None:
     project.edit("dvc.yaml", "outs: [model.json]", "outs: [model.json, model.log]")
     project.write("src/train.py", project.read("src/train.py") + 'open("model.log", "w").write("done")\n')
@@ -235,6 +242,7 @@ def test_an_unreachable_remote_is_named(project: Project, tmp_path: Path) -> Non
 # --- Failure -------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 def test_a_failing_stage_leaves_everything_as_it_was(project: Project) -> None:
     project.edit("src/train.py", 'print("trained"', 'print("tail of the run"); raise SystemExit(7); print("trained"')
     project.edit("params.yaml", "steps: 3", "steps: 2")
@@ -263,6 +271,7 @@ def test_metrics_in_git_survive_a_stage_that_fails_over_them(project: Project) -
     assert snapshot(project) == before
 
 
+@pytest.mark.thorough
 def test_what_ran_before_a_failure_is_kept(project: Project) -> None:
     project.edit("params.yaml", "steps: 3", "steps: 2")
     project.edit("src/evaluate.py", "import json", "raise SystemExit('no')\nimport json")
@@ -273,6 +282,7 @@ def test_what_ran_before_a_failure_is_kept(project: Project) -> None:
     assert states(project) == {"prepare": "skipped", "train": "skipped", "evaluate": "ran"}
 
 
+@pytest.mark.thorough
 def test_outputs_that_are_not_cached_come_back_folders_and_all(empty: Project) -> None:
     script = """\
 import os, pathlib, sys
@@ -330,6 +340,7 @@ def test_a_remote_that_does_not_answer_is_an_error_of_the_remote(project: Projec
     assert snapshot(clone) == before
 
 
+@pytest.mark.thorough
 def test_a_dvc_that_runs_already_is_said_so(project: Project) -> None:
     from dvc.repo import Repo
 
@@ -378,6 +389,7 @@ def check_nothing_is_left(project: Project, before: dict[str, str], processes: s
     assert json.loads(project.dvc("status", "--json")).keys() == {"train"}  # works: nothing holds DVC's lock
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda number: number.name)
 def test_an_interrupted_run_leaves_no_process_no_lock_and_no_half_written_file(
     project: Project, number: signal.Signals
@@ -409,6 +421,7 @@ def test_control_c_reaches_the_whole_foreground_group(project: Project) -> None:
     check_nothing_is_left(project, before, processes)
 
 
+@pytest.mark.thorough
 def test_a_stage_that_ignores_the_interrupt_is_ended_more_firmly(project: Project) -> None:
     stuck(project, "deaf")
     before = snapshot(project)
@@ -419,6 +432,7 @@ def test_a_stage_that_ignores_the_interrupt_is_ended_more_firmly(project: Projec
     check_nothing_is_left(project, before, processes)
 
 
+@pytest.mark.thorough
 def test_an_interrupted_stage_is_no_success_even_if_it_says_so(project: Project) -> None:
     """Training loops like to catch Ctrl-C, save what they have and exit with 0."""
     stuck(project)
@@ -496,6 +510,7 @@ out.write(b"no line end")
     assert states(empty) == {"only": "ran"}
 
 
+@pytest.mark.thorough
 def test_ten_megabytes_of_output(empty: Project) -> None:
     script = "import sys\nfor step in range(100_000):\n    print(step, 'x' * 94)\nprint('y' * 1_000_000)\nprint('the last line')\nsys.exit(1)\n"
     empty.write("talk.py", script)
@@ -608,6 +623,7 @@ def test_broken_files_of_dvc_are_found_before_anything_runs(project: Project, pa
     assert snapshot(project) == before
 
 
+@pytest.mark.thorough
 def test_the_cache_of_dvc_is_that_of_dvc(project: Project) -> None:
     """What train reproduces, DVC finds reproduced, and pushes."""
     project.edit("params.yaml", "steps: 3", "steps: 2")

@@ -359,6 +359,7 @@ TEMPLATED_CASES: dict[str, tuple[Change, str | None, str]] = {
 }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("case", CASES)
 def test_it_agrees_with_dvc_in_a_fresh_clone(rich: Project, case: str, monkeypatch: pytest.MonkeyPatch) -> None:
     change, first, words = CASES[case]
@@ -367,6 +368,7 @@ def test_it_agrees_with_dvc_in_a_fresh_clone(rich: Project, case: str, monkeypat
     agree(rich.clone("clone"), first, words, monkeypatch)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("case", [case for case in CASES if "parameter" not in case])
 def test_it_agrees_with_dvc_where_all_data_is(rich: Project, case: str, monkeypatch: pytest.MonkeyPatch) -> None:
     change, first, words = CASES[case]
@@ -374,6 +376,7 @@ def test_it_agrees_with_dvc_where_all_data_is(rich: Project, case: str, monkeypa
     agree(rich, first, words, monkeypatch)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("case", TEMPLATED_CASES)
 def test_it_agrees_with_dvc_on_templates(templated: Project, case: str, monkeypatch: pytest.MonkeyPatch) -> None:
     change, first, words = TEMPLATED_CASES[case]
@@ -448,6 +451,7 @@ def test_what_is_stale_is_what_dvc_repro_runs(rich: Project, change: Change) -> 
     assert not any(item["state"] == "stale" for item in verify(rich).values())
 
 
+@pytest.mark.thorough
 def test_what_train_has_reproduced_is_true(templated: Project) -> None:
     several(
         edit("vars.yaml", "langs: [de, fr]\nfactor: 2", "langs: [de, it]\nfactor: 3"),
@@ -523,6 +527,7 @@ def _dvc2(project: Project) -> None:
     project.commit()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("path", "content", "state"),
     [

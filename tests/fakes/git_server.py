@@ -37,6 +37,17 @@ class GitServer:
         }
 
 
+def heads(bare: Path) -> dict[str, str]:
+    """The branches of a repository, and where they are: what a forge knows that has it."""
+    done = subprocess.run(
+        ["git", "-C", str(bare), "for-each-ref", "--format=%(objectname) %(refname:lstrip=2)", "refs/heads"],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return {name: sha for sha, _, name in (line.partition(" ") for line in done.stdout.splitlines())}
+
+
 @contextmanager
 def serve(root: Path, users: dict[str, str]) -> Iterator[GitServer]:
     """A running server, on a port of its own."""

@@ -1,4 +1,4 @@
-"""GitHub, as far as publishing a report and reading a waiver go: pull requests, comments, statuses, labels, permissions.
+"""GitHub, as far as ci-ml goes: pull requests, issues, comments, statuses, labels, permissions, merging by itself.
 
     with GitHub() as forge:
         repo = forge.repository("acme/churn", collaborators={"mona": "write"})
@@ -16,11 +16,13 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
 
 from tests.fakes import github_objects
 from tests.fakes.description import Description
+from tests.fakes.git_server import heads
 from tests.fakes.github_objects import Objects
 from tests.fakes.server import (
     Answer,
@@ -98,9 +100,9 @@ class Token:
 
 @dataclass
 class Comment:
-    """One comment of a pull request's conversation."""
+    """One comment of a conversation."""
 
-    pull: "Pull"
+    topic: "Topic"
     id: int
     user: User
     body: str
@@ -110,18 +112,18 @@ class Comment:
     minimized: str | None = None  # the reason
 
     def edit(self, body: str) -> None:
-        with self.pull.forge.lock:
-            self.body, self.updated, self.edits = body, self.pull.forge.tick(), self.edits + 1
-            self.pull.history.append(("edited", self.id, body))
+        with self.topic.forge.lock:
+            self.body, self.updated, self.edits = body, self.topic.forge.tick(), self.edits + 1
+            self.topic.history.append(("edited", self.id, body))
 
     def delete(self) -> None:
-        with self.pull.forge.lock:
-            self.pull.comments.remove(self)
-            self.pull.history.append(("deleted", self.id, self.body))
+        with self.topic.forge.lock:
+            self.topic.comments.remove(self)
+            self.topic.history.append(("deleted", self.id, self.body))
 
     def minimize(self, reason: str = "outdated") -> None:
         """Hides it, as a person does in the browser."""
-        with self.pull.forge.lock:
+        with self.topic.forge.lock:
             self.minimized = reason
 
 
@@ -159,23 +161,19 @@ class CommitStatus:
     created: datetime
 
 
-@dataclass
-class Pull:
-    """A pull request, with what a person would do to it."""
+@dataclass(kw_only=True)
+class Topic:
+    """An issue, or what a pull request has of one; with what a person would do to it."""
 
     repository: "Repository"
     number: int
-    head: str
-    branch: str
-    source: "Repository | None"  # None: the fork was deleted
-    owner: str  # of the source, which GitHub still names then
-    base: str
-    base_branch: str
     user: User
     title: str
     created: datetime
+    updated: datetime
+    body: str | None = None
     state: str = "open"
-    merged: bool = False
+    reason: str | None = None  # why it was closed, or that it was reopened
     locked: bool = False
     closed: datetime | None = None
     labels: list[Label] = field(default_factory=list)
@@ -192,6 +190,7 @@ class Pull:
             now = self.forge.tick()
             author = self.forge.user(login)
             made = Comment(self, self.forge.identifier("comment", 1_000_000), author, body, now, now)
+            self.updated = now
             self.comments.append(made)
             self.history.append(("created", made.id, body))
             return made
@@ -214,28 +213,15 @@ class Pull:
                 self.labels.remove(label)
                 self._happened("unlabeled", login, label)
 
-    def push(self, sha: str, login: str | None = None) -> None:
-        """The head is another commit now, as after a force-push."""
-        with self.forge.lock:
-            self.head = sha
-            self.repository.commit(sha)
-            self._happened("head_ref_force_pushed", login or self.user.login)
-
     def close(self, login: str | None = None) -> None:
         with self.forge.lock:
-            self.state, self.closed = "closed", self.forge.tick()
+            self.state, self.closed, self.reason = "closed", self.forge.tick(), "completed"
             self._happened("closed", login or self.user.login)
 
     def reopen(self, login: str | None = None) -> None:
         with self.forge.lock:
-            self.state, self.closed = "open", None
+            self.state, self.closed, self.reason = "open", None, "reopened"
             self._happened("reopened", login or self.user.login)
-
-    def merge(self, login: str = "mona") -> None:
-        with self.forge.lock:
-            self.merged = True
-            self._happened("merged", login)
-            self.close(login)
 
     def lock(self, login: str = "mona") -> None:
         """Only collaborators may write in the conversation from now on."""
@@ -243,14 +229,42 @@ class Pull:
             self.locked = True
             self._happened("locked", login)
 
+    def _happened(self, kind: str, login: str, label: Label | None = None) -> None:
+        number = self.forge.identifier("event", 5_000_000)
+        self.updated = self.forge.tick()
+        self.events.append(Event(number, kind, self.forge.user(login), self.updated, label))
+
+
+@dataclass(kw_only=True)
+class Pull(Topic):
+    """A pull request, with what a person would do to it."""
+
+    head: str
+    branch: str
+    source: "Repository | None"  # None: the fork was deleted
+    owner: str  # of the source, which GitHub still names then
+    base: str
+    base_branch: str
+    merged: bool = False
+    automatic: tuple[User, str] | None = None  # who wants it merged once it may be, and how
+
+    def push(self, sha: str, login: str | None = None) -> None:
+        """The head is another commit now, as after a force-push."""
+        with self.forge.lock:
+            self.head = sha
+            self.repository.commit(sha)
+            self._happened("head_ref_force_pushed", login or self.user.login)
+
+    def merge(self, login: str = "mona") -> None:
+        with self.forge.lock:
+            self.merged = True
+            self._happened("merged", login)
+            self.close(login)
+
     def delete_fork(self) -> None:
         """The repository that the change comes from is gone; the change itself is not."""
         with self.forge.lock:
             self.source = None
-
-    def _happened(self, kind: str, login: str, label: Label | None = None) -> None:
-        number = self.forge.identifier("event", 5_000_000)
-        self.events.append(Event(number, kind, self.forge.user(login), self.forge.tick(), label))
 
 
 @dataclass
@@ -268,6 +282,11 @@ class Repository:
     commits: dict[str, tuple[str, ...]] = field(default_factory=dict)  # sha -> parents
     branches: dict[str, str] = field(default_factory=dict)
     pulls: dict[int, Pull] = field(default_factory=dict)
+    issues: dict[int, Topic] = field(default_factory=dict)
+    has_issues: bool = True
+    may_open: bool = True  # "Allow GitHub Actions to create and approve pull requests"
+    may_wait: bool = True  # "Allow auto-merge"
+    bare: Path | None = None  # what is pushed there is known here
     labels: dict[str, Label] = field(default_factory=dict)
     statuses: list[CommitStatus] = field(default_factory=list)
     objects: Objects = field(default_factory=Objects)
@@ -275,6 +294,8 @@ class Repository:
     protected: tuple[str, ...] | None = (
         None  # the checks that the older branch protection requires; None: there is none
     )
+    secrets: set[str] = field(default_factory=set)  # of GitHub Actions
+    proposals: bool = False  # "Allow GitHub Actions to create and approve pull requests"
     created: datetime = field(default_factory=lambda: Clock().now)
 
     @property
@@ -287,6 +308,19 @@ class Repository:
             if branch:
                 self.branches[branch] = sha
             return sha
+
+    def fetch(self) -> None:
+        """Look at what was pushed: branches that are new or gone, and requests whose head has moved."""
+        if self.bare is None:
+            return
+        with self.forge.lock:
+            known = heads(self.bare)
+            self.branches.clear()
+            for branch, sha in known.items():
+                self.commit(sha, branch=branch)
+            for pull in self.pulls.values():
+                if pull.source is self and pull.state == "open" and known.get(pull.branch, pull.head) != pull.head:
+                    pull.push(known[pull.branch])
 
     def label(self, name: str) -> Label:
         """The label of that name, whatever its case; made where there is none, as GitHub does."""
@@ -305,6 +339,7 @@ class Repository:
         base_branch: str | None = None,
         user: str | None = None,
         title: str = "A change",
+        body: str | None = None,
     ) -> Pull:
         """A pull request from `branch` of `source` (owner/name; by default this repository itself)."""
         with self.forge.lock:
@@ -314,9 +349,38 @@ class Repository:
             self.commit(head, base)  # also of a fork: GitHub keeps it at refs/pull/N/head
             origin.commit(head, base, branch=branch)
             author = self.forge.user(user or origin.owner)
-            made = Pull(self, number, head, branch, origin, origin.owner, base, into, author, title, self.forge.tick())
+            now = self.forge.tick()
+            made = Pull(
+                repository=self,
+                number=number,
+                head=head,
+                branch=branch,
+                source=origin,
+                owner=origin.owner,
+                base=base,
+                base_branch=into,
+                user=author,
+                title=title,
+                body=body,
+                created=now,
+                updated=now,
+            )
             self.pulls[number] = made
             return made
+
+    def issue(self, login: str, title: str, body: str | None = None) -> Topic:
+        """An issue, with the next number: pull requests count as well."""
+        with self.forge.lock:
+            now = self.forge.tick()
+            author = self.forge.user(login)
+            made = Topic(
+                repository=self, number=self.next(), user=author, title=title, body=body, created=now, updated=now
+            )
+            self.issues[made.number] = made
+            return made
+
+    def next(self) -> int:
+        return max([0, *self.pulls, *self.issues]) + 1
 
     def statuses_of(self, sha: str) -> list[CommitStatus]:
         """The newest of each context, in the order they were first made."""
@@ -521,6 +585,7 @@ class GitHub(Server):
             known = self._find(name) or self._moved(name, call)
         if known is None:
             raise call.refused(404, "Not Found")
+        known.fetch()
         return known
 
     def _moved(self, name: str, call: "Call") -> Repository | None:
@@ -632,10 +697,18 @@ class Call:
             raise self.refused(404, "Not Found")
         return pull
 
+    def topic(self, repo: Repository) -> Topic:
+        """An issue or a pull request: what is below /issues is there for both."""
+        number = int(self.arguments["number"])
+        found = repo.pulls.get(number) or repo.issues.get(number)
+        if found is None:
+            raise self.refused(404, "Not Found")
+        return found
+
     def comment(self, repo: Repository) -> Comment:
         number = int(self.arguments["comment"])
-        for pull in repo.pulls.values():
-            for comment in pull.comments:
+        for topic in (*repo.pulls.values(), *repo.issues.values()):
+            for comment in topic.comments:
                 if comment.id == number:
                     return comment
         raise self.refused(404, "Not Found")
@@ -703,16 +776,54 @@ def _myself(call: Call) -> Answer:
 
 
 def _graphql(call: Call) -> Answer:
-    """Only `viewer { login databaseId }`, or less of it, which every token may ask."""
+    """`viewer { login databaseId }`, or less of it, which every token may ask; and merging by itself."""
     if call.token.kind == "anonymous":
         page = "https://docs.github.com/graphql/guides/forming-calls-with-graphql#authenticating-with-graphql"
         raise call.refused(401, "This endpoint requires you to be authenticated.", page=page)
-    query = str(call.document().get("query", ""))
+    sent = call.document()
+    query = str(sent.get("query", ""))
+    if re.search(r"\{\s*enablePullRequestAutoMerge\s*\(\s*input:\s*\$input\s*\)", query):
+        return _merge_later(call, (sent.get("variables") or {}).get("input") or {})
     asked = re.fullmatch(r"\s*(?:query(?:\s+\w+)?\s*)?\{\s*viewer\s*\{([\s\w]+)\}\s*\}\s*", query)
     known = {"login": call.token.user.login, "databaseId": call.token.user.id}
     if asked and known.keys() >= set(asked[1].split()):
         return Answer(200, {"data": {"viewer": {name: known[name] for name in asked[1].split()}}})
     return Answer(200, {"errors": [{"type": "undefinedField", "message": f"the fake knows no answer to {query!r}"}]})
+
+
+def _merge_later(call: Call, sent: Mapping[str, Any]) -> Answer:
+    """https://docs.github.com/en/graphql/reference/mutations#enablepullrequestautomerge
+
+    The words are those that people report: https://github.com/peter-evans/enable-pull-request-automerge/issues/343 and
+    https://github.com/cli/cli/issues/3858.
+    """
+
+    def refused(kind: str, message: str) -> Answer:
+        where = {"path": ["enablePullRequestAutoMerge"], "locations": [{"line": 1, "column": 1}]}
+        return Answer(200, {"data": {name: None}, "errors": [{"type": kind, "message": message} | where]})
+
+    name = "enablePullRequestAutoMerge"
+    found = [
+        pull
+        for repo in call.forge.repositories
+        for pull in repo.pulls.values()
+        if f"PR_{repo.id}_{pull.number}" == sent.get("pullRequestId") and call.sees(repo)
+    ]
+    if not found:
+        return refused("NOT_FOUND", f"Could not resolve to a node with the global id of '{sent.get('pullRequestId')}'")
+    [pull] = found
+    if call.token.granular and not (call.token.may("pull_requests=write") and call.token.may("contents=write")):
+        what = "integration" if call.token.integration else "personal access token"
+        return refused("FORBIDDEN", f"Resource not accessible by {what}")
+    if not pull.repository.may_wait:
+        return refused("UNPROCESSABLE", "Pull request Auto merge is not allowed for this repository")
+    if sent.get("expectedHeadOid") not in {None, pull.head}:
+        return refused("UNPROCESSABLE", "Head branch was modified. Review and try the merge again.")
+    if not pull.repository.rules and not pull.repository.protected:
+        return refused("UNPROCESSABLE", "Pull request Pull request is in clean status")
+    pull.automatic = (call.token.user, str(sent.get("mergeMethod", "MERGE")).lower())
+    actor = {"login": call.token.user.login, "url": f"{call.forge.origin}/{call.token.user.login}"}
+    return Answer(200, {"data": {name: {"actor": actor, "clientMutationId": sent.get("clientMutationId")}}})
 
 
 def _rate_limit(call: Call) -> Answer:
@@ -765,6 +876,24 @@ def _rules(call: Call) -> Answer:
     return call.paged(repo, found, lambda rule: rule)
 
 
+def _workflow_permissions(call: Call) -> Answer:
+    repo = call.repository()
+    if not call.strong(repo, "admin"):
+        raise call.refused(403, "Must have admin rights to Repository.")
+    permissions = {"default_workflow_permissions": "read", "can_approve_pull_request_reviews": repo.proposals}
+    return Answer(200, permissions)
+
+
+def _actions_secret(call: Call) -> Answer:
+    repo, name = call.repository(), call.arguments["name"]
+    if not call.strong(repo, "write"):
+        raise call.refused(403, "Must have write access to Repository.")
+    if name not in repo.secrets:
+        raise call.refused(404, "Not Found")
+    when = moment(repo.created)
+    return Answer(200, {"name": name, "created_at": when, "updated_at": when})
+
+
 def _commit(call: Call) -> Answer:
     repo = call.repository()
     return Answer(200, _shown_commit(call.forge, repo, _resolved(call, repo)))
@@ -789,6 +918,117 @@ def _pulls(call: Call) -> Answer:
     return call.paged(repo, newest, lambda pull: _shown_pull(call.forge, pull))
 
 
+def _create_pull(call: Call) -> Answer:
+    repo = call.repository()
+    sent = call.document()
+    if call.token.kind == "actions" and not repo.may_open:
+        raise call.refused(403, "GitHub Actions is not permitted to create or approve pull requests.")
+    branch, into = str(sent.get("head", "")).removeprefix(f"{repo.owner}:"), str(sent.get("base", ""))
+    for name, where in ((branch, "head"), (into, "base")):
+        if name not in repo.branches:
+            raise call.invalid("PullRequest", "invalid", where, None)
+    if repo.branches[branch] == repo.branches[into]:
+        raise call.invalid("PullRequest", "custom", None, f"No commits between {into} and {branch}")
+    opened = [one for one in repo.pulls.values() if one.state == "open" and one.source is repo]
+    if any((one.branch, one.base_branch) == (branch, into) for one in opened):
+        raise call.invalid("PullRequest", "custom", None, f"A pull request already exists for {repo.owner}:{branch}.")
+    made = repo.pull(
+        repo.next(),
+        head=repo.branches[branch],
+        branch=branch,
+        base=repo.branches[into],
+        base_branch=into,
+        user=call.token.user.login,
+        title=_title(call, "PullRequest"),
+        body=_long(call, "PullRequest"),
+    )
+    shown = _shown_pull(call.forge, made, whole=True)
+    return Answer(201, shown, {"Location": shown["url"]})
+
+
+def _edit_pull(call: Call) -> Answer:
+    repo = call.repository()
+    pull = call.pull(repo)
+    _edited(call, pull, "PullRequest")
+    return Answer(200, _shown_pull(call.forge, pull, whole=True))
+
+
+def _with_issues(call: Call) -> Repository:
+    repo = call.repository()
+    if not repo.has_issues:
+        raise call.refused(410, "Issues has been disabled in this repository.")
+    return repo
+
+
+def _issues(call: Call) -> Answer:
+    """Pull requests are among them. Whoever asks for what somebody wrote gets nothing for a name that nobody has."""
+    repo, query = _with_issues(call), call.request.query
+    state, creator = query.get("state", "open"), query.get("creator")
+    by = {"updated": lambda topic: topic.updated, "created": lambda topic: topic.created}[query.get("sort", "created")]
+    labels = {name.casefold() for name in query.get("labels", "").split(",") if name}
+    found = [
+        topic
+        for topic in (*repo.issues.values(), *repo.pulls.values())
+        if state in {"all", topic.state}
+        if creator in {None, topic.user.login}
+        if labels <= {label.name.casefold() for label in topic.labels}
+    ]
+    ordered = sorted(found, key=by, reverse=query.get("direction", "desc") == "desc")
+    return call.paged(repo, ordered, lambda topic: _shown_issue(call.forge, topic))
+
+
+def _issue(call: Call) -> Answer:
+    return Answer(200, _shown_issue(call.forge, call.topic(_with_issues(call))))
+
+
+def _create_issue(call: Call) -> Answer:
+    """Labels are dropped without a word for somebody who may not set any."""
+    repo = _with_issues(call)
+    made = repo.issue(call.token.user.login, _title(call, "Issue"), _long(call, "Issue"))
+    for name in call.document().get("labels", []) if call.strong(repo, "triage") else []:
+        made.label(call.token.user.login, name)
+    shown = _shown_issue(call.forge, made)
+    return Answer(201, shown, {"Location": shown["url"]})
+
+
+def _edit_issue(call: Call) -> Answer:
+    repo = _with_issues(call)
+    topic = call.topic(repo)
+    _edited(call, topic, "Issue")
+    return Answer(200, _shown_issue(call.forge, topic))
+
+
+def _edited(call: Call, topic: Topic, resource: str) -> None:
+    sent = call.document()
+    if topic.user != call.token.user and not call.strong(topic.repository, "write"):
+        raise call.refused(403, "Must have admin rights to Repository.")
+    if "title" in sent:
+        topic.title = _title(call, resource)
+    if "body" in sent:
+        topic.body = _long(call, resource)
+        topic.history.append(("edited", topic.number, topic.body or ""))
+    topic.updated = call.forge.tick()
+    state = sent.get("state", topic.state)
+    if state != topic.state:
+        topic.close(call.token.user.login) if state == "closed" else topic.reopen(call.token.user.login)
+
+
+def _title(call: Call, resource: str) -> str:
+    title = call.document().get("title")
+    if not isinstance(title, str) or not title.strip():
+        raise call.invalid(resource, "missing_field", "title", None)
+    if len(title) > 256:
+        raise call.invalid(resource, "custom", "title", "title is too long (maximum is 256 characters)")
+    return title
+
+
+def _long(call: Call, resource: str) -> str | None:
+    body = call.document().get("body")
+    if body and len(body) > BODY_LIMIT:
+        raise call.invalid(resource, "custom", "body", "body is too long (maximum is 65536 characters)")
+    return None if body is None else str(body)
+
+
 def _commit_pulls(call: Call) -> Answer:
     """The pull requests from a branch of this repository with that head, and the merged ones into it.
 
@@ -808,9 +1048,9 @@ def _commit_pulls(call: Call) -> Answer:
 
 def _comments(call: Call) -> Answer:
     repo = call.repository()
-    pull = call.pull(repo)
+    topic = call.topic(repo)
     since = call.request.query.get("since", "")
-    found = [comment for comment in pull.comments if (moment(comment.updated) or "") >= since]
+    found = [comment for comment in topic.comments if (moment(comment.updated) or "") >= since]
     return call.paged(repo, found, lambda comment: _shown_comment(call.forge, comment))
 
 
@@ -820,11 +1060,11 @@ def _comment(call: Call) -> Answer:
 
 def _create_comment(call: Call) -> Answer:
     repo = call.repository()
-    pull = call.pull(repo)
-    if pull.locked and (call.token.integration or not call.strong(repo, "write")):
+    topic = call.topic(repo)
+    if topic.locked and (call.token.integration or not call.strong(repo, "write")):
         page = "https://docs.github.com/articles/locking-conversations/"
         raise call.refused(403, "Unable to create comment because issue is locked.", page=page)
-    made = pull.comment(call.token.user.login, _body(call))
+    made = topic.comment(call.token.user.login, _body(call))
     shown = _shown_comment(call.forge, made)
     return Answer(201, shown, {"Location": shown["url"]})
 
@@ -930,34 +1170,34 @@ def _resolved(call: Call, repo: Repository) -> str:
 
 def _events(call: Call) -> Answer:
     repo = call.repository()
-    return call.paged(repo, call.pull(repo).events, lambda event: _shown_event(call.forge, repo, event))
+    return call.paged(repo, call.topic(repo).events, lambda event: _shown_event(call.forge, repo, event))
 
 
 def _labels(call: Call) -> Answer:
     repo = call.repository()
-    return call.paged(repo, call.pull(repo).labels, lambda label: _shown_label(call.forge, repo, label))
+    return call.paged(repo, call.topic(repo).labels, lambda label: _shown_label(call.forge, repo, label))
 
 
 def _add_labels(call: Call) -> Answer:
     repo = call.repository()
-    pull = call.pull(repo)
+    topic = call.topic(repo)
     if not call.strong(repo, "triage"):
         raise call.refused(403, "Must have admin rights to Repository.")
     sent = call.document()
     for name in sent if isinstance(sent, list) else sent.get("labels", []):
-        pull.label(call.token.user.login, name)
-    return Answer(200, [_shown_label(call.forge, repo, label) for label in pull.labels])
+        topic.label(call.token.user.login, name)
+    return Answer(200, [_shown_label(call.forge, repo, label) for label in topic.labels])
 
 
 def _remove_label(call: Call) -> Answer:
     repo = call.repository()
-    pull = call.pull(repo)
+    topic = call.topic(repo)
     if not call.strong(repo, "triage"):
         raise call.refused(403, "Must have admin rights to Repository.")
-    if call.arguments["label"].casefold() not in {label.name.casefold() for label in pull.labels}:
+    if call.arguments["label"].casefold() not in {label.name.casefold() for label in topic.labels}:
         raise call.refused(404, "Label does not exist")
-    pull.unlabel(call.token.user.login, call.arguments["label"])
-    return Answer(200, [_shown_label(call.forge, repo, label) for label in pull.labels])
+    topic.unlabel(call.token.user.login, call.arguments["label"])
+    return Answer(200, [_shown_label(call.forge, repo, label) for label in topic.labels])
 
 
 def _permission(call: Call) -> Answer:
@@ -984,6 +1224,7 @@ _REPO = r"/(?:repos/(?P<owner>[^/]+)/(?P<repo>[^/]+)|repositories/(?P<id>\d+))"
 _TALK_READ = ("issues=read", "pull_requests=read")
 _TALK_WRITE = ("issues=write", "pull_requests=write")
 _PULLS = "pulls/pulls"
+_ISSUES = "issues/issues"
 _COMMENTS = "issues/comments"
 _STATUSES = "commits/statuses"
 _LABELS = "issues/labels"
@@ -998,10 +1239,26 @@ ENDPOINTS: dict[tuple[str, str], Endpoint] = {
     ("GET", _REPO + r"/rules/branches/(?P<branch>[^/]+)"): Endpoint(
         _rules, "repos/rules#get-rules-for-a-branch", ("metadata=read",)
     ),
+    ("GET", _REPO + r"/actions/permissions/workflow"): Endpoint(
+        _workflow_permissions,
+        "actions/permissions#get-default-workflow-permissions-for-a-repository",
+        ("administration=read",),
+    ),
+    ("GET", _REPO + r"/actions/secrets/(?P<name>\w+)"): Endpoint(
+        _actions_secret, "actions/secrets#get-a-repository-secret", ("secrets=read",)
+    ),
     ("GET", _REPO + r"/pulls"): Endpoint(_pulls, f"{_PULLS}#list-pull-requests", ("pull_requests=read",)),
     ("GET", _REPO + r"/pulls/(?P<number>\d+)"): Endpoint(
         _pull, f"{_PULLS}#get-a-pull-request", ("pull_requests=read", "contents=read")
     ),
+    ("POST", _REPO + r"/pulls"): Endpoint(_create_pull, f"{_PULLS}#create-a-pull-request", ("pull_requests=write",)),
+    ("PATCH", _REPO + r"/pulls/(?P<number>\d+)"): Endpoint(
+        _edit_pull, f"{_PULLS}#update-a-pull-request", ("pull_requests=write",)
+    ),
+    ("GET", _REPO + r"/issues"): Endpoint(_issues, f"{_ISSUES}#list-repository-issues", ("issues=read",)),
+    ("POST", _REPO + r"/issues"): Endpoint(_create_issue, f"{_ISSUES}#create-an-issue", ("issues=write",)),
+    ("GET", _REPO + r"/issues/(?P<number>\d+)"): Endpoint(_issue, f"{_ISSUES}#get-an-issue", _TALK_READ),
+    ("PATCH", _REPO + r"/issues/(?P<number>\d+)"): Endpoint(_edit_issue, f"{_ISSUES}#update-an-issue", _TALK_WRITE),
     ("GET", _REPO + r"/commits/(?P<sha>.+)/pulls"): Endpoint(
         _commit_pulls,
         "commits/commits#list-pull-requests-associated-with-a-commit",
@@ -1179,7 +1436,7 @@ def _shown_repository(forge: GitHub, repo: Repository) -> dict[str, Any]:
         "license": None,
         "default_branch": repo.default_branch,
         **dict.fromkeys((*counts, "watchers", "watchers_count"), 0),
-        **{switch: switch == "has_issues" for switch in switches},
+        **{switch: switch == "has_issues" and repo.has_issues for switch in switches},
         "created_at": moment(repo.created),
         "updated_at": moment(repo.created),
         "pushed_at": moment(repo.created),
@@ -1231,7 +1488,7 @@ def _shown_pull(forge: GitHub, pull: Pull, *, whole: bool = False) -> dict[str, 
     }
     shown = {
         "id": 50_000 + pull.number,
-        "node_id": f"PR_{pull.number}",
+        "node_id": f"PR_{repo.id}_{pull.number}",
         "number": pull.number,
         "url": here,
         "html_url": web,
@@ -1244,12 +1501,12 @@ def _shown_pull(forge: GitHub, pull: Pull, *, whole: bool = False) -> dict[str, 
         "locked": pull.locked,
         "title": pull.title,
         "user": _shown_user(forge, pull.user),
-        "body": None,
+        "body": pull.body,
         "labels": [_shown_label(forge, repo, label) for label in pull.labels],
         "milestone": None,
         "active_lock_reason": None,
         "created_at": moment(pull.created),
-        "updated_at": moment(pull.created),
+        "updated_at": moment(pull.updated),
         "closed_at": moment(pull.closed),
         "merged_at": moment(pull.closed) if pull.merged else None,
         "merge_commit_sha": None,
@@ -1260,10 +1517,60 @@ def _shown_pull(forge: GitHub, pull: Pull, *, whole: bool = False) -> dict[str, 
         "head": _shown_end(forge, pull.owner, pull.branch, pull.head, pull.source),
         "base": _shown_end(forge, repo.owner, pull.base_branch, pull.base, repo),
         "author_association": _association(repo, pull.user),
-        "auto_merge": None,
+        "auto_merge": pull.automatic
+        and {
+            "enabled_by": _shown_user(forge, pull.automatic[0]),
+            "merge_method": pull.automatic[1],
+            "commit_title": pull.title,
+            "commit_message": "",
+        },
         "draft": False,
     }
     return shown | (_shown_rest(pull) if whole else {})
+
+
+def _shown_issue(forge: GitHub, topic: Topic) -> dict[str, Any]:
+    repo = topic.repository
+    is_pull = isinstance(topic, Pull)
+    root, web = f"{forge.url}/repos/{repo.name}", f"{forge.origin}/{repo.name}"
+    here = f"{root}/issues/{topic.number}"
+    page = f"{web}/{'pull' if is_pull else 'issues'}/{topic.number}"
+    faces = ("+1", "-1", "laugh", "hooray", "confused", "heart", "rocket", "eyes")
+    shown: dict[str, Any] = {
+        "id": 60_000 + topic.number,
+        "node_id": f"{'PR' if is_pull else 'I'}_{repo.id}_{topic.number}",
+        "number": topic.number,
+        "url": here,
+        "html_url": page,
+        "repository_url": root,
+        "labels_url": f"{here}/labels{{/name}}",
+        "comments_url": f"{here}/comments",
+        "events_url": f"{here}/events",
+        "timeline_url": f"{here}/timeline",
+        "state": topic.state,
+        "state_reason": topic.reason,
+        "title": topic.title,
+        "body": topic.body,
+        "user": _shown_user(forge, topic.user),
+        "labels": [_shown_label(forge, repo, label) for label in topic.labels],
+        "assignee": None,
+        "assignees": [],
+        "milestone": None,
+        "locked": topic.locked,
+        "active_lock_reason": None,
+        "comments": len(topic.comments),
+        "created_at": moment(topic.created),
+        "updated_at": moment(topic.updated),
+        "closed_at": moment(topic.closed),
+        "closed_by": None,
+        "author_association": _association(repo, topic.user),
+        "performed_via_github_app": None,
+        "reactions": {"url": f"{here}/reactions", "total_count": 0, **dict.fromkeys(faces, 0)},
+    }
+    if is_pull:
+        there = {"url": f"{root}/pulls/{topic.number}", "html_url": page}
+        shown["pull_request"] = there | {"diff_url": f"{page}.diff", "patch_url": f"{page}.patch", "merged_at": None}
+    return shown
 
 
 def _shown_end(forge: GitHub, owner: str, branch: str, sha: str, repo: Repository | None) -> dict[str, Any]:
@@ -1296,15 +1603,15 @@ def _shown_rest(pull: Pull) -> dict[str, Any]:
 
 
 def _shown_comment(forge: GitHub, comment: Comment) -> dict[str, Any]:
-    repo = comment.pull.repository
+    repo = comment.topic.repository
     url = f"{forge.url}/repos/{repo.name}/issues/comments/{comment.id}"
     faces = ("+1", "-1", "laugh", "hooray", "confused", "heart", "rocket", "eyes")
     return {
         "id": comment.id,
         "node_id": f"IC_{comment.id}",
         "url": url,
-        "html_url": f"{forge.origin}/{repo.name}/pull/{comment.pull.number}#issuecomment-{comment.id}",
-        "issue_url": f"{forge.url}/repos/{repo.name}/issues/{comment.pull.number}",
+        "html_url": f"{forge.origin}/{repo.name}/pull/{comment.topic.number}#issuecomment-{comment.id}",
+        "issue_url": f"{forge.url}/repos/{repo.name}/issues/{comment.topic.number}",
         "user": _shown_user(forge, comment.user),
         "created_at": moment(comment.created),
         "updated_at": moment(comment.updated),
@@ -1374,17 +1681,15 @@ def _remembered(repo: Repository) -> dict[str, Any]:
     return {
         "pulls": {
             str(pull.number): {
-                "state": pull.state,
+                **_remembered_topic(pull),
                 "head": pull.head,
-                "labels": [label.name for label in pull.labels],
-                "comments": [
-                    {"id": one.id, "author": one.user.login, "body": one.body, "edits": one.edits}
-                    for one in pull.comments
-                ],
-                "history": [[kind, number] for kind, number, _ in pull.history],
+                "branch": pull.branch,
+                "base": pull.base_branch,
+                "automatic": pull.automatic and pull.automatic[1],
             }
             for pull in repo.pulls.values()
         },
+        "issues": {str(issue.number): _remembered_topic(issue) for issue in repo.issues.values()},
         "statuses": [
             {
                 "sha": one.sha,
@@ -1399,11 +1704,29 @@ def _remembered(repo: Repository) -> dict[str, Any]:
     }
 
 
+def _remembered_topic(topic: Topic) -> dict[str, Any]:
+    return {
+        "state": topic.state,
+        "title": topic.title,
+        "body": topic.body,
+        "labels": [label.name for label in topic.labels],
+        "comments": [
+            {"id": one.id, "author": one.user.login, "body": one.body, "edits": one.edits} for one in topic.comments
+        ],
+        "history": [[kind, number] for kind, number, _ in topic.history],
+    }
+
+
 def populated(forge: GitHub, setup: Mapping[str, Any]) -> None:
     """Fills a forge from a document; its keys are the arguments of the methods that it calls."""
     for document in setup.get("repositories", []):
         pulls = document.get("pulls", [])
-        repo = forge.repository(**{key: thing for key, thing in document.items() if key not in {"pulls", "commits"}})
+        left_out = {"pulls", "commits", "issues", "bare", "branches", "requires"}
+        repo = forge.repository(**{key: thing for key, thing in document.items() if key not in left_out})
+        repo.bare = Path(document["bare"]) if "bare" in document else None
+        repo.branches.update(document.get("branches", {}))
+        if checks := document.get("requires"):
+            repo.require(*checks)
         for sha in document.get("commits", []):
             repo.commit(sha)
         for pull in pulls:
@@ -1412,6 +1735,8 @@ def populated(forge: GitHub, setup: Mapping[str, Any]) -> None:
                 made.comment(login, body)
             for login, name in pull.get("labels", []):
                 made.label(login, name)
+        for login, title, body in document.get("issues", []):
+            repo.issue(login, title, body)
     for token in setup.get("tokens", []):
         forge.token(**token)
 

@@ -1,4 +1,4 @@
-"""GitLab, as far as publishing a report and reading a waiver go: merge requests, notes, commit statuses, labels, members.
+"""GitLab, as far as ci-ml goes: merge requests, issues, notes, commit statuses, labels, members, merging by itself.
 
     with GitLab() as forge:
         project = forge.project("acme/churn", members={"mona": "developer"})
@@ -18,9 +18,11 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlencode
 
+from tests.fakes.git_server import heads
 from tests.fakes.server import Answer, Logged, PrimaryLimit, Refused, Request, SecondaryLimit, Server, Throttled
 
 BODY_LIMIT = 1_000_000
@@ -75,9 +77,9 @@ class Token:
 
 @dataclass
 class Note:
-    """A comment of a merge request; with `system`, one that GitLab made itself."""
+    """A comment of an issue or a merge request; with `system`, one that GitLab made itself."""
 
-    change: "MergeRequest"
+    topic: "Topic"
     id: int
     author: User
     body: str
@@ -88,14 +90,14 @@ class Note:
     edits: int = 0
 
     def edit(self, body: str) -> None:
-        with self.change.forge.lock:
-            self.body, self.updated, self.edits = body, self.change.forge.tick(), self.edits + 1
-            self.change.history.append(("edited", self.id, body))
+        with self.topic.forge.lock:
+            self.body, self.updated, self.edits = body, self.topic.forge.tick(), self.edits + 1
+            self.topic.history.append(("edited", self.id, body))
 
     def delete(self) -> None:
-        with self.change.forge.lock:
-            self.change.notes.remove(self)
-            self.change.history.append(("deleted", self.id, self.body))
+        with self.topic.forge.lock:
+            self.topic.notes.remove(self)
+            self.topic.history.append(("deleted", self.id, self.body))
 
 
 @dataclass(frozen=True)
@@ -137,21 +139,18 @@ class CommitStatus:
     retried: bool = False
 
 
-@dataclass
-class MergeRequest:
-    """A merge request, with what a person would do to it."""
+@dataclass(kw_only=True)
+class Topic:
+    """An issue, or what a merge request has of one; with what a person would do to it."""
 
     project: "Project"
     iid: int
     id: int
-    head: str
-    branch: str
-    source: "Project | None"  # None: the fork was deleted
-    base: str
-    base_branch: str
     author: User
     title: str
     created: datetime
+    updated: datetime
+    description: str | None = None
     state: str = "opened"
     locked: bool = False
     labels: list[str] = field(default_factory=list)
@@ -169,6 +168,7 @@ class MergeRequest:
             now, author = self.forge.tick(), self.forge.user(username)
             made = Note(self, self.forge.identifier("note", 3_000), author, body, now, now, system, internal)
             self.notes.append(made)
+            self.updated = now
             if not system:
                 self.history.append(("created", made.id, body))
             return made
@@ -189,6 +189,36 @@ class MergeRequest:
                 self.labels.remove(name)
                 self._labelled("remove", username, name)
 
+    def close(self) -> None:
+        with self.forge.lock:
+            self.state, self.updated = "closed", self.forge.tick()
+
+    def reopen(self) -> None:
+        with self.forge.lock:
+            self.state, self.updated = "opened", self.forge.tick()
+
+    def lock(self) -> None:
+        """Only members may write in the conversation from now on."""
+        with self.forge.lock:
+            self.locked = True
+
+    def _labelled(self, action: str, username: str, name: str) -> None:
+        event = self.forge.identifier("event", 100)
+        self.label_events.append(Event(event, action, name, self.forge.user(username), self.forge.tick()))
+
+
+@dataclass(kw_only=True)
+class MergeRequest(Topic):
+    """A merge request, with what a person would do to it."""
+
+    head: str
+    branch: str
+    source: "Project | None"  # None: the fork was deleted
+    base: str
+    base_branch: str
+    draft: bool = False
+    automatic: User | None = None  # who wants it merged once its pipeline has succeeded
+
     def push(self, sha: str, username: str | None = None) -> None:
         """The head is another commit now; GitLab says so in a system note."""
         with self.forge.lock:
@@ -198,30 +228,13 @@ class MergeRequest:
                 self.source.commit(sha, branch=self.branch)
             self.note(username or self.author.username, f"added 1 commit\n\n* {sha[:8]}", system=True)
 
-    def close(self) -> None:
-        with self.forge.lock:
-            self.state = "closed"
-
-    def reopen(self) -> None:
-        with self.forge.lock:
-            self.state = "opened"
-
     def merge(self) -> None:
         with self.forge.lock:
             self.state = "merged"
 
-    def lock(self) -> None:
-        """Only members may write in the conversation from now on."""
-        with self.forge.lock:
-            self.locked = True
-
     def delete_fork(self) -> None:
         with self.forge.lock:
             self.source = None
-
-    def _labelled(self, action: str, username: str, name: str) -> None:
-        event = self.forge.identifier("event", 100)
-        self.label_events.append(Event(event, action, name, self.forge.user(username), self.forge.tick()))
 
 
 @dataclass
@@ -238,6 +251,9 @@ class Project:
     branches: dict[str, str] = field(default_factory=dict)
     labels: dict[str, int] = field(default_factory=dict)
     merge_requests: dict[int, MergeRequest] = field(default_factory=dict)
+    issues: dict[int, Topic] = field(default_factory=dict)
+    has_issues: bool = True
+    bare: Path | None = None  # what is pushed there is known here
     pipelines: list[Pipeline] = field(default_factory=list)
     statuses: list[CommitStatus] = field(default_factory=list)
     must_succeed: bool = False  # "Pipelines must succeed"
@@ -245,6 +261,7 @@ class Project:
     personal: bool = False  # in a user's namespace, not in a group's
     variables: dict[str, dict[str, Any]] = field(default_factory=dict)
     uploads: dict[str, bytes] = field(default_factory=dict)  # by their address below the project
+    schedules: dict[int, dict[str, str]] = field(default_factory=dict)  # the variables of active ones
 
     @property
     def namespace(self) -> str:
@@ -256,6 +273,20 @@ class Project:
             if branch:
                 self.branches[branch] = sha
             return sha
+
+    def fetch(self) -> None:
+        """Look at what was pushed: branches that are new or gone, and requests whose head has moved."""
+        if self.bare is None:
+            return
+        with self.forge.lock:
+            known = heads(self.bare)
+            self.branches.clear()
+            for branch, sha in known.items():
+                self.commit(sha, branch=branch)
+            for change in self.merge_requests.values():
+                moved = known.get(change.branch, change.head) != change.head
+                if change.source is self and change.state == "opened" and moved:
+                    change.push(known[change.branch])
 
     def pipeline(self, sha: str, ref: str, source: str = "merge_request_event") -> Pipeline:
         with self.forge.lock:
@@ -274,6 +305,7 @@ class Project:
         base_branch: str | None = None,
         author: str | None = None,
         title: str = "A change",
+        description: str | None = None,
     ) -> MergeRequest:
         """A merge request from `branch` of `source` (a path; by default this project itself)."""
         with self.forge.lock:
@@ -283,9 +315,41 @@ class Project:
             self.commit(head)  # also of a fork: GitLab keeps it at refs/merge-requests/N/head
             origin.commit(head, branch=branch)
             who = self.forge.user(author or origin.namespace)
-            number = self.forge.identifier("merge request", 5_000)
-            made = MergeRequest(self, iid, number, head, branch, origin, base, into, who, title, self.forge.tick())
+            now = self.forge.tick()
+            made = MergeRequest(
+                project=self,
+                iid=iid,
+                id=self.forge.identifier("merge request", 5_000),
+                head=head,
+                branch=branch,
+                source=origin,
+                base=base,
+                base_branch=into,
+                author=who,
+                title=title,
+                description=description,
+                created=now,
+                updated=now,
+            )
             self.merge_requests[iid] = made
+            return made
+
+    def issue(self, username: str, title: str, description: str | None = None) -> Topic:
+        """An issue; they are counted apart from merge requests."""
+        with self.forge.lock:
+            iid, number = max([0, *self.issues]) + 1, self.forge.identifier("issue", 6_000)
+            now, author = self.forge.tick(), self.forge.user(username)
+            made = Topic(
+                project=self,
+                iid=iid,
+                id=number,
+                author=author,
+                title=title,
+                description=description,
+                created=now,
+                updated=now,
+            )
+            self.issues[iid] = made
             return made
 
     def variable(self, key: str, value: str, *, protected: bool = False) -> None:
@@ -494,6 +558,7 @@ class Call:
             if wanted in {str(project.id), project.path}:
                 own = self.token is None or self.token.kind != "job" or self.token.project is project
                 if not project.private or (own and self.level(project)):
+                    project.fetch()
                     return project
         raise _refused(404, "404 Project Not Found")
 
@@ -507,7 +572,16 @@ class Call:
             raise _refused(404, missing)
         return change
 
-    def note(self, change: MergeRequest) -> Note:
+    def topic(self, project: Project) -> Topic:
+        """The issue or merge request that an address names."""
+        if "/issues/" not in self.request.path:
+            return self.change(project, "404 MergeRequest Not Found")
+        found = project.issues.get(int(self.arguments["iid"]))
+        if found is None or not project.has_issues:
+            raise _refused(404, "404 Issue Not Found")
+        return found
+
+    def note(self, change: Topic) -> Note:
         for note in change.notes:
             if note.id == int(self.arguments["note"]):
                 return note
@@ -618,6 +692,25 @@ def _variable(call: Call) -> Answer:
     return Answer(200, project.variables[call.arguments["key"]])
 
 
+def _schedules(call: Call) -> Answer:
+    project = call.project()
+    call.require(project, "developer")
+    return call.paged([*project.schedules], lambda number: {"id": number, "active": True})
+
+
+def _schedule(call: Call) -> Answer:
+    """lib/api/entities/ci/pipeline_schedule_details.rb: variables are for who may change the schedule."""
+    project, number = call.project(), int(call.arguments["number"])
+    call.require(project, "developer")
+    if number not in project.schedules:
+        raise _refused(404, "404 Pipeline Schedule Not Found")
+    shown: dict[str, Any] = {"id": number, "active": True}
+    if call.level(project) >= LEVELS["maintainer"]:
+        variables = project.schedules[number].items()
+        shown["variables"] = [{"variable_type": "env_var", "key": key, "value": value} for key, value in variables]
+    return Answer(200, shown)
+
+
 def _changes(call: Call) -> Answer:
     project, query = call.project(), call.request.query
     found = [
@@ -636,24 +729,130 @@ def _change(call: Call) -> Answer:
     return Answer(200, _shown_change(call.forge, call.change(call.project()), whole=True))
 
 
+def _create_change(call: Call) -> Answer:
+    """lib/api/merge_requests.rb; what is wrong with it comes as a list, and 409 when there is one already."""
+    project = call.project()
+    call.require(project, "developer")
+    sent = call.parameters()
+    for key in ("title", "source_branch", "target_branch"):
+        if key not in sent:
+            raise Refused(Answer(400, {"error": f"{key} is missing"}))
+    branch, into = str(sent["source_branch"]), str(sent["target_branch"])
+    for name, which in ((branch, "source_branch"), (into, "target_branch")):
+        if name not in project.branches:
+            raise _refused(400, {which: ["does not exist"]})
+    for other in project.merge_requests.values():
+        if other.state == "opened" and (other.branch, other.base_branch) == (branch, into) and other.source is project:
+            text = f"Another open merge request already exists for this source branch: !{other.iid}"
+            raise _refused(409, [text])
+    description, commands = _quick_actions(str(sent.get("description") or ""))
+    made = project.merge_request(
+        max([0, *project.merge_requests]) + 1,
+        head=project.branches[branch],
+        branch=branch,
+        base=project.branches[into],
+        base_branch=into,
+        author=call.user.username,
+        title=str(sent["title"]),
+        description=description,
+    )
+    _carry_out(call, made, commands)
+    _relabel(call, made, {"labels": sent.get("labels", "")})
+    return Answer(201, _shown_change(call.forge, made, whole=True))
+
+
+def _merge_change(call: Call) -> Answer:
+    """app/services/auto_merge_service.rb: at once if its pipeline has succeeded, and without a pipeline not at all."""
+    project = call.project()
+    change = call.change(project)
+    if call.level(project) < LEVELS["developer"]:
+        raise _refused(401, "401 Unauthorized")
+    sent = call.parameters()
+    if sent.get("sha", change.head) != change.head:
+        raise _refused(409, f"SHA does not match HEAD of source branch: {change.head}")
+    pipelines = [pipeline for pipeline in project.pipelines if pipeline.sha == change.head]
+    later = sent.get("auto_merge") or sent.get("merge_when_pipeline_succeeds")
+    if change.state != "opened" or change.draft or (later and not pipelines):
+        raise _refused(405, "405 Method Not Allowed")
+    change.merge() if not later else setattr(change, "automatic", call.user)
+    return Answer(200, _shown_change(call.forge, change, whole=True))
+
+
 def _update_change(call: Call) -> Answer:
     """Labels are only for those who may triage; from anyone else who may edit they are ignored, without a word."""
     project = call.project()
     change = call.change(project)
-    sent = call.parameters()
     if call.user != change.author:
         call.require(project, "developer")
-    if call.level(project) >= LEVELS["reporter"]:
-        _relabel(call, change, sent)
-    if "title" in sent:
-        change.title = str(sent["title"])
-    event = sent.get("state_event")
-    if event in {"close", "reopen"}:
-        change.close() if event == "close" else change.reopen()
+    _edited(call, project, change)
     return Answer(200, _shown_change(call.forge, change, whole=True))
 
 
-def _relabel(call: Call, change: MergeRequest, sent: Mapping[str, Any]) -> None:
+def _edited(call: Call, project: Project, topic: Topic) -> None:
+    sent = call.parameters()
+    if call.level(project) >= LEVELS["reporter"]:
+        _relabel(call, topic, sent)
+    if "title" in sent:
+        topic.title = str(sent["title"])
+    if "description" in sent:
+        topic.description, commands = _quick_actions(str(sent["description"]))
+        topic.history.append(("edited", topic.iid, topic.description))
+        _carry_out(call, topic, commands)
+    topic.updated = call.forge.tick()
+    event = sent.get("state_event")
+    if event in {"close", "reopen"}:
+        topic.close() if event == "close" else topic.reopen()
+
+
+def _issues(call: Call) -> Answer:
+    """Those that whoever asks has made, unless the scope is `all`; none where issues are turned off."""
+    project, query = call.project(), call.request.query
+    by, sort = query.get("order_by", "created_at"), query.get("sort", "desc")
+    scope = query.get("scope", "all")  # https://docs.gitlab.com/api/issues/#list-all-project-issues
+    found = [
+        issue
+        for issue in project.issues.values()
+        if project.has_issues
+        if query.get("state", "all") in {"all", issue.state}
+        if query.get("author_id", str(issue.author.id)) == str(issue.author.id)
+        if scope == "all" or (call.token and issue.author == call.user)
+    ]
+    ordered = sorted(found, key=lambda one: getattr(one, by.removesuffix("_at")), reverse=sort == "desc")
+    return call.paged(ordered, lambda issue: _shown_issue(call.forge, issue))
+
+
+def _issue(call: Call) -> Answer:
+    return Answer(200, _shown_issue(call.forge, call.topic(call.project())))
+
+
+def _create_issue(call: Call) -> Answer:
+    project = call.project()
+    if not project.has_issues:
+        raise _refused(403, "403 Forbidden")
+    call.require(project, "guest")
+    sent = call.parameters()
+    if not str(sent.get("title", "")).strip():
+        raise Refused(Answer(400, {"error": "title is missing"}))
+    description, commands = _quick_actions(str(sent.get("description") or ""))
+    if len(description) > BODY_LIMIT:
+        raise _refused(400, {"description": ["is too long (maximum is 1000000 characters)"]})
+    made = project.issue(call.user.username, str(sent["title"]), description)
+    _carry_out(call, made, commands)
+    if call.level(project) >= LEVELS["reporter"]:
+        _relabel(call, made, {"labels": sent.get("labels", "")})
+    return Answer(201, _shown_issue(call.forge, made))
+
+
+def _update_issue(call: Call) -> Answer:
+    project = call.project()
+    issue = call.topic(project)
+    if call.user != issue.author:
+        call.require(project, "planner")
+    _edited(call, project, issue)
+    return Answer(200, _shown_issue(call.forge, issue))
+
+
+def _relabel(call: Call, change: Topic, sent: Mapping[str, Any]) -> None:
     wanted = list(change.labels)
     if "labels" in sent:
         wanted = _names(sent["labels"])
@@ -673,7 +872,7 @@ def _names(sent: Any) -> list[str]:
 def _notes(call: Call) -> Answer:
     """Newest first, and GitLab's own notes among them."""
     project, query = call.project(), call.request.query
-    change = call.change(project, "404 MergeRequest Not Found")
+    change = call.topic(project)
     by, sort = query.get("order_by", "created_at"), query.get("sort", "desc")
     for name, value, allowed in (("order_by", by, {"created_at", "updated_at"}), ("sort", sort, {"asc", "desc"})):
         if value not in allowed:
@@ -694,12 +893,12 @@ def _notes(call: Call) -> Answer:
 
 
 def _note(call: Call) -> Answer:
-    return Answer(200, _shown_note(call.forge, call.note(call.change(call.project(), "404 MergeRequest Not Found"))))
+    return Answer(200, _shown_note(call.forge, call.note(call.topic(call.project()))))
 
 
 def _create_note(call: Call) -> Answer:
     project = call.project()
-    change = call.change(project, "404 MergeRequest Not Found")
+    change = call.topic(project)
     if change.locked and not call.level(project):
         raise _refused(403, "403 Forbidden")
     sent = call.parameters()
@@ -740,7 +939,7 @@ def _edit_note(call: Call) -> Answer:
     """app/services/notes/update_service.rb: a note that becomes nothing but commands is deleted."""
     note = _own(call)
     body, commands = _quick_actions(_text(call.parameters()))
-    _carry_out(call, note.change, commands)
+    _carry_out(call, note.topic, commands)
     if not body:
         note.delete()
         return _executed(commands)
@@ -756,7 +955,7 @@ def _delete_note(call: Call) -> Answer:
 def _own(call: Call) -> Note:
     """app/policies/note_policy.rb: authors change their notes, Maintainers those of others, nobody GitLab's."""
     project = call.project()
-    note = call.note(call.change(project, "404 MergeRequest Not Found"))
+    note = call.note(call.topic(project))
     if note.system:
         raise _refused(403, "403 Forbidden")
     if note.author != call.user:
@@ -800,7 +999,7 @@ def _executed(commands: Iterable[str]) -> Answer:
     return Answer(202, {"commands_changes": {}, "summary": [f"Executed /{command}." for command in commands]})
 
 
-def _carry_out(call: Call, change: MergeRequest, commands: Iterable[str]) -> None:
+def _carry_out(call: Call, change: Topic, commands: Iterable[str]) -> None:
     for command in commands:
         change.quick_actions.append(command)
         name, _, rest = command.partition(" ")
@@ -887,7 +1086,7 @@ def _statuses(call: Call) -> Answer:
 
 
 def _label_events(call: Call) -> Answer:
-    change = call.change(call.project(), "404 MergeRequest Not Found")
+    change = call.topic(call.project())
     return call.paged(change.label_events, lambda event: _shown_event(call.forge, change, event))
 
 
@@ -903,6 +1102,7 @@ def _member(call: Call) -> Answer:
 
 _PROJECT = r"/projects/(?P<id>[^/]+)"
 _CHANGE = _PROJECT + r"/merge_requests/(?P<iid>\d+)"
+_ISSUE = _PROJECT + r"/issues/(?P<iid>\d+)"
 ENDPOINTS: dict[tuple[str, str], Endpoint] = {
     ("GET", r"/user"): Endpoint(_myself, members=True, scopes=("read_user",)),
     ("GET", r"/users/(?P<user>\d+)"): Endpoint(_user, members=True, scopes=("read_user",)),
@@ -910,9 +1110,20 @@ ENDPOINTS: dict[tuple[str, str], Endpoint] = {
     ("GET", r"/personal_access_tokens/self"): Endpoint(_own_token, members=True, scopes=("read_user", "self_rotate")),
     ("GET", _PROJECT): Endpoint(_project),
     ("GET", _PROJECT + r"/variables/(?P<key>\w+)"): Endpoint(_variable, members=True),
+    ("GET", _PROJECT + r"/pipeline_schedules"): Endpoint(_schedules, members=True),
+    ("GET", _PROJECT + r"/pipeline_schedules/(?P<number>\d+)"): Endpoint(_schedule, members=True),
     ("GET", _PROJECT + r"/merge_requests"): Endpoint(_changes, job=True),
     ("GET", _CHANGE): Endpoint(_change, job=True),
     ("PUT", _CHANGE): Endpoint(_update_change, members=True),
+    ("POST", _PROJECT + r"/merge_requests"): Endpoint(_create_change, members=True),
+    ("PUT", _CHANGE + r"/merge"): Endpoint(_merge_change, members=True),
+    ("GET", _PROJECT + r"/issues"): Endpoint(_issues),
+    ("POST", _PROJECT + r"/issues"): Endpoint(_create_issue, members=True),
+    ("GET", _ISSUE): Endpoint(_issue),
+    ("PUT", _ISSUE): Endpoint(_update_issue, members=True),
+    ("GET", _ISSUE + r"/notes"): Endpoint(_notes, members=True),
+    ("POST", _ISSUE + r"/notes"): Endpoint(_create_note, members=True),
+    ("GET", _ISSUE + r"/resource_label_events"): Endpoint(_label_events, members=True),
     ("POST", _PROJECT + r"/uploads"): Endpoint(_upload, members=True),
     ("GET", _CHANGE + r"/notes"): Endpoint(_notes, job=True, members=True),
     ("POST", _CHANGE + r"/notes"): Endpoint(_create_note, members=True),
@@ -977,10 +1188,10 @@ def _shown_change(forge: GitLab, change: MergeRequest, *, whole: bool = False) -
         "iid": change.iid,
         "project_id": project.id,
         "title": change.title,
-        "description": None,
+        "description": change.description,
         "state": change.state,
         "created_at": moment(change.created),
-        "updated_at": moment(change.created),
+        "updated_at": moment(change.updated),
         "target_branch": change.base_branch,
         "source_branch": change.branch,
         "source_project_id": change.source and change.source.id,
@@ -988,7 +1199,9 @@ def _shown_change(forge: GitLab, change: MergeRequest, *, whole: bool = False) -
         "user_notes_count": sum(not note.system for note in change.notes),
         "author": _shown_user(forge, change.author),
         "labels": sorted(change.labels),
-        "draft": False,
+        "draft": change.draft,
+        "merge_when_pipeline_succeeds": change.automatic is not None,
+        "merge_user": change.automatic and _shown_user(forge, change.automatic),
         "discussion_locked": change.locked or None,
         "merge_status": "can_be_merged",
         "detailed_merge_status": "mergeable",
@@ -1008,6 +1221,34 @@ def _shown_change(forge: GitLab, change: MergeRequest, *, whole: bool = False) -
     return shown
 
 
+def _shown_issue(forge: GitLab, issue: Topic) -> dict[str, Any]:
+    project = issue.project
+    return {
+        "id": issue.id,
+        "iid": issue.iid,
+        "project_id": project.id,
+        "title": issue.title,
+        "description": issue.description,
+        "state": issue.state,
+        "created_at": moment(issue.created),
+        "updated_at": moment(issue.updated),
+        "closed_at": moment(issue.updated) if issue.state == "closed" else None,
+        "labels": sorted(issue.labels),
+        "author": _shown_user(forge, issue.author),
+        "type": "ISSUE",
+        "issue_type": "issue",
+        "user_notes_count": sum(not note.system for note in issue.notes),
+        "confidential": False,
+        "discussion_locked": issue.locked or None,
+        "web_url": f"{forge.origin}/{project.path}/-/issues/{issue.iid}",
+        "references": {"short": f"#{issue.iid}", "relative": f"#{issue.iid}", "full": f"{project.path}#{issue.iid}"},
+    }
+
+
+def _noteable(topic: Topic) -> str:
+    return "MergeRequest" if isinstance(topic, MergeRequest) else "Issue"
+
+
 def _shown_note(forge: GitLab, note: Note) -> dict[str, Any]:
     return {
         "id": note.id,
@@ -1017,15 +1258,15 @@ def _shown_note(forge: GitLab, note: Note) -> dict[str, Any]:
         "created_at": moment(note.created),
         "updated_at": moment(note.updated),
         "system": note.system,
-        "noteable_id": note.change.id,
-        "noteable_type": "MergeRequest",
-        "project_id": note.change.project.id,
+        "noteable_id": note.topic.id,
+        "noteable_type": _noteable(note.topic),
+        "project_id": note.topic.project.id,
         "resolvable": False,
         "confidential": note.internal,
         "internal": note.internal,
         "imported": False,
         "imported_from": "none",
-        "noteable_iid": note.change.iid,
+        "noteable_iid": note.topic.iid,
         "commands_changes": {},
     }
 
@@ -1050,13 +1291,13 @@ def _shown_status(forge: GitLab, status: CommitStatus) -> dict[str, Any]:
     }
 
 
-def _shown_event(forge: GitLab, change: MergeRequest, event: Event) -> dict[str, Any]:
+def _shown_event(forge: GitLab, change: Topic, event: Event) -> dict[str, Any]:
     number = change.project.labels.setdefault(event.label, forge.identifier("label", 70))
     return {
         "id": event.id,
         "user": _shown_user(forge, event.user),
         "created_at": moment(event.created),
-        "resource_type": "MergeRequest",
+        "resource_type": _noteable(change),
         "resource_id": change.id,
         "label": {"id": number, "name": event.label, "color": "#34495E", "description": None},
         "action": event.action,
@@ -1068,24 +1309,15 @@ def _remembered(project: Project) -> dict[str, Any]:
     return {
         "merge_requests": {
             str(change.iid): {
-                "state": change.state,
+                **_remembered_topic(change),
                 "head": change.head,
-                "labels": change.labels,
-                "quick_actions": change.quick_actions,
-                "notes": [
-                    {
-                        "id": one.id,
-                        "author": one.author.username,
-                        "body": one.body,
-                        "edits": one.edits,
-                        "system": one.system,
-                    }
-                    for one in change.notes
-                ],
-                "history": [[kind, number] for kind, number, _ in change.history],
+                "branch": change.branch,
+                "base": change.base_branch,
+                "automatic": change.automatic is not None,
             }
             for change in project.merge_requests.values()
         },
+        "issues": {str(issue.iid): _remembered_topic(issue) for issue in project.issues.values()},
         "statuses": [
             {
                 "sha": one.sha,
@@ -1100,11 +1332,28 @@ def _remembered(project: Project) -> dict[str, Any]:
     }
 
 
+def _remembered_topic(topic: Topic) -> dict[str, Any]:
+    return {
+        "state": topic.state,
+        "title": topic.title,
+        "description": topic.description,
+        "labels": topic.labels,
+        "quick_actions": topic.quick_actions,
+        "notes": [
+            {"id": one.id, "author": one.author.username, "body": one.body, "edits": one.edits, "system": one.system}
+            for one in topic.notes
+        ],
+        "history": [[kind, number] for kind, number, _ in topic.history],
+    }
+
+
 def populated(forge: GitLab, setup: Mapping[str, Any]) -> None:
     """Fills a forge from a document; its keys are the arguments of the methods that it calls."""
     for document in setup.get("projects", []):
-        left_out = {"merge_requests", "commits", "pipelines"}
+        left_out = {"merge_requests", "commits", "pipelines", "issues", "bare", "branches"}
         project = forge.project(**{key: thing for key, thing in document.items() if key not in left_out})
+        project.bare = Path(document["bare"]) if "bare" in document else None
+        project.branches.update(document.get("branches", {}))
         for sha in document.get("commits", []):
             project.commit(sha)
         for change in document.get("merge_requests", []):
@@ -1117,6 +1366,8 @@ def populated(forge: GitLab, setup: Mapping[str, Any]) -> None:
                 made.label(username, name)
         for pipeline in document.get("pipelines", []):
             project.pipeline(**pipeline)
+        for username, title, body in document.get("issues", []):
+            project.issue(username, title, body)
     for token in setup.get("tokens", []):
         forge.token(**token)
 

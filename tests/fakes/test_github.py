@@ -14,6 +14,7 @@ from tests.fakes.conftest import HEAD
 from tests.fakes.github import GitHub
 
 WRITE = {"pull-requests": "write", "statuses": "write", "contents": "read"}
+MAY = {"issues": "write", "pull-requests": "write", "contents": "write"}
 Client = Callable[..., pygithub.Github]
 
 
@@ -48,6 +49,107 @@ def ask(forge: GitHub, method: str, path: str, secret: str | None = None, **opti
 
 COMMENTS = "/repos/acme/churn/issues/7/comments"
 STATUSES = f"/repos/acme/churn/statuses/{HEAD}"
+
+
+class TestPyGithubOnTopics:
+    """Issues, and requests that are opened through the API."""
+
+    def test_opens_finds_edits_and_closes_an_issue(self, github: GitHub, client: Client) -> None:
+        repo = github.repository("acme/churn")
+        repo.issue("mona", "by hand")
+        there = client(github.token(permissions=MAY)).get_repo("acme/churn")
+        made = there.create_issue("drift", "<!-- ci-ml -->\nit drifted", labels=["ci-ml: drift"])
+        assert (made.number, made.user.login, made.state, made.state_reason) == (9, "github-actions[bot]", "open", None)
+        assert [issue.title for issue in there.get_issues(creator="github-actions[bot]", state="all")] == ["drift"]
+        assert [issue.number for issue in there.get_issues()] == [9, 8, 7]  # a pull request is an issue, too
+        assert [issue.number for issue in there.get_issues(labels=["CI-ML: drift"])] == [9]
+        made.add_to_labels("worse")
+        made.remove_from_labels("ci-ml: drift")
+        made.create_comment("fine again")
+        made.edit(title="over", body="it is fine", state="closed")
+        seen = there.get_issue(9)
+        assert (seen.title, seen.body, seen.state, seen.state_reason) == ("over", "it is fine", "closed", "completed")
+        assert [label.name for label in seen.labels] == ["worse"]
+        assert [comment.body for comment in seen.get_comments()] == ["fine again"]
+        assert seen.closed_at is not None
+        seen.edit(state="open")
+        assert there.get_issue(9).state_reason == "reopened"
+        newest_first = there.get_issues(state="all", sort="updated", direction="desc")
+        assert next(iter(newest_first)).number == 9
+
+    def test_opens_and_edits_a_pull_request(self, github: GitHub, client: Client) -> None:
+        repo = github.repository("acme/churn")
+        repo.commit("1" * 40, branch="main")
+        repo.commit("2" * 40, branch="ci-ml/retrain")
+        there = client(github.token(permissions=MAY)).get_repo("acme/churn")
+        made = there.create_pull("main", "ci-ml/retrain", title="Retrain", body="better")
+        assert (made.number, made.head.ref, made.head.sha, made.base.ref) == (8, "ci-ml/retrain", "2" * 40, "main")
+        with pytest.raises(GithubException, match="A pull request already exists for acme:ci-ml/retrain"):
+            there.create_pull("main", "ci-ml/retrain", title="Again", body="")
+        made.edit(title="Retrain churn", body="better still")
+        made.add_to_labels("ci-ml: improved")
+        seen = there.get_pull(8)
+        assert (seen.title, seen.body, [label.name for label in seen.labels]) == (
+            "Retrain churn",
+            "better still",
+            ["ci-ml: improved"],
+        )
+        made.edit(state="closed")
+        assert [pull.number for pull in there.get_pulls(head="acme:ci-ml/retrain")] == []
+
+    @pytest.mark.parametrize(
+        ("head", "base", "words"),
+        [("none", "main", '"field": "head"'), ("same", "main", "No commits between main and same")],
+    )
+    def test_refuses_a_pull_request_of_nothing(
+        self, github: GitHub, client: Client, head: str, base: str, words: str
+    ) -> None:
+        repo = github.repository("acme/churn")
+        repo.commit(repo.branches["main"], branch="same")
+        there = client(github.token(permissions=MAY)).get_repo("acme/churn")
+        with pytest.raises(GithubException, match=words):
+            there.create_pull(base, head, title="t", body="")
+
+    def test_merges_by_itself_what_waits_for_a_check(self, github: GitHub, client: Client) -> None:
+        repo = github.repository("acme/churn")
+        there = client(github.token(permissions=MAY)).get_repo("acme/churn")
+        pull = there.get_pull(7)
+        with pytest.raises(GithubException, match="clean status"):
+            pull.enable_automerge("SQUASH")
+        repo.require("gate")
+        with pytest.raises(GithubException, match="Head branch was modified"):
+            pull.enable_automerge("SQUASH", expected_head_oid="0" * 40)
+        pull.enable_automerge("SQUASH", expected_head_oid=HEAD)
+        assert there.get_pull(7).raw_data["auto_merge"]["merge_method"] == "squash"
+        repo.may_wait = False
+        with pytest.raises(GithubException, match="Auto merge is not allowed for this repository"):
+            pull.enable_automerge()
+        weak = client(github.token(permissions={"pull-requests": "write"})).get_repo("acme/churn").get_pull(7)
+        with pytest.raises(GithubException, match="Resource not accessible by integration"):
+            weak.enable_automerge()
+
+    def test_settings_that_forbid_it(self, github: GitHub, client: Client) -> None:
+        repo = github.repository("acme/churn")
+        repo.commit("2" * 40, branch="next")
+        there = client(github.token(permissions=MAY)).get_repo("acme/churn")
+        repo.may_open, repo.has_issues = False, False
+        with pytest.raises(GithubException, match="GitHub Actions is not permitted to create or approve pull requests"):
+            there.create_pull("main", "next", title="t", body="")
+        with pytest.raises(GithubException, match="Issues has been disabled in this repository"):
+            there.create_issue("t")
+        person = client(github.token(kind="pat", login="mona", scopes=["repo"])).get_repo("acme/churn")
+        assert person.create_pull("main", "next", title="t", body="").user.login == "mona"
+
+    def test_limits_of_an_issue(self, github: GitHub, client: Client) -> None:
+        there = client(github.token(permissions=MAY)).get_repo("acme/churn")
+        for title, body in (("t" * 257, ""), ("t", "x" * 65_537), (" ", "")):
+            with pytest.raises(GithubException, match="Validation Failed"):
+                there.create_issue(title, body)
+        with pytest.raises(UnknownObjectException):
+            there.get_issue(99)
+        weak = client(github.token(permissions={"issues": "read"})).get_repo("acme/churn")
+        with pytest.raises(GithubException, match="Resource not accessible by integration"):
+            weak.create_issue("t")
 
 
 class TestPyGithub:

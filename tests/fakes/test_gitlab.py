@@ -10,6 +10,7 @@ import requests
 from gitlab.exceptions import (
     GitlabAuthenticationError,
     GitlabCreateError,
+    GitlabError,
     GitlabGetError,
     GitlabHttpError,
     GitlabUpdateError,
@@ -47,6 +48,80 @@ def ask(forge: GitLab, method: str, path: str, secret: str | None = None, **opti
 CHANGE = "/projects/acme%2Fchurn/merge_requests/7"
 NOTES = f"{CHANGE}/notes"
 STATUSES = f"/projects/acme%2Fchurn/statuses/{HEAD}"
+
+
+class TestPythonGitlabOnTopics:
+    """Issues, and requests that are opened through the API."""
+
+    def test_opens_finds_edits_and_closes_an_issue(self, gitlab: GitLab, client: Client) -> None:
+        project = gitlab.project("acme/churn")
+        project.issue("mona", "by hand")
+        secret = gitlab.token()
+        there = client(secret).projects.get("acme/churn")
+        made = there.issues.create({"title": "drift", "description": "it drifted\n\n/close", "labels": "ci-ml: drift"})
+        assert (made.iid, made.state, made.labels, made.description) == (2, "closed", ["ci-ml: drift"], "it drifted")
+        bot = gitlab.tokens[secret].user.id
+        assert [issue.iid for issue in there.issues.list(author_id=bot, scope="all", get_all=True)] == [2]
+        assert [issue.iid for issue in there.issues.list(state="opened", get_all=True)] == [1]
+        made.state_event, made.title, made.description = "reopen", "still", "more"
+        made.add_labels, made.remove_labels = "worse", "ci-ml: drift"
+        made.save()
+        made.notes.create({"body": "a remark"})
+        seen = there.issues.get(2)
+        assert (seen.state, seen.title, seen.description, seen.labels) == ("opened", "still", "more", ["worse"])
+        assert [note.body for note in seen.notes.list(get_all=True)] == ["a remark"]
+        actions = [event.action for event in seen.resourcelabelevents.list(get_all=True)]
+        assert sorted(actions) == ["add", "add", "remove"]
+        updated = there.issues.list(order_by="updated_at", get_all=True)
+        assert [issue.iid for issue in updated] == [2, 1]
+
+    def test_opens_edits_and_merges_a_merge_request(self, gitlab: GitLab, client: Client) -> None:
+        project = gitlab.project("acme/churn")
+        project.commit("1" * 40, branch="main")
+        project.commit("2" * 40, branch="next")
+        there = client(gitlab.token()).projects.get("acme/churn")
+        wanted = {"source_branch": "next", "target_branch": "main", "title": "Retrain", "description": "better"}
+        made = there.mergerequests.create({**wanted, "remove_source_branch": True})
+        assert (made.iid, made.sha, made.description, made.source_project_id) == (8, "2" * 40, "better", project.id)
+        with pytest.raises(GitlabCreateError, match="Another open merge request already exists"):
+            there.mergerequests.create(wanted)
+        with pytest.raises(GitlabCreateError, match="does not exist"):
+            there.mergerequests.create({**wanted, "source_branch": "none"})
+        made.title, made.description, made.labels = "Retrain churn", "better still", ["ci-ml: improved"]
+        made.save()
+        seen = there.mergerequests.get(8)
+        assert (seen.title, seen.description, seen.labels) == ("Retrain churn", "better still", ["ci-ml: improved"])
+        with pytest.raises(GitlabError, match="405"):
+            seen.merge(auto_merge=True)  # it has no pipeline
+        project.pipeline("2" * 40, "next")
+        with pytest.raises(GitlabError, match="SHA does not match"):
+            seen.merge(auto_merge=True, sha="0" * 40)
+        seen.merge(auto_merge=True, sha="2" * 40)
+        seen = there.mergerequests.get(8)
+        assert (seen.merge_when_pipeline_succeeds, seen.state) == (True, "opened")
+        seen.merge(sha="2" * 40)
+        assert there.mergerequests.get(8).state == "merged"
+
+    def test_a_jobs_own_token_opens_nothing(self, gitlab: GitLab, client: Client) -> None:
+        gitlab.project("acme/churn").commit("2" * 40, branch="next")
+        job = client("", job_token=gitlab.token(kind="job", username="mona"))
+        there = job.projects.get("acme/churn", lazy=True)
+        with pytest.raises(GitlabAuthenticationError):
+            there.mergerequests.create({"source_branch": "next", "target_branch": "main", "title": "t"})
+        with pytest.raises(GitlabAuthenticationError):
+            there.issues.create({"title": "t"})
+
+    def test_who_may_not_and_what_is_turned_off(self, gitlab: GitLab, client: Client) -> None:
+        project = gitlab.project("acme/churn")
+        project.commit("2" * 40, branch="next")
+        weak = client(gitlab.token(role="guest")).projects.get("acme/churn")
+        with pytest.raises(GitlabCreateError, match="403"):
+            weak.mergerequests.create({"source_branch": "next", "target_branch": "main", "title": "t"})
+        project.has_issues = False
+        strong = client(gitlab.token()).projects.get("acme/churn")
+        with pytest.raises(GitlabCreateError, match="403"):
+            strong.issues.create({"title": "t"})
+        assert strong.issues.list(get_all=True) == []
 
 
 class TestPythonGitlab:

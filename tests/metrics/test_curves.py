@@ -95,6 +95,7 @@ _SCORES = st.one_of(
 )
 
 
+@pytest.mark.thorough
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=st.lists(st.tuples(st.integers(0, 1), _SCORES), min_size=1, max_size=60))
 def test_any_few_examples(shared: DuckDB, rows: list[tuple[int, float]]) -> None:
@@ -109,6 +110,7 @@ def test_any_few_examples(shared: DuckDB, rows: list[tuple[int, float]]) -> None
         assert subset(points.precision_recall(found.steps), (recall[:-1], precision[:-1]))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("crowd", [1.0, 1e-3, 1e-7, 1e-11])
 def test_scores_that_crowd_near_0_are_told_apart(engine: DuckDB, crowd: float) -> None:
     chance = np.random.default_rng(4)

@@ -80,6 +80,7 @@ def compare(metric: str, where: Slice | None, table: Table, found: Statistic, co
     return problems
 
 
+@pytest.mark.thorough
 @pytest.mark.filterwarnings("ignore:divide by zero")  # of what every example is a positive for
 @pytest.mark.parametrize(("table", "cuts"), list(cases()))
 def test_every_metric_is_what_its_peers_say(

@@ -3,32 +3,27 @@
 import importlib.util
 import math
 import os
-import random
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import duckdb as database
 import pytest
 
 from ci_ml.adapters.tables import duckdb, ibis
 from ci_ml.adapters.tables.formats import Format
-from ci_ml.core.catalogue import parse
+from ci_ml.core import drifting
 from ci_ml.core.config import PredictionsConfig
-from ci_ml.metrics import registry
-from ci_ml.metrics.columns import Source, Wanted
-from ci_ml.metrics.pairing import pair
-from ci_ml.usecases import curves
-from ci_ml.usecases.curves import Drawn
+from ci_ml.core.drifts import DriftConfig
+from ci_ml.core.profiles import Profile
+from ci_ml.metrics import profiles
+from ci_ml.metrics.columns import Source
+from ci_ml.stats import grids
+from tests.metrics.engines import KINDS, WITHOUT_CLUSTERS, agree, drawn, measured, written
 
 # What Spark and Ibis' backend warn of among themselves (pandas 3, sockets of py4j) is not ours to mend.
 pytestmark = [pytest.mark.thorough, pytest.mark.filterwarnings("ignore")]
-
-CONFIDENCE = 0.95
-TWO = "accuracy f1 mcc selection_rate flips_to_wrong log_loss roc_auc average_precision ece mean(cost)".split()
-SEVERAL = "f1_macro recall[b] log_loss roc_auc average_precision[c] ece".split()
-NUMBERS = "mae rmse r2 median_ae".split()
-WITHOUT_CLUSTERS = {"ece", "median_ae"}
 
 
 @pytest.fixture(scope="module")
@@ -55,76 +50,6 @@ def spark() -> Iterator[Any]:
     session.stop()
 
 
-def written(folder: Path, rows: list[dict[str, Any]], side: str) -> Path:
-    place = folder / f"{side}.csv"
-    lines = [",".join(rows[0]), *(",".join(map(str, row.values())) for row in rows)]
-    place.write_text("\n".join(lines) + "\n")
-    return place
-
-
-def two_classes(seed: int) -> list[dict[str, Any]]:
-    same, own = random.Random(1), random.Random(seed)
-    rows = []
-    for index in range(240):
-        label = int(same.random() < 0.4)
-        score = min(max(round(same.gauss(0.4 + 0.25 * label, 0.2) + own.gauss(0, 0.1), 2), 0), 1)  # ties
-        rows.append(
-            {"id": f"{index:04}", "label": label, "score": score, "cost": round(own.random(), 3)}
-            | {"group": same.choice(["x", "y", ""]), "person": index // 3}
-        )
-    return rows
-
-
-def several_classes(seed: int) -> list[dict[str, Any]]:
-    same, own = random.Random(2), random.Random(seed)
-    rows = []
-    for index in range(240):
-        label = same.choice("abc")
-        raw = {name: same.random() + own.random() + (name == label) for name in "abc"}
-        whole = sum(raw.values())
-        scores = {f"p_{name}": round(value / whole, 6) for name, value in raw.items()}
-        rows.append({"id": index, "label": label, **scores, "group": same.choice(["x", "y"]), "person": index // 3})
-    return rows
-
-
-def numbers(seed: int) -> list[dict[str, Any]]:
-    same, own = random.Random(3), random.Random(seed)
-    rows = []
-    for index in range(240):
-        label = round(same.gauss(10, 4), 3)
-        predicted = round(label + same.gauss(0, 1) + own.gauss(0, 0.5), 3)
-        rows.append(
-            {"id": index, "label": label, "predicted": predicted}
-            | {"group": same.choice(["x", "y"]), "person": index // 3}
-        )
-    return rows
-
-
-KINDS = {
-    "binary": (two_classes, {"score": "score"}, TWO),
-    "multiclass": (several_classes, {"score": "p_*"}, SEVERAL),
-    "regression": (numbers, {"prediction": "predicted"}, NUMBERS),
-}
-
-
-def measured(engine: Any, places: tuple[Path, Path], about: PredictionsConfig, names: list[str]) -> dict[Any, tuple]:
-    sources = [
-        Source(table=engine.read(place, Format.CSV, packed=False), name=place.name, typed=False) for place in places
-    ]
-    means = {name: "cost" for name in names if name == "mean(cost)"}
-    paired = pair(engine, about, *sources, Wanted(slices=("group",), means=means)).paired
-    wanted = [(parse(name), cut) for name in names for cut in ((), ("group",))]
-    answers = {}
-    for (asked, where), statistic in registry.measure(engine, paired, wanted, CONFIDENCE).items():
-        found = statistic.difference(CONFIDENCE)
-        own = statistic.value(CONFIDENCE, True)
-        answers[str(asked), str(where)] = (
-            (found.base, found.head, found.low, found.high, found.p_value, own.low, own.high),
-            (found.method, found.n, found.clusters, found.identical),
-        )
-    return answers
-
-
 @pytest.mark.parametrize(
     ("task", "clustered"), [("binary", False), ("binary", True), ("multiclass", False), ("regression", True)]
 )
@@ -142,19 +67,7 @@ def test_spark_says_what_duckdb_says(spark: Any, tmp_path: Path, task: str, clus
     with ibis.engine("pyspark://local") as engine:
         distributed = measured(engine, places, about, names)
     assert len(embedded) >= 3 * len(names)
-    assert distributed.keys() == embedded.keys()
-    for key, (values, words) in embedded.items():
-        theirs, said = distributed[key]
-        assert said == words, key
-        for mine, other in zip(values, theirs, strict=True):
-            assert math.isclose(mine, other, rel_tol=1e-9, abs_tol=1e-9), (key, values, theirs)
-
-
-def drawn(engine: Any, places: tuple[Path, Path], about: PredictionsConfig) -> Drawn:
-    sources = [
-        Source(table=engine.read(place, Format.CSV, packed=False), name=place.name, typed=False) for place in places
-    ]
-    return curves.draw(engine, "t", about, pair(engine, about, *sources, Wanted()).paired, (), new=False)
+    agree(embedded, distributed)
 
 
 @pytest.mark.parametrize("task", list(KINDS))
@@ -166,3 +79,58 @@ def test_spark_draws_what_duckdb_draws(spark: Any, tmp_path: Path, task: str) ->
         embedded = drawn(engine, places, about)
     with ibis.engine("pyspark://local") as engine:
         assert drawn(engine, places, about) == embedded
+
+
+def profiled(engine: Any, places: tuple[Path, Path]) -> tuple[Profile, Profile]:
+    sources = [
+        Source(table=engine.read(place, Format.PARQUET, packed=False), name=place.name, typed=True) for place in places
+    ]
+    reference, _ = profiles.reference(engine, sources[0])
+    return reference, profiles.against(engine, sources[1], reference)
+
+
+def drifting_tables(folder: Path) -> tuple[Path, Path]:
+    """Columns for every way to count: few values, formulas, atoms, cuts; times, texts, NaN, infinity, nothing."""
+    sql = """
+    COPY (SELECT i % 9 AS few, sin(i * {0}) AS wave, CASE WHEN i % 3 = 0 THEN 0 ELSE tan(i * {0}) END AS tangent,
+      round(exp(3 * sin(i * {0}) + cos(i)), 1) AS price, (i * 7919) % 30011 AS number,
+      CASE i % 50 WHEN 0 THEN NULL WHEN 1 THEN 'nan'::DOUBLE WHEN 2 THEN 'inf'::DOUBLE ELSE cos(i * {0}) END AS odd,
+      'c' || (i % 11) AS kind, i % 4 = 0 AS truth, DATE '2024-01-01' + (i % 3000)::INT AS day,
+      (sin(i) * 100)::DECIMAL(12, 3) AS money, NULL::INT AS empty
+    FROM range({1}) t(i)) TO '{2}' (FORMAT parquet)
+    """
+    places = folder / "one.parquet", folder / "other.parquet"
+    with database.connect() as connection:
+        for place, factor, rows in zip(places, (1, 1.3), (21_000, 20_500), strict=True):
+            connection.execute(sql.format(factor, rows, place))
+    return places
+
+
+def test_spark_counts_what_duckdb_counts(spark: Any, tmp_path: Path) -> None:
+    places = drifting_tables(tmp_path)
+    with duckdb.engine(places) as engine:
+        reference, current = profiled(engine, places)
+    with ibis.engine("pyspark://local") as engine:
+        sources = [
+            Source(table=engine.read(place, Format.PARQUET, packed=False), name=place.name, typed=True)
+            for place in places
+        ]
+        theirs = [profiles.against(engine, source, reference) for source in sources]
+        # … and on grids that its own sample places.
+        own, _ = profiles.reference(engine, sources[0], {"few", "wave", "kind"}.__contains__)
+    for mine, other in zip((reference, current), theirs, strict=True):
+        for name, column in mine.columns.items():
+            counted = other.columns[name]
+            states = ("kind", "rows", "missing", "nan", "infinite", "unreadable", "filled")
+            assert [getattr(column, state) for state in states] == [getattr(counted, state) for state in states], name
+            assert counted.categories == column.categories
+            if column.numbers is not None:
+                assert counted.numbers is not None
+                assert counted.numbers.counts.tolist() == column.numbers.counts.tolist(), name
+                assert math.isclose(counted.numbers.deviation, column.numbers.deviation, rel_tol=1e-9)
+    assert drifting.judge(*theirs, DriftConfig()).outcome == drifting.judge(reference, current, DriftConfig()).outcome
+    for name, column in own.columns.items():
+        assert column.categories == reference.columns[name].categories
+        if column.numbers is not None:
+            assert column.numbers.n == reference.columns[name].filled
+            assert not len(grids.heavy(column.numbers.grid, column.numbers.counts))

@@ -323,6 +323,7 @@ class TestTextFromStrangers:
         assert "from 0.900 to 0.700** (95 % interval −0.210 … −0.190, 4,812 examples)" in text
 
 
+@pytest.mark.thorough
 @given(
     number=st.floats(allow_nan=False, allow_infinity=False),
     half=st.floats(0, allow_nan=False, allow_infinity=False, exclude_min=True),

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks.reports import large
 from ci_ml.core.exhibits import (
     CodePart,
     ConfusionPart,
@@ -330,6 +331,14 @@ def test_a_template_replaces_a_block() -> None:
     text = html.report(reports.churn(), own)
     assert "<p>churn by &lt;Ada&gt;</p>" in text
     assert "made from report.json alone" not in text
+
+
+@pytest.mark.thorough
+def test_a_block_of_ones_own_is_no_reason_to_refuse_a_large_report() -> None:
+    own = {"report.html.j2": '{% extends "ci-ml/report.html.j2" %}{% block footer %}<p>ours</p>{% endblock %}'}
+    text = html.report(large(gates=200, slices=20_000), own)
+    assert "<p>ours</p>" in text
+    assert "20,200" in text
 
 
 def test_a_part_of_the_page_can_be_replaced() -> None:

@@ -10,7 +10,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from ci_ml.core.report import Report
 from ci_ml.render import openmetrics
-from tests import reports
+from tests import movements, reports
 from tests.render.names import HALF, HOSTILE, NAMES, hostile
 
 Key = tuple[str, frozenset[tuple[str, str]]]
@@ -104,3 +104,40 @@ def test_whatever_names_there_are_nothing_gets_lost(one: str, other: str) -> Non
 def test_names_that_are_cut_alike_stay_apart() -> None:
     content = hostile(f"{HALF}1{HALF}", f"{HALF}2{HALF}")
     assert len([1 for kind, _ in samples(content) if kind == "ci_ml_gate"]) == len(content.comparisons)
+
+
+def test_drift_is_a_gauge_by_table_column_and_statistic() -> None:
+    content = movements.production()
+    found = samples(content)
+    (table,) = content.drifts
+    for column in table.columns:
+        about = {"table": "churn", "column": column.column}
+        for test in column.tests:
+            assert found[key("ci_ml_drift", statistic=test.statistic, **about)] == test.effect
+            assert found[key("ci_ml_drift_limit", statistic=test.statistic, **about)] == test.limit
+        assert found.get(key("ci_ml_drifted", **about)) == column.drifted
+    assert key("ci_ml_drifted", table="churn", column="referrer") not in found
+    age = {"table": "churn", "column": "age"}
+    statistics = next(column.statistics for column in table.columns if column.column == "age")
+    assert found[key("ci_ml_drift", statistic="psi", **age)] == statistics["psi"]
+    assert found[key("ci_ml_drift", statistic="wasserstein_normed", **age)] == statistics["wasserstein_normed"]
+    assert found[key("ci_ml_column", statistic="mean", side="current", **age)] == statistics["mean_current"]
+    assert found[key("ci_ml_drift_share", table="churn")] == 0.5
+    assert found[key("ci_ml_drift_share_limit", table="churn")] == 0.3
+    assert found[key("ci_ml_drift_unknown", table="churn")] == 1
+    assert found[key("ci_ml_drift_outcome", table="churn")] == content.drifts[0].outcome.rank == 3
+    assert found[key("ci_ml_drift_rows", table="churn", side="current")] == 771
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_hostile_column_is_text_to_prometheus_and_to_gitlab(name: str) -> None:
+    content = movements.production(movements.between({name: movements.HOSTILE, f"{name}2": movements.HOSTILE}))
+    read = samples(content)
+    assert len([1 for kind, _ in read if kind == "ci_ml_drifted"]) == 2
+    theirs = dict(gitlab(openmetrics.report(content)))
+    assert sorted(map(float, theirs.values())) == sorted(read.values())
+
+
+def test_tables_that_are_called_alike_stay_apart() -> None:
+    content = movements.checked()
+    assert len(samples(content.model_copy(update={"drifts": content.drifts * 2}))) > len(samples(content))

@@ -113,6 +113,22 @@ def made(place: str, value: str, forge: str, own: Mapping[str, str] | None = Non
     return pipelines.files(spec, Templates(builtin=BUILTIN, own=own or {}))
 
 
+def schedules(place: str, value: str, forge: str) -> dict[str, Any]:
+    """What starts monitoring and retraining, with `value` for whatever ci-ml.yaml says freely of them.
+
+    They know nothing of stages and branches.
+    """
+    if place in ("stage", "branch"):
+        return {}
+    own: dict[str, Any] = {"runner": ["one", value], "image": value} if place == "config" else {}
+    app = {"client_id": value if place == "config" else "a", "private_key": "KEY"}
+    who = {"app": app} if forge == "github" else {"token": "OWN"}
+    return {
+        "monitor": {"schedule": "0 6 * * *", "secrets": {"A": "B"}, **own},
+        "retrain": {"schedule": "23 4 * * 1", "on_drift": True, **who, **own},
+    }
+
+
 def documents(files: Mapping[str, str]) -> list[Any]:
     return [yaml.load(text, Loader) for text in files.values()]
 
@@ -140,14 +156,15 @@ def slugged(place: str, value: str) -> str:
     return naming("" if place == "option" else value, config).slug
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("forge", ["github", "gitlab"])
 @pytest.mark.parametrize("place", ["stage", "folder", "option", "config", "branch"])
 def test_a_name_is_only_a_name(place: str, forge: str) -> None:
-    harmless = documents(made(place, PLAIN, forge))
+    harmless = documents(made(place, PLAIN, forge, **schedules(place, PLAIN, forge)))
     refused = set()
     for value in NAMES:
         try:
-            found = documents(made(place, value, forge))
+            found = documents(made(place, value, forge, **schedules(place, value, forge)))
         except (UsageError, ValidationError):
             refused.add(value)
             continue
@@ -233,8 +250,8 @@ def test_a_template_replaces_one_that_others_include() -> None:
         ("{{{ header }}}\n{{{ [1] * 10 ** 10 }}}", "2,000,000 letters"),
         ("{{{ header }}}\n{{{ 10 ** 10000 }}}", "a number that is too large"),
         ("{{{ header }}}\n{{{ '%9999999999d' % 1 }}}", "% with a text"),
-        ("{{{ header }}}\n{{{ 'a'.ljust(10 ** 10) }}}", "for a function"),
-        ("{{{ header }}}\n{{{ 'a' | center(10 ** 10) }}}", "for a function"),
+        ("{{{ header }}}\n{{{ 'a'.ljust(10 ** 10) }}}", "more than 10,000 for ljust"),
+        ("{{{ header }}}\n{{{ 'a' | center(10 ** 10) }}}", "more than 10,000 for center"),
         ("{{{ header }}}\n{{{ ('a' * 10000).replace('a', 'b' * 10000) }}}", "2,000,000 letters"),
         (
             "{{{ header }}}\n{{% set n = namespace(a='aa') %}}{{% for i in range(40) %}}{{% set n.a = n.a ~ n.a %}}{{% endfor %}}",

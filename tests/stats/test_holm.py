@@ -16,6 +16,7 @@ MYOCARDIAL = [
 p_values = st.lists(st.one_of(st.floats(0, 1), st.sampled_from([0, 0.01, 0.05, 1])), min_size=1, max_size=40)
 
 
+@pytest.mark.thorough
 @given(p_values)
 @settings(max_examples=8)  # statsmodels takes its time
 def test_adjusted_p_values_are_statsmodels(values: list[float]) -> None:

@@ -1,4 +1,4 @@
-"""GitHub's REST API, as far as publishing needs it. Layer: adapters.
+"""GitHub's API, as far as publishing, monitoring and retraining need it. Layer: adapters.
 
 https://docs.github.com/rest. One method here is one in adapters.gitlab; tests/contract holds both together.
 """
@@ -10,9 +10,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
+from urllib.parse import quote
 
 from ci_ml.adapters.http import Answer, Client, Query, understood
 from ci_ml.core.publication import Comment, Labelling, Proposal, Status, shortened
+from ci_ml.core.topics import Draft, Kind, Labels, Merging, Topic
 from ci_ml.core.types import Change, Outcome, Run
 from ci_ml.errors import Refused, Unanswered
 
@@ -22,6 +24,24 @@ _PAGE = 100
 _ATTEMPTS = 4
 _STATES = {Outcome.PASS: "success", Outcome.WARN: "success", Outcome.UNDECIDED: "failure", Outcome.FAIL: "failure"}
 _DESCRIPTION = 140
+# A workflow's own token: https://docs.github.com/actions/concepts/security/github_token
+_WORKFLOW = "github-actions[bot]"
+_AUTOMERGE = """mutation($input: EnablePullRequestAutoMergeInput!) {
+  enablePullRequestAutoMerge(input: $input) { clientMutationId }
+}"""
+_OTHER_TOKEN = "put the token of a GitHub App, or a personal access token, into the secret behind CI_ML_TOKEN"
+# What GitHub says, and what to do. https://docs.github.com/pull-requests (under auto-merge) names the settings.
+_HINTS = {
+    "not permitted to create or approve pull requests": "turn on Settings > Actions > General > Allow GitHub Actions "
+    f"to create and approve pull requests (an organization has it, too), or {_OTHER_TOKEN}",
+    "issues are disabled": "turn on Settings > General > Issues",
+    "issues has been disabled": "turn on Settings > General > Issues",
+    "auto merge is not allowed": "turn on Settings > General > Allow auto-merge",
+    "clean status": "nothing is required before a merge there, so there is nothing to wait for: require a check on the "
+    "branch, or merge it by hand",
+    "unstable status": "no check is required there, so there is nothing to wait for: require a check on the branch",
+    "protected branch rules not configured": "require a check on the branch that it is merged into",
+}
 _RUN = re.compile(r"/actions/runs/(\d{1,18})/attempts/(\d{1,9})$")
 
 
@@ -92,7 +112,7 @@ class GitHub:
     @understood("GitHub")
     def _ours(self, page: Answer, number: int) -> tuple[Comment, ...]:
         return tuple(
-            _comment(item, number) for item in reversed(page.body) if _at(item, "user", "login") == self._author
+            _comment(item, number) for item in reversed(page.items) if _at(item, "user", "login") == self._author
         )
 
     @cached_property
@@ -215,6 +235,97 @@ class GitHub:
         by = str(actor.get("login") or "somebody who is gone")
         return Labelling(by=by, at=at, doubt=self._doubt(actor, by))
 
+    def issues(self) -> Iterator[tuple[Topic, ...]]:
+        """https://docs.github.com/rest/issues/issues#list-repository-issues, where pull requests are issues, too."""
+        query: Query = {"creator": self._author, "state": "all", "sort": "updated", "per_page": _PAGE}
+        page = self._read("issues", query, "issues")
+        yield self._written(page)
+        while "next" in page.links:
+            page = self._read(page.links["next"], None, "issues")
+            yield self._written(page)
+
+    @understood("GitHub")
+    def _written(self, page: Answer) -> tuple[Topic, ...]:
+        ours = (
+            item for item in page.items if "pull_request" not in item and _at(item, "user", "login") == self._author
+        )
+        return tuple(_topic(item, Kind.ISSUE) for item in ours)
+
+    @understood("GitHub")
+    def requests(self, branch: str) -> tuple[Topic, ...]:
+        """https://docs.github.com/rest/pulls/pulls#list-pull-requests"""
+        query: Query = {"head": f"{self.repository.partition('/')[0]}:{branch}", "state": "open", "per_page": _PAGE}
+        found = self._read("pulls", query, "pull-requests").items
+        # GitHub ignores what it does not understand of such a filter, and an owner may have a fork beside.
+        own = (pull for pull in found if _at(pull, "head", "ref") == branch and _same(pull, "head", "base"))
+        return tuple(_topic(pull, Kind.REQUEST) for pull in own)
+
+    @understood("GitHub")
+    def open_issue(self, title: str, body: str) -> Topic:
+        """https://docs.github.com/rest/issues/issues#create-an-issue"""
+        return _topic(self._write("POST", "issues", {"title": title, "body": body}, "issues").body, Kind.ISSUE)
+
+    @understood("GitHub")
+    def open_request(self, draft: Draft) -> Topic:
+        """https://docs.github.com/rest/pulls/pulls#create-a-pull-request"""
+        body = {"head": draft.branch, "base": draft.target, "title": draft.title, "body": draft.body}
+        return _topic(self._write("POST", "pulls", body, "pull-requests").body, Kind.REQUEST)
+
+    @understood("GitHub")
+    def change(
+        self, topic: Topic, *, title: str | None = None, body: str | None = None, is_open: bool | None = None
+    ) -> Topic | None:
+        """Change what is given; None when it has been deleted, or moved to another repository."""
+        state = None if is_open is None else "open" if is_open else "closed"
+        sent = {"title": title, "body": body, "state": state}
+        known = {key: value for key, value in sent.items() if value is not None}
+        try:
+            answer = self._write("PATCH", f"{_PLACES[topic.kind]}/{topic.number}", known, _PERMISSIONS[topic.kind])
+        except Refused as error:
+            if error.status in (404, 410) and "disabled" not in error.what:
+                return None
+            raise
+        return _topic(answer.body, topic.kind)
+
+    def relabel(self, topic: Topic, labels: Labels) -> None:
+        """https://docs.github.com/rest/issues/labels, for pull requests as well; unknown labels are made."""
+        place, permission = f"issues/{topic.number}/labels", _PERMISSIONS[topic.kind]
+        if added := labels.added(topic.labels):
+            self._write("POST", place, {"labels": list(added)}, permission, repeatable=True)
+        for label in labels.removed(topic.labels):
+            try:
+                self._write("DELETE", f"{place}/{quote(label, safe='')}", None, permission)
+            except Refused as error:
+                if error.status != 404:
+                    raise
+
+    def remark(self, topic: Topic, body: str) -> None:
+        """Write a comment."""
+        self._write("POST", f"issues/{topic.number}/comments", {"body": body}, _PERMISSIONS[topic.kind])
+
+    @understood("GitHub")
+    def merge_later(self, topic: Topic, how: Merging) -> None:
+        """https://docs.github.com/graphql/reference/mutations#enablepullrequestautomerge: REST has nothing for it."""
+        node = self._read(f"pulls/{topic.number}", None, "pull-requests").body["node_id"]
+        asked = {"pullRequestId": node, "mergeMethod": how.value.upper(), "expectedHeadOid": topic.head}
+        body = {"query": _AUTOMERGE, "variables": {"input": asked}}
+        try:
+            answer = self.client.send("POST", self.graphql, body, repeatable=True)
+        except Refused as error:
+            raise self._explained(error, "contents") from None
+        if problems := answer.body.get("errors"):  # GraphQL refuses with 200
+            said = "; ".join(str(problem.get("message")) for problem in problems[:3])
+            status = 403 if any(problem.get("type") == "FORBIDDEN" for problem in problems) else 422
+            refused = Refused(f"{self.name} does not merge #{topic.number} by itself: {said}", status)
+            raise self._explained(refused, "contents")
+
+    @understood("GitHub")
+    def silence(self) -> str | None:
+        """https://docs.github.com/actions/concepts/security/github_token#when-github_token-triggers-workflow-runs"""
+        if self._author != _WORKFLOW:
+            return None
+        return f"what GITHUB_TOKEN pushes or opens starts no workflow, or one that waits for approval: {_OTHER_TOKEN}"
+
     def _doubt(self, actor: Mapping[str, Any], by: str) -> str | None:
         if actor.get("type") != "User":
             return f"{by} is no person"
@@ -255,13 +366,43 @@ class GitHub:
 
     def _explained(self, error: Refused, permission: str, access: str = "write") -> Refused:
         """The same refusal with what to do about it."""
-        if error.status == 401:
+        known = next((hint for words, hint in _HINTS.items() if words in error.what.lower()), None)
+        if known is not None:
+            hint = known
+        elif error.status == 401:
             hint = "the token is not valid any more: give the job another in CI_ML_TOKEN"
         elif error.status in (403, 404) and "locked" not in error.what and "blocked" not in error.what:
             hint = f"give the job `permissions: {permission}: {access}`"
         else:
             return error
         return Refused(error.what, error.status, hint)
+
+
+_PLACES = {Kind.ISSUE: "issues", Kind.REQUEST: "pulls"}
+_PERMISSIONS = {Kind.ISSUE: "issues", Kind.REQUEST: "pull-requests"}
+
+
+def _topic(item: Any, kind: Kind) -> Topic:
+    if not isinstance(item, dict) or not isinstance(item.get("number"), int):
+        raise Unanswered(f"GitHub answered with something that is no {kind}", perhaps=True)
+    return Topic(
+        kind=kind,
+        number=item["number"],
+        title=str(item.get("title") or ""),
+        body=item.get("body") or "",
+        is_open=item.get("state") == "open",
+        labels=tuple(label["name"] for label in item.get("labels") or ()),
+        url=item.get("html_url"),
+        branch=_at(item, "head", "ref"),
+        target=_at(item, "base", "ref"),
+        head=_at(item, "head", "sha"),
+        waits=item.get("auto_merge") is not None,
+    )
+
+
+def _same(pull: Any, one: str, other: str) -> bool:
+    """Whether both ends of a pull request are in the same repository."""
+    return _at(pull, one, "repo", "id") is not None and _at(pull, one, "repo", "id") == _at(pull, other, "repo", "id")
 
 
 def _comment(item: Any, number: int) -> Comment:

@@ -10,11 +10,12 @@ from typing import Any
 from urllib.parse import quote
 
 from ci_ml.adapters.http import Answer, Client, Query, understood
-from ci_ml.core.protection import Access, Protection, Variable
+from ci_ml.core.protection import Access, Protection, Schedules, Variable
 from ci_ml.errors import Refused, Unanswered
 
 _MOST_PAGES = 10
 _GRANTS = "a workflow's token needs `permissions: pull-requests: write, statuses: write`; a token of your own those two"
+_PROPOSALS = "Settings > Actions > General: allow GitHub Actions to create and approve pull requests"
 _REQUIRE = "Settings > Rules > Rulesets: require the check `{check}`"
 
 
@@ -65,6 +66,36 @@ class GitHubSettings:
     def variable(self, name: str) -> Variable:
         """Jobs have a token of their own."""
         return Variable(name=name, needed=False)
+
+    @understood("GitHub")
+    def proposer(self, secret: str) -> Variable:
+        """https://docs.github.com/rest/actions/secrets, and what a job's own token may do without any."""
+        if not secret:
+            return self._own()
+        fix = f"Settings > Secrets and variables > Actions: put what may write contents and pull requests into {secret}"
+        try:
+            self._read(f"actions/secrets/{secret}")
+        except Refused as error:
+            if error.status != 404:
+                return Variable(name=secret, doubt=error.what, fix=fix)
+            if (self._read("").body.get("owner") or {}).get("type") == "User":
+                return Variable(name=secret, present=False, doubt="there is no such secret", fix=fix)
+            return Variable(name=secret, doubt="the repository has no such secret; its organization may", fix=fix)
+        return Variable(name=secret, present=True)
+
+    def _own(self) -> Variable:
+        """https://docs.github.com/rest/actions/permissions#get-default-workflow-permissions-for-a-repository"""
+        name, fix = "the job's own token", f"{_PROPOSALS}, or name another token: `token` or `app` under `retrain`"
+        try:
+            may = self._read("actions/permissions/workflow").body.get("can_approve_pull_request_reviews")
+        except Refused as error:
+            return Variable(name=name, doubt=error.what, fix=fix)
+        doubt = "GitHub Actions may create no pull requests here"
+        return Variable(name=name, present=may is True, doubt=doubt, fix=fix)
+
+    def schedules(self) -> Schedules:
+        """They are in the workflows."""
+        return Schedules(names=None)
 
     def _rules(self, path: str) -> list[Mapping[str, Any]]:
         """https://docs.github.com/rest/repos/rules#get-rules-for-a-branch"""

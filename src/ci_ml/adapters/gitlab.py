@@ -1,4 +1,4 @@
-"""GitLab's REST API, as far as publishing needs it. Layer: adapters.
+"""GitLab's REST API, as far as publishing, monitoring and retraining need it. Layer: adapters.
 
 https://docs.gitlab.com/api/rest/. One method here is one in adapters.github; tests/contract holds both together.
 """
@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from ci_ml.adapters.http import Answer, Body, Client, Query, Upload, understood
 from ci_ml.core.publication import Comment, Labelling, Proposal, Status, shortened
+from ci_ml.core.topics import Draft, Kind, Labels, Merging, Topic
 from ci_ml.core.types import Change, Outcome, Run
 from ci_ml.errors import Refused, Unanswered
 
@@ -67,7 +68,7 @@ class GitLab:
     def _ours(self, page: Answer, number: int) -> tuple[Comment, ...]:
         return tuple(
             self._comment(item, number)
-            for item in page.body
+            for item in page.items
             if not item.get("system") and (item.get("author") or {}).get("id") == self._author
         )
 
@@ -149,6 +150,92 @@ class GitLab:
         by = str(user.get("username") or "somebody who is gone")
         return Labelling(by=by, at=str(last.get("created_at")), doubt=self._doubt(user, by))
 
+    def issues(self) -> Iterator[tuple[Topic, ...]]:
+        """https://docs.gitlab.com/api/issues/#list-all-project-issues"""
+        query: Query = {"author_id": self._author, "scope": "all", "order_by": "updated_at", "per_page": _PAGE}
+        page = self._ask("GET", "issues", query=query)
+        yield self._written(page)
+        while "next" in page.links:
+            page = self._ask("GET", page.links["next"])
+            yield self._written(page)
+
+    @understood("GitLab")
+    def _written(self, page: Answer) -> tuple[Topic, ...]:
+        ours = (item for item in page.items if (item.get("author") or {}).get("id") == self._author)
+        return tuple(_topic(item, Kind.ISSUE) for item in ours)
+
+    @understood("GitLab")
+    def requests(self, branch: str) -> tuple[Topic, ...]:
+        """https://docs.gitlab.com/api/merge_requests/#list-project-merge-requests, among them those of forks."""
+        query: Query = {"source_branch": branch, "state": "opened", "scope": "all", "per_page": _PAGE}
+        found = self._ask("GET", "merge_requests", query=query).items
+        own = (item for item in found if item["source_project_id"] == item["target_project_id"])
+        return tuple(_topic(item, Kind.REQUEST) for item in own)
+
+    @understood("GitLab")
+    def open_issue(self, title: str, body: str) -> Topic:
+        """https://docs.gitlab.com/api/issues/#create-an-issue"""
+        return _topic(self._ask("POST", "issues", {"title": title, "description": body}).body, Kind.ISSUE)
+
+    @understood("GitLab")
+    def open_request(self, draft: Draft) -> Topic:
+        """https://docs.gitlab.com/api/merge_requests/#create-a-merge-request"""
+        body = {
+            "source_branch": draft.branch,
+            "target_branch": draft.target,
+            "title": draft.title,
+            "description": draft.body,
+            "remove_source_branch": True,
+        }
+        return _topic(self._ask("POST", "merge_requests", body).body, Kind.REQUEST)
+
+    @understood("GitLab")
+    def change(
+        self, topic: Topic, *, title: str | None = None, body: str | None = None, is_open: bool | None = None
+    ) -> Topic | None:
+        """Change what is given; None when it has been deleted."""
+        event = None if is_open is None or is_open == topic.is_open else "reopen" if is_open else "close"
+        sent = {"title": title, "description": body, "state_event": event}
+        known = {key: value for key, value in sent.items() if value is not None}
+        try:
+            answer = self._ask("PUT", _place(topic), known)
+        except Refused as error:
+            if error.status == 404:
+                return None
+            raise
+        return _topic(answer.body, topic.kind)
+
+    def relabel(self, topic: Topic, labels: Labels) -> None:
+        """Unknown labels are made."""
+        sent = {"add_labels": labels.added(topic.labels), "remove_labels": labels.removed(topic.labels)}
+        if known := {key: ",".join(value) for key, value in sent.items() if value}:
+            self._ask("PUT", _place(topic), known)
+
+    def remark(self, topic: Topic, body: str) -> None:
+        """Write a note."""
+        self._ask("POST", f"{_place(topic)}/notes", {"body": body})
+
+    def merge_later(self, topic: Topic, how: Merging) -> None:
+        """https://docs.gitlab.com/api/merge_requests/#merge-a-merge-request
+
+        `auto_merge` came with GitLab 17.11; older ones know `merge_when_pipeline_succeeds`, which it replaces.
+        """
+        body = {
+            "auto_merge": True,
+            "merge_when_pipeline_succeeds": True,
+            "sha": topic.head,
+            "squash": how is Merging.SQUASH,
+        }
+        try:
+            self._ask("PUT", f"{_place(topic)}/merge", body)
+        except Refused as error:
+            what = f"{self.name} does not merge !{topic.number} by itself: {error.what}"
+            raise Refused(what, error.status, _UNMERGED.get(error.status, error.hint)) from None
+
+    def silence(self) -> str | None:
+        """What an access token pushes and opens starts pipelines."""
+        return None
+
     def _doubt(self, user: Mapping[str, Any], by: str) -> str | None:
         if not user.get("id"):
             return f"{by} is no person"
@@ -188,6 +275,37 @@ class GitLab:
         if answer.body is None and method != "DELETE":
             raise Unanswered(f"{self.name} answered with nothing", perhaps=method == "POST")
         return answer
+
+
+_PLACES = {Kind.ISSUE: "issues", Kind.REQUEST: "merge_requests"}
+_UNMERGED = {
+    401: "protected branches say who may merge: let the token's role be one of them",
+    405: "it has no pipeline yet, is a draft, or conflicts with its target: it can be merged by hand",
+    409: "somebody has pushed to its branch",
+    422: "it cannot be merged: see what its page says",
+}
+
+
+def _place(topic: Topic) -> str:
+    return f"{_PLACES[topic.kind]}/{topic.number}"
+
+
+def _topic(item: Any, kind: Kind) -> Topic:
+    if not isinstance(item, dict) or not isinstance(item.get("iid"), int):
+        raise Unanswered(f"GitLab answered with something that is no {kind}", perhaps=True)
+    return Topic(
+        kind=kind,
+        number=item["iid"],
+        title=str(item.get("title") or ""),
+        body=item.get("description") or "",
+        is_open=item.get("state") == "opened",
+        labels=tuple(str(label) for label in item.get("labels") or ()),
+        url=item.get("web_url"),
+        branch=item.get("source_branch"),
+        target=item.get("target_branch"),
+        head=item.get("sha"),
+        waits=bool(item.get("merge_when_pipeline_succeeds")),
+    )
 
 
 def _explained(error: Refused) -> Refused:

@@ -5,16 +5,19 @@ tests/contract holds both together.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 from urllib.parse import quote
 
 from ci_ml.adapters.http import Client, understood
-from ci_ml.core.protection import Access, Protection, Variable
+from ci_ml.core.protection import Access, Protection, Schedules, Variable
 from ci_ml.errors import Refused, Unanswered
 
 _DEVELOPER = 30
+_MOST_SCHEDULES = 20  # each is asked for by itself
+_SCHEDULE = "CI_ML_SCHEDULE"
+_PROPOSER = "a project access token with the scopes `api` and `write_repository` and the role Developer"
 _ACCESS = "a project access token with the scope `api` and the role Developer"
 
 
@@ -75,6 +78,25 @@ class GitLabSettings:
             return Variable(name=name, doubt="the project has none; a group around it may", fix=fix)
         return Variable(name=name, present=False, fix=fix)
 
+    def proposer(self, secret: str) -> Variable:
+        """A job's own token may open no merge request: https://docs.gitlab.com/ci/jobs/ci_job_token/#job-token-access"""
+        found = self.variable(secret)
+        fix = f"Settings > CI/CD > Variables: put {_PROPOSER} into {secret} (masked)"
+        return replace(found, fix=fix, doubt=found.doubt or "there is no such variable")
+
+    @understood("GitLab")
+    def schedules(self) -> Schedules:
+        """https://docs.gitlab.com/api/pipeline_schedules/, whose variables only some may see."""
+        listed = self.client.get(self._path("pipeline_schedules"), {"scope": "active", "per_page": 100}).body
+        shown = [self._get(f"pipeline_schedules/{one['id']}").get("variables") for one in listed[:_MOST_SCHEDULES]]
+        names = {one["value"] for variables in shown for one in variables or () if one["key"] == _SCHEDULE}
+        hidden = len(listed) > len(shown) or None in shown
+        return Schedules(
+            names=frozenset(names),
+            doubt="only a Maintainer's token sees the variables of all schedules" if hidden else "",
+            fix=f"Build > Pipeline schedules: one for the default branch, with the variable {_SCHEDULE} = {{job}}",
+        )
+
     @cached_property
     def _project(self) -> Mapping[str, Any]:
         return self._get("")
@@ -87,8 +109,11 @@ class GitLabSettings:
             return None
         return [str(scope) for scope in answer.body["scopes"]]
 
+    def _path(self, path: str) -> str:
+        return f"projects/{quote(self.project, safe='')}/{path}".rstrip("/")
+
     def _get(self, path: str) -> Mapping[str, Any]:
-        body = self.client.get(f"projects/{quote(self.project, safe='')}/{path}".rstrip("/")).body
+        body = self.client.get(self._path(path)).body
         if not isinstance(body, dict):
             raise Unanswered(f"{self.name} answered in a way that ci-ml does not understand")
         return body

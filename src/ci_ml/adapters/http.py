@@ -48,6 +48,13 @@ class Answer:
     links: Mapping[str, str] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
+    @property
+    def items(self) -> list[Any]:
+        """What a page lists. Raises TypeError when it is no list: an empty page is not the same as none."""
+        if not isinstance(self.body, list):
+            raise TypeError(f"a list was expected, not {type(self.body).__name__}")
+        return self.body
+
 
 @dataclass(frozen=True, kw_only=True)
 class Upload:

@@ -1,23 +1,29 @@
-"""MLflow: one run per training, and links to the runs that stages log themselves. Layer: adapters.
+"""MLflow: one run per training, links to the runs that stages log themselves, and what is kept with a run.
+
+Layer: adapters.
 
 Stages are marked through MLFLOW_RUN_CONTEXT, which MLflow turns into tags on every run they start. MLFLOW_RUN_ID
 would break them: it clashes with `mlflow.set_experiment`.
 """
 
 import contextlib
+import hashlib
 import json
 import logging
 import math
 import os
 import re
-from collections.abc import Iterator, Mapping
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ci_ml.core import environments
+from ci_ml.core import documents, environments
 from ci_ml.core.exhibits import BeforePart
+from ci_ml.core.references import Kept, Origin, Reference, Watch
 from ci_ml.core.training import Earlier, Environment, StageState, Training, TrainingOutcome, redact
+from ci_ml.core.types import Gap
 from ci_ml.errors import DependencyError
 
 CONTEXT_VARIABLE = "MLFLOW_RUN_CONTEXT"
@@ -29,6 +35,11 @@ _NAME = re.compile(r"[^\w.\-/ ]")
 _EXPERIMENTS_PER_SEARCH = 50
 _STAGES = "ci-ml.stage_seconds"
 _LONGEST_TAG = 5000
+_PARENT = "ci-ml.parent_run"
+_FOLDER = "ci-ml"  # among the artifacts of a run
+_KEPT = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,120}")
+_CANDIDATES = 20
+_ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")  # the second for an alias that nobody has set
 _ENVIRONMENT = "ci-ml.environment."  # and a number: one tag is too short for the packages
 _MOST_TAGS = 20
 
@@ -50,67 +61,125 @@ class Tracking:
 
         Raises DependencyError when MLflow is down or refuses. A run that could not be completed is marked as failed.
         """
-        with _limits():
-            try:
-                return self._log(training, mark, metrics)
-            except Exception as error:
-                words = redact(" ".join(str(error).split()), ())  # before it is cut, or half a password could remain
-                raise DependencyError(f"MLflow: {words[:500] or type(error).__name__}") from error
+        with _limits(), _told():
+            return self._log(training, mark, metrics)
 
     def _log(self, training: Training, mark: str, metrics: Mapping[str, float]) -> tuple[str, tuple[str, ...]]:
-        from mlflow import MlflowClient
-        from mlflow.entities import Metric, Param, RunTag
-
-        for name in ("mlflow", "alembic"):  # importing it sets its own levels
-            logging.getLogger(name).setLevel(logging.ERROR)
-        client = MlflowClient(tracking_uri=self.address())
+        client = self._client()
         run = client.create_run(self._experiment(client), run_name=f"ci-ml {(training.commit or '')[:7]}".strip())
         run_id = str(run.info.run_id)
-        done = False
-        try:
-            when = int(run.info.start_time)
-            values = [Metric(_name(key), value, when, 0) for key, value in metrics.items() if math.isfinite(value)]
-            params = [Param(_name(key), str(value)[:500]) for key, value in training.params.items()]
+        with _ended(client, run_id, succeeded=training.outcome is TrainingOutcome.SUCCESS):
             linked = _linked(client, mark, run_id)
-            tags = [RunTag(key, value[:_LONGEST_TAG]) for key, value in _tags(training, mark, linked).items()]
-            for start in range(0, max(len(values), len(params), len(tags)), 100):
-                part = slice(start, start + 100)
-                client.log_batch(run_id, metrics=values[part], params=params[part], tags=tags[part])
-            done = True
-        finally:
-            with contextlib.suppress(Exception) if not done else contextlib.nullcontext():
-                succeeded = done and training.outcome is TrainingOutcome.SUCCESS
-                client.set_terminated(run_id, "FINISHED" if succeeded else "FAILED")
+            params = {_name(key): str(value)[:500] for key, value in training.params.items()}
+            _write(client, run_id, int(run.info.start_time), metrics, params, _tags(training, mark, linked))
         return run_id, linked
+
+    def watched(self, watch: Watch) -> str:
+        """Log one look at production, in a run of its own below the one it was compared with; returns its id.
+
+        Raises DependencyError when MLflow is down or refuses.
+        """
+        tags = {
+            **watch.tags,
+            "mlflow.source.type": "JOB",
+            "mlflow.source.name": "ci-ml monitor",
+            "mlflow.parentRunId": watch.reference or "",
+            "ci-ml.monitor": watch.name,
+            "ci-ml.outcome": watch.outcome,
+            "ci-ml.reference": watch.reference or "",
+            "ci-ml.run_url": watch.run_url or "",
+        }
+        with _limits(), _told():
+            client = self._client()
+            name = f"ci-ml monitor {watch.name} {watch.at:%Y-%m-%d %H:%M}"
+            run_id = str(client.create_run(self._experiment(client), run_name=name).info.run_id)
+            with _ended(client, run_id, succeeded=True):
+                known = {key: value for key, value in tags.items() if value}
+                _write(client, run_id, int(watch.at.timestamp() * 1000), watch.metrics, {}, known)
+            return run_id
+
+    def keep(self, run_id: str, name: str, document: Any) -> None:
+        """Keep a small document with a run, under a name of ours; a tag of the run has its digest.
+
+        Raises DependencyError when MLflow is down or refuses, ValueError for what is too large or no strict JSON.
+        """
+        text = json.dumps(document, allow_nan=False, ensure_ascii=False, sort_keys=True)
+        if not _KEPT.fullmatch(name) or len(text.encode()) > documents.MAX_BYTES:
+            raise ValueError(f"{name} is too large to be kept, or no name")
+        with _limits(), _told():
+            client = self._client()
+            client.log_text(run_id, text, f"{_FOLDER}/{name}.json")
+            client.set_tag(run_id, _digest_tag(name), _digest(text.encode()))
+
+    def kept(self, reference: Reference, name: str) -> Kept | Gap:
+        """A document that was kept with the training that is meant, or why there is none.
+
+        A model's run is often one that a stage has logged: then it is kept with the training that ran the stage.
+        Raises DependencyError when MLflow is down or refuses.
+        """
+        with _limits(), _told():
+            client = self._client()
+            runs = self._meant(client, reference)
+            if isinstance(runs, Gap):
+                return runs
+            for run in runs:
+                if _digest_tag(name) in run.data.tags:
+                    return _fetched(client, run, name)
+        return Gap(reason=f"nothing was recorded as {name} with {reference}", absent=True)
+
+    def _meant(self, client: Any, reference: Reference) -> list[Any] | Gap:
+        """The runs that a reference may mean, the best first."""
+        from mlflow.exceptions import MlflowException
+
+        if reference.origin is Origin.LOCK:
+            return self._trainings(client, reference.value)
+        try:
+            maker = _maker(client, reference)
+            if not maker:
+                return Gap(reason=f"MLflow does not say which run made {reference}")
+            run = client.get_run(maker)
+        except MlflowException as error:
+            if error.error_code not in _ABSENT:
+                raise
+            said = redact(" ".join(error.message.split()), ())
+            return Gap(reason=f"MLflow knows no {reference}: {said[:200]}", absent=True)
+        if run.info.lifecycle_stage != "active":
+            return Gap(reason=f"the run of {reference} was deleted")
+        found = [run]
+        with contextlib.suppress(MlflowException):  # it may be gone, or hidden
+            if parent := run.data.tags.get(_PARENT):
+                found.append(client.get_run(parent))
+        return found
+
+    def _trainings(self, client: Any, lock: str) -> list[Any]:
+        """The newest trainings that made a dvc.lock."""
+        experiment = client.get_experiment_by_name(self.experiment)
+        if experiment is None:
+            return []
+        wanted = f"tags.`ci-ml.lock` = '{lock}' and tags.`ci-ml.outcome` = '{TrainingOutcome.SUCCESS.value}'"
+        return list(client.search_runs([experiment.experiment_id], wanted, max_results=_CANDIDATES))
 
     def before(self, lock: str) -> Earlier | None:
         """The newest training that made a dvc.lock (by its digest) and whose stages are known; None without one.
 
         Raises DependencyError when MLflow is down or refuses.
         """
-        with _limits():
-            try:
-                return self._before(lock)
-            except Exception as error:
-                words = redact(" ".join(str(error).split()), ())
-                raise DependencyError(f"MLflow: {words[:500] or type(error).__name__}") from error
+        with _limits(), _told():
+            for run in self._trainings(self._client(), lock):
+                with contextlib.suppress(ValueError, TypeError, AttributeError):
+                    stages = json.loads(run.data.tags.get(_STAGES, "{}"))
+                    if stages:
+                        seconds = float(run.data.tags["ci-ml.seconds"])
+                        part = BeforePart(seconds=seconds, stages=stages, run=str(run.info.run_id))
+                        return Earlier(part=part, environment=_environment(run.data.tags))
+        return None
 
-    def _before(self, lock: str) -> Earlier | None:
+    def _client(self) -> Any:
         from mlflow import MlflowClient
 
-        client = MlflowClient(tracking_uri=self.address())
-        experiment = client.get_experiment_by_name(self.experiment)
-        if experiment is None:
-            return None
-        wanted = f"tags.`ci-ml.lock` = '{lock}' and tags.`ci-ml.outcome` = '{TrainingOutcome.SUCCESS.value}'"
-        for run in client.search_runs([experiment.experiment_id], wanted, max_results=20):  # newest first
-            with contextlib.suppress(ValueError, TypeError, AttributeError):
-                stages = json.loads(run.data.tags.get(_STAGES, "{}"))
-                if stages:
-                    seconds = float(run.data.tags["ci-ml.seconds"])
-                    part = BeforePart(seconds=seconds, stages=stages, run=str(run.info.run_id))
-                    return Earlier(part=part, environment=_environment(run.data.tags))
-        return None
+        for name in ("mlflow", "alembic"):  # importing it sets its own levels
+            logging.getLogger(name).setLevel(logging.ERROR)
+        return MlflowClient(tracking_uri=self.address())
 
     def _experiment(self, client: Any) -> str:
         found = client.get_experiment_by_name(self.experiment)
@@ -120,6 +189,86 @@ class Tracking:
         if self.uri is None:
             location = (self.folder.resolve() / "mlflow-artifacts").as_uri()
         return str(client.create_experiment(self.experiment, artifact_location=location))
+
+
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    """Whatever MLflow raises becomes one error, without a password."""
+    try:
+        yield
+    except Exception as error:
+        words = redact(" ".join(str(error).split()), ())  # before it is cut, or half a password could remain
+        raise DependencyError(f"MLflow: {words[:500] or type(error).__name__}") from error
+
+
+@contextlib.contextmanager
+def _ended(client: Any, run_id: str, *, succeeded: bool) -> Iterator[None]:
+    """A run that could not be completed is marked as failed."""
+    done = False
+    try:
+        yield
+        done = True
+    finally:
+        with contextlib.suppress(Exception) if not done else contextlib.nullcontext():
+            client.set_terminated(run_id, "FINISHED" if done and succeeded else "FAILED")
+
+
+def _write(
+    client: Any,
+    run_id: str,
+    when: int,
+    metrics: Mapping[str, float],
+    params: Mapping[str, str],
+    tags: Mapping[str, str],
+) -> None:
+    from mlflow.entities import Metric, Param, RunTag
+
+    values = [Metric(_name(key), value, when, 0) for key, value in metrics.items() if math.isfinite(value)]
+    given = [Param(key, value) for key, value in params.items()]
+    marks = [RunTag(key, value[:_LONGEST_TAG]) for key, value in tags.items()]
+    rows: Sequence[int] = range(0, max(len(values), len(given), len(marks)), 100)
+    for start in rows:
+        part = slice(start, start + 100)
+        client.log_batch(run_id, metrics=values[part], params=given[part], tags=marks[part])
+
+
+def _maker(client: Any, reference: Reference) -> str | None:
+    """The id of the run that a reference names, or that made the model that it names."""
+    if reference.origin is Origin.RUN:
+        return reference.value
+    if reference.origin is Origin.LOGGED:
+        return client.get_logged_model(reference.value).source_run_id  # type: ignore[no-any-return]
+    if reference.origin is Origin.ALIAS:
+        version = client.get_model_version_by_alias(reference.model, reference.value)
+    else:
+        version = client.get_model_version(reference.model, reference.value)
+    return version.run_id  # type: ignore[no-any-return]
+
+
+def _fetched(client: Any, run: Any, name: str) -> Kept | Gap:
+    run_id, place = str(run.info.run_id), f"{_FOLDER}/{name}.json"
+    called = f"{name} of run {run_id}"
+    listed = {item.path: item.file_size or 0 for item in client.list_artifacts(run_id, _FOLDER)}
+    if place not in listed:
+        return Gap(reason=f"{called} is gone from MLflow's artifacts")
+    if listed[place] > documents.MAX_BYTES:
+        return Gap(reason=documents.too_large(called, listed[place]))
+    with tempfile.TemporaryDirectory(prefix="ci-ml-mlflow-") as folder:
+        data = Path(client.download_artifacts(run_id, place, folder)).read_bytes()
+    if _digest(data) != run.data.tags[_digest_tag(name)]:
+        return Gap(reason=f"{called} is not what was recorded: somebody has changed it")
+    try:
+        return Kept(run=run_id, document=documents.parse(data, place).value)
+    except documents.DocumentError as error:
+        return Gap(reason=f"{called} cannot be read: {error}")
+
+
+def _digest_tag(name: str) -> str:
+    return f"ci-ml.kept.{name}"
+
+
+def _digest(data: bytes) -> str:
+    return f"sha256:{hashlib.sha256(data).hexdigest()}"
 
 
 def stage_environment(env: Mapping[str, str], mark: str) -> dict[str, str]:
@@ -181,7 +330,7 @@ def _linked(client: Any, mark: str, run_id: str) -> tuple[str, ...]:
         runs = _pages(client.search_runs, experiment_ids=some, filter_string=f"tags.`{MARK}` = '{mark}'")
         found.extend(str(run.info.run_id) for run in runs if run.info.run_id != run_id)
     for other in found:
-        client.set_tag(other, "ci-ml.parent_run", run_id)
+        client.set_tag(other, _PARENT, run_id)
     return tuple(found)
 
 

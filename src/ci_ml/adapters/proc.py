@@ -6,16 +6,19 @@ them and every git below would then work on the wrong index (https://git-scm.com
 
 import contextlib
 import os
+import re
 import select
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ci_ml.errors import DependencyError
 
 _POLL = 0.2
+_PATIENCE = 5.0
 
 _GIT_OF_THE_HOOK = (
     "GIT_DIR",
@@ -80,21 +83,43 @@ class Process:
 
     _popen: "subprocess.Popen[bytes]"
 
-    def read(self, size: int) -> bytes:
+    def read(self, size: int, stopped: Callable[[], bool] = bool) -> bytes:
         """Up to `size` bytes as soon as there are any; nothing at the end of the output.
 
         The output ends when the command does, also when something it left in the background keeps the pipe open.
+        Raises KeyboardInterrupt once `stopped` says so, for a thread that Ctrl-C does not reach.
         """
         assert self._popen.stdout is not None
         pipe = self._popen.stdout.fileno()
-        while not select.select([pipe], [], [], _POLL)[0]:
-            if self._popen.poll() is not None and not select.select([pipe], [], [], 0)[0]:
+        while not (there := select.select([pipe], [], [], _POLL)[0]) or stopped():
+            if stopped():
+                raise KeyboardInterrupt
+            if not there and self._popen.poll() is not None and not select.select([pipe], [], [], 0)[0]:
                 return b""
         return os.read(pipe, size)
 
     def wait(self) -> int:
         """The exit code; negative for the signal that ended it."""
         return self._popen.wait()
+
+    def stop(self, patience: float = _PATIENCE) -> None:
+        """End the command and all its children, ever more firmly; returns when none is left."""
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._popen.pid, number)
+            deadline = time.monotonic() + patience
+            while self._is_there() and time.monotonic() < deadline:
+                time.sleep(_POLL / 4)
+            if not self._is_there():
+                return
+
+    def _is_there(self) -> bool:
+        self._popen.poll()  # what has ended counts until somebody has asked
+        try:
+            os.killpg(self._popen.pid, 0)
+        except ProcessLookupError:
+            return False
+        return True
 
     def end(self, patience: float) -> None:
         """Wait for the end, and after `patience` seconds enforce it on the command and all its children."""
@@ -106,6 +131,31 @@ class Process:
             self._popen.wait()
         if self._popen.stdout:
             self._popen.stdout.close()
+
+
+_LINE_BYTES = 64 * 1024
+_BREAK = re.compile(rb"\r\n|\n|\r")
+
+
+def lines(process: Process, stopped: Callable[[], bool] = bool) -> Iterator[tuple[str, bool]]:
+    """Lines as they come; one that ends in a carriage return alone is transient, and endless ones are cut."""
+    pending = b""
+    while chunk := process.read(_LINE_BYTES, stopped):
+        pending += chunk
+        position = 0
+        for match in _BREAK.finditer(pending):
+            if match.end() == len(pending) and match[0] == b"\r":
+                break  # the line feed may be on its way
+            piece = pending[position : match.start()]
+            position = match.end()
+            if piece:
+                yield piece.decode("utf-8", "replace"), match[0] == b"\r"
+        pending = pending[position:]
+        if len(pending) > _LINE_BYTES:
+            yield pending.decode("utf-8", "replace"), False
+            pending = b""
+    if pending.strip(b"\r\n"):
+        yield pending.strip(b"\r\n").decode("utf-8", "replace"), False
 
 
 def start(

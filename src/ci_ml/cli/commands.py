@@ -1,48 +1,16 @@
 """Every command. Layer: cli; what a command needs is imported when it runs, for no command pays for another."""
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
 from ci_ml import __version__
-from ci_ml.cli import boundary
+from ci_ml.cli import boundary, options, showing
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "CI_ML"}
-
-Command = Callable[..., Any]
-
-
-def _common(command: Command) -> Command:
-    command = click.option(
-        "--config", envvar="CI_ML_CONFIG", metavar="FILE", help="The configuration.  [default: the nearest ci-ml.yaml]"
-    )(command)
-    return click.option(
-        "--output", envvar="CI_ML_OUTPUT", metavar="DIR", help="Where results are written.  [default: .ci-ml]"
-    )(command)
-
-
-_base = click.option(
-    "--base",
-    envvar="CI_ML_BASE",
-    metavar="REV",
-    help="The commit to compare with.  [default: `baseline` in ci-ml.yaml]",
-)
-_policy = click.option(
-    "--policy",
-    envvar="CI_ML_POLICY",
-    type=click.Choice(["base", "head"]),
-    default="base",
-    show_default=True,
-    help="Whose gates judge: `head` tries an edited ci-ml.yaml.",
-)
-
-
-def _format(*names: str) -> Callable[[Command], Command]:
-    kinds = click.Choice(names)
-    return click.option("--format", type=kinds, default=names[0], show_default=True)
 
 
 @click.group(context_settings=CONTEXT)
@@ -64,11 +32,11 @@ _explain = click.option(
 
 
 @cli.command()
-@_common
-@_base
-@_policy
+@options.common
+@options.base
+@options.policy
 @_explain
-@_format("terminal", "markdown", "json")
+@options.formats("terminal", "markdown", "json")
 def check(
     config: str | None, output: str | None, base: str | None, policy: Any, explain: str | None, format: str
 ) -> None:
@@ -77,15 +45,15 @@ def check(
     with boundary.errors():
         from ci_ml.wiring import gate, reports
 
-        report = gate.run(reports.opened(config, output), base, policy)
-        _show(report, format, explain, own=_own(config, output, format))
+        report = gate.run(reports.opened(config, output), base, policy, sys.stderr)
+        showing.show(report, format, explain, templates=showing.own(config, output, format))
     sys.exit(reports.exit_code(report))
 
 
 @cli.command()
-@_common
-@_base
-@_policy
+@options.common
+@options.base
+@options.policy
 @click.option(
     "--draws",
     type=click.IntRange(20, 100_000),
@@ -110,9 +78,9 @@ def selftest(config: str | None, output: str | None, base: str | None, policy: A
 
 
 @cli.command()
-@_common
-@_base
-@_policy
+@options.common
+@options.base
+@options.policy
 @click.option("--publish/--no-publish", default=True, help="Comment, commit status and job summary on the forge.")
 @click.option(
     "--needs",
@@ -127,7 +95,7 @@ def selftest(config: str | None, output: str | None, base: str | None, policy: A
     is_flag=True,
     help="Leave what was trained in .ci-ml/handover, for `ci-ml record` in a job that may write.",
 )
-@_format("terminal", "markdown", "json")
+@options.formats("terminal", "markdown", "json")
 def ci(
     config: str | None,
     output: str | None,
@@ -148,12 +116,12 @@ def ci(
             from ci_ml.wiring import stages
 
             stages.tell(space, handover=str(place) if (place := stages.folder(space)).is_dir() else "")
-        _show(report, format, own=_own(config, output, format))
+        showing.show(report, format, templates=showing.own(config, output, format))
     sys.exit(reports.exit_code(report))
 
 
 @cli.command()
-@_common
+@options.common
 @click.option(
     "--forge",
     envvar="CI_ML_FORGE",
@@ -187,7 +155,7 @@ def init(config: str | None, output: str | None, forge: str | None, example: str
 
 
 @cli.command()
-@_common
+@options.common
 @click.option("--check", "only_check", is_flag=True, help="Write nothing: show what would change, and exit 12.")
 @click.option("--graph", is_flag=True, help="Draw the jobs as a Mermaid flowchart instead.")
 @click.option("--force", is_flag=True, help="Overwrite what was edited by hand outside of the kept lines.")
@@ -197,8 +165,8 @@ def init(config: str | None, output: str | None, forge: str | None, example: str
     metavar="FILE",
     help="Write GitLab's child pipeline instead: a job for each stage that has to run, and the gate.",
 )
-@_base
-@_policy
+@options.base
+@options.policy
 def generate(
     config: str | None,
     output: str | None,
@@ -266,7 +234,7 @@ def _ask(metric: str, answers: list[str], otherwise: str) -> str:
 
 
 @cli.command()
-@_common
+@options.common
 @click.argument("targets", nargs=-1)
 def train(config: str | None, output: str | None, targets: tuple[str, ...]) -> None:
     """Reproduce what is stale (TARGETS, else those of ci-ml.yaml), pulling only what that needs."""
@@ -282,9 +250,9 @@ def train(config: str | None, output: str | None, targets: tuple[str, ...]) -> N
 
 
 @cli.command()
-@_common
-@_base
-@_policy
+@options.common
+@options.base
+@options.policy
 @click.option("--jobs", envvar="CI_ML_JOBS", default="", metavar="IDS", help="The jobs that the workflow has.")
 def plan(config: str | None, output: str | None, base: str | None, policy: Any, jobs: str) -> None:
     """Which stages have to run, as JSON by job: the first job of the layout `stages`. Needs no data."""
@@ -298,9 +266,9 @@ def plan(config: str | None, output: str | None, base: str | None, policy: Any, 
 
 
 @cli.command()
-@_common
-@_base
-@_policy
+@options.common
+@options.base
+@options.policy
 @click.argument("name", envvar="CI_ML_STAGE")
 @click.option(
     "--transfer",
@@ -332,7 +300,7 @@ def stage(
 
 
 @cli.command()
-@_common
+@options.common
 def record(config: str | None, output: str | None) -> None:
     """Push the data that other jobs trained, and commit dvc.lock and metrics: what is merged is the next baseline.
 
@@ -346,8 +314,8 @@ def record(config: str | None, output: str | None) -> None:
 
 
 @cli.command()
-@_common
-@_format("terminal", "json")
+@options.common
+@options.formats("terminal", "json")
 def verify(config: str | None, output: str | None, format: str) -> None:
     """Is dvc.lock true for this commit? Needs no data. Exit 12 when a stage is stale."""
     with boundary.errors():
@@ -367,8 +335,8 @@ def verify(config: str | None, output: str | None, format: str) -> None:
 
 
 @cli.command()
-@_common
-@_format("terminal", "json")
+@options.common
+@options.formats("terminal", "json")
 def doctor(config: str | None, output: str | None, format: str) -> None:
     """What would stop ci-ml from working here, with a fix for each: files, base, DVC's remote, settings of the forge.
 
@@ -392,7 +360,7 @@ def doctor(config: str | None, output: str | None, format: str) -> None:
 
 
 @cli.command()
-@_common
+@options.common
 @click.option(
     "--base",
     envvar="CI_ML_BASE",
@@ -401,7 +369,7 @@ def doctor(config: str | None, output: str | None, format: str) -> None:
 )
 @click.option("--head", metavar="REV", help="The second revision.  [default: the work tree]")
 @click.option("--all", is_flag=True, help="Show metrics and params that are the same, too.")
-@_format("terminal", "json")
+@options.formats("terminal", "json")
 def diff(config: str | None, output: str | None, base: str | None, head: str | None, all: bool, format: str) -> None:
     """Metrics, params, data and stages that differ between two revisions. Never blocks."""
     with boundary.errors():
@@ -422,10 +390,10 @@ def diff(config: str | None, output: str | None, base: str | None, head: str | N
 
 
 @cli.command()
-@_common
+@options.common
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path), required=False)
 @_explain
-@_format("terminal", "markdown", "html", "json", "junit", "openmetrics", "codequality", "annotations", "csv")
+@options.formats("terminal", "markdown", "html", "json", "junit", "openmetrics", "codequality", "annotations", "csv")
 @click.option(
     "--to",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -461,11 +429,13 @@ def report(
             for place in reports.charts(found, charts, "png" if png else "svg"):
                 click.echo(place)
             return
-        own = _own(config, output, format)
+        templates = showing.own(config, output, format)
         if to is None:
-            _show(found, format, explain, own=own)
+            showing.show(found, format, explain, templates=templates)
         else:
-            reports.save(to, _rendered(found, format, explain, width=_PAGE, color=False, own=own))
+            reports.save(
+                to, showing.rendered(found, format, explain, width=showing.PAGE, color=False, templates=templates)
+            )
 
 
 @cli.command()
@@ -512,34 +482,3 @@ def schema() -> None:
 def _only_for_people(explain: str | None, format: str) -> None:
     if explain is not None and format != "terminal":
         raise click.UsageError(f"--explain is for people to read: leave --format {format} out")
-
-
-_PAGE = 120  # columns of a text that goes to a file
-
-
-def _own(config: str | None, output: str | None, format: str) -> Mapping[str, str]:
-    """The project's own templates, for a form that is made from some."""
-    from ci_ml.wiring import reports
-
-    return reports.templates(config, output) if format in ("markdown", "html") else {}
-
-
-def _show(report: Any, format: str, explain: str | None = None, *, own: Mapping[str, str]) -> None:
-    text = _rendered(report, format, explain, width=boundary.width(), color=boundary.color(), own=own)
-    if format == "markdown":  # its text has to change where a runner reads along; the others' is harmless anywhere
-        from ci_ml.render import safe
-
-        text = safe.inert(text)
-    click.echo(text, nl=False)
-
-
-def _rendered(report: Any, format: str, explain: str | None, *, width: int, color: bool, own: Mapping[str, str]) -> str:
-    if format != "terminal":
-        from ci_ml.render import formats
-
-        return formats.render(format, report, own)
-    from ci_ml.render import terminal
-
-    if explain is None:
-        return terminal.report(report, width=width, color=color)
-    return terminal.explain(report, explain, width=width, color=color)

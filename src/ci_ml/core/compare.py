@@ -59,6 +59,23 @@ def compare_measured(gate: Gate, measured: Contrast | Gap) -> Comparison:
     return _compared(gate, measured)
 
 
+def compare_data(gate: Gate, measured: Contrast | Gap, said: str = "", shown: str = "") -> Comparison:
+    """Judge what is expected of a table: it holds or it does not, whatever the base was.
+
+    `said` is what there is to say about it where it is not about rows, and `shown` are some rows that are wrong.
+    """
+    if isinstance(measured, Contrast) and not math.isfinite(measured.head):
+        measured = Gap(reason="it came out as no finite number")
+    if isinstance(measured, Gap):
+        return _compared(gate, measured)
+    status = judge(gate, measured)
+    reason = sentences.expectation(gate, measured, status, said, shown)
+    absent = Gap(reason=f"the base says nothing of {gate.metric}", absent=True)
+    base = absent if measured.base is None else Measurement(value=measured.base, source=str(gate.metric))
+    head = Measurement(value=measured.head, source=str(gate.metric))
+    return Comparison(gate=gate, contrast=measured, base=base, head=head, status=status, reason=reason)
+
+
 def compare_slices(slices: Sequence[tuple[Gate, Contrast | Gap]]) -> list[Comparison]:
     """Judge the slices of one gate; Holm corrects the claims that one regressed, over those that are judged."""
     judged = [
@@ -129,8 +146,11 @@ def judge(gate: Gate, found: Contrast, corrected: float | None = None) -> Status
     """The status of what was measured. `corrected` is the p-value after Holm's correction, for a slice."""
     if not _is_numbers(found):  # NaN compares false with everything, and would pass
         return Status.MISSING
-    if violates(gate, found):
+    chance = corrected is not None and found.confidence is not None and corrected > 1 - found.confidence
+    if violates(gate, found) and not (gate.absolute and chance):
         return Status.REGRESSED
+    if gate.absolute:
+        return Status.HELD if clears(gate, found) else Status.INCONCLUSIVE
     if found.base is None:
         return Status.NEW
     if found.interval is None:
@@ -138,7 +158,6 @@ def judge(gate: Gate, found: Contrast, corrected: float | None = None) -> Status
     better, low, high = turned(gate, found)
     margin = gate.margin.at(found.base)
     scale = max(abs(found.base), abs(found.head))
-    chance = corrected is not None and found.confidence is not None and corrected > 1 - found.confidence
     if high < 0 and exceeds(-better, margin, scale=scale) and not chance:
         return Status.REGRESSED
     if found.identical and low == high == 0:

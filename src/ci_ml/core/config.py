@@ -23,10 +23,16 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from ci_ml.core import catalogue, documents, naming
+from ci_ml.core import catalogue, documents, expectations, naming
 from ci_ml.core.catalogue import Asked, Family, Task
-from ci_ml.core.models import Model
+from ci_ml.core.drifts import BASE, DriftConfig, LimitsConfig
+from ci_ml.core.expectations import ColumnConfig, DataConfig, DisjointConfig, LengthConfig, RowsConfig, SameConfig
+from ci_ml.core.models import PERCENT, Column, Finite, Model, finite, table_path
+from ci_ml.core.monitoring import LabelsConfig, MonitorConfig, TableConfig
 from ci_ml.core.pipelines import CredentialsConfig, PipelineConfig, PythonConfig
+from ci_ml.core.rescoring import RescoreConfig
+from ci_ml.core.retraining import BudgetConfig, RefreshConfig, RetrainConfig, SearchConfig
+from ci_ml.core.sources import SourceConfig, WindowConfig
 from ci_ml.core.types import Direction, Margin, Metric, MetricKey, Require, Severity, TableKey
 from ci_ml.errors import ConfigError
 
@@ -40,24 +46,16 @@ _BASELINE = re.compile(r"auto|merge-base|(branch|rev):[^-+\s:]\S*")
 _TABLE = re.compile(
     r"(?P<table>[A-Za-z][A-Za-z0-9_-]*)\.(?P<metric>[A-Za-z][^:/]*|[a-z][a-z0-9_]*(?:\[.+\]|\(.+\)))", re.DOTALL
 )
-_TEXTS = (".csv", ".tsv", ".jsonl", ".ndjson")
-_PERCENT = re.compile(r"\s*([0-9]+(?:\.[0-9]*)?|\.[0-9]+)\s*%\s*")
 
 
 def _margin(value: Any) -> Margin:
     if isinstance(value, Margin):
         return value
-    if isinstance(value, str) and (match := _PERCENT.fullmatch(value)):
+    if isinstance(value, str) and (match := PERCENT.fullmatch(value)):
         return Margin(value=float(match[1]) / 100, relative=True)
     if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max:
         return Margin(value=float(value))
     raise ValueError(f"must be a number in the metric's units or a percentage such as 2%, not {value!r}")
-
-
-def _finite(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= sys.float_info.max:
-        raise ValueError(f"must be a finite number, not {value!r}")
-    return float(value)
 
 
 def _asked(text: str) -> tuple[str, Asked] | None:
@@ -146,10 +144,6 @@ _MARGIN_SCHEMA = {
     ]
 }
 MarginField = Annotated[Margin, BeforeValidator(_margin), WithJsonSchema(_MARGIN_SCHEMA)]
-Finite = Annotated[float, BeforeValidator(_finite)]
-
-
-Column = Annotated[str, Field(min_length=1, max_length=200)]
 
 
 def _columns(value: Any) -> Any:
@@ -399,7 +393,7 @@ class PredictionsConfig(Model):
         description="The column of the predicted class, or of the predicted number. Without it, a binary class follows "
         "from score and threshold, and one of several from the largest score.",
     )
-    threshold: Annotated[float, Field(ge=0, le=1), BeforeValidator(_finite)] = Field(
+    threshold: Annotated[float, Field(ge=0, le=1), BeforeValidator(finite)] = Field(
         default=0.5, description="Binary: the positive class is predicted where score >= threshold."
     )
     cluster: Column | None = Field(
@@ -415,10 +409,7 @@ class PredictionsConfig(Model):
     def _place(cls, value: str | None, info: ValidationInfo) -> str | None:
         if value is None:
             return None
-        if value.startswith("/") or "\\" in value:
-            raise ValueError("the file is relative to the folder of ci-ml.yaml, with / between folders")
-        if not value.endswith(".parquet") and not value.removesuffix(".gz").endswith(_TEXTS):
-            raise ValueError(f"must end with .parquet, {', '.join(_TEXTS)} (texts also with .gz), not {value!r}")
+        table_path(value)
         if _is_glob(value) is not (info.field_name == "repeats"):
             raise ValueError("`path` is one file, and `repeats` a glob of several, such as eval/seed-*.parquet")
         return value
@@ -454,7 +445,7 @@ class PredictionsConfig(Model):
 class CostConfig(Model):
     """What an hour of training costs, for the report."""
 
-    per_hour: Annotated[float, Field(ge=0), BeforeValidator(_finite)] = Field(
+    per_hour: Annotated[float, Field(ge=0), BeforeValidator(finite)] = Field(
         description="The price of an hour on the machine that trains."
     )
     currency: Annotated[str, Field(min_length=1, max_length=20)] = Field(
@@ -516,10 +507,13 @@ class Config(Model):
     predictions: dict[Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$", max_length=80)], PredictionsConfig] = (
         Field(default={}, description="Tables with one row per test example, by name: they make a gate statistical.")
     )
+    data: dict[expectations.Name, DataConfig] = Field(
+        default={}, description="Tables by name, and what is expected of them: types, ranges, rows, no leakage."
+    )
     gates: tuple[GateConfig, ...] = Field(
         default=(), description="What must not get worse. No gates is undecided, never a pass."
     )
-    confidence: Annotated[float, Field(ge=0.5, le=0.9999), BeforeValidator(_finite)] = Field(
+    confidence: Annotated[float, Field(ge=0.5, le=0.9999), BeforeValidator(finite)] = Field(
         default=0.95, description="Of every interval; the interval that is shown is the interval that decides."
     )
     engine: Annotated[str, Field(pattern=r"^(duckdb$|[a-z][a-z0-9+-]*://)")] = Field(
@@ -527,6 +521,15 @@ class Config(Model):
         description="What aggregates tables: duckdb, inside this process; or a URL that Ibis connects to.",
         examples=["duckdb", "pyspark://local"],
     )
+    rescore: RescoreConfig | None = Field(
+        default=None,
+        description="How the base's model is scored on the head's test data, so that a change that brings other test "
+        "data can be judged.",
+    )
+    monitor: dict[Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$", max_length=80)], MonitorConfig] = Field(
+        default={}, description="What is watched in production, by name, for `ci-ml monitor`."
+    )
+    retrain: RetrainConfig | None = Field(default=None, description="Continuous training, for `ci-ml retrain`.")
     report: ReportConfig = Field(default=ReportConfig(), description="History, pictures and templates of reports.")
     pipelines: tuple[PipelineConfig, ...] = Field(
         default=(), description="CI files to be written by `ci-ml generate`, one entry for each forge."
@@ -538,6 +541,7 @@ class Config(Model):
         forges = [one.forge for one in self.pipelines]
         if twice := next((index for index, forge in enumerate(forges) if forge in forges[:index]), None):
             raise _located(f"pipelines for {forges[twice].value} are declared already", "pipelines", twice, "forge")
+        self._tables_exist()
         kinds = {name: (about.task, bool(about.score), bool(about.cluster)) for name, about in self.predictions.items()}
         seen: dict[str, int] = {}
         for index, gate in enumerate(self.gates):
@@ -548,6 +552,29 @@ class Config(Model):
             if problem:
                 raise _located(problem, "gates", index, "metric")
         return self
+
+    def _tables_exist(self) -> None:
+        """A table is compared with another one, and that one is there."""
+        for name, watched in self.monitor.items():
+            if watched.reference is not None and watched.reference not in self.data:
+                raise _located(f"no table {watched.reference} under data", "monitor", name, "reference")
+            if watched.predictions is not None and watched.predictions not in self.predictions:
+                raise _located(f"no table {watched.predictions} under predictions", "monitor", name, "predictions")
+        for name, about in self.data.items():
+            others: dict[tuple[str, ...], str | None] = {
+                ("disjoint_from",): about.disjoint_from.table if about.disjoint_from else None,
+                ("same_columns_as",): about.same_columns_as.table if about.same_columns_as else None,
+                ("drift", "reference"): about.drift.reference if about.drift else None,
+            }
+            for key, other in others.items():
+                if other is None or (key[0] == "drift" and other == BASE):
+                    continue
+                if other == name:
+                    raise _located("names the table itself", "data", name, *key)
+                if other not in self.data:
+                    close = difflib.get_close_matches(other, self.data, n=1)
+                    meant = f"; did you mean {close[0]}?" if close else ""
+                    raise _located(f"no table {other} under data{meant}", "data", name, *key)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -686,9 +713,32 @@ def _known_keys(location: Sequence[Any]) -> list[str]:
         "pipelines": PipelineConfig,
         "python": PythonConfig,
         "credentials": CredentialsConfig,
+        "rescore": RescoreConfig,
+        "monitor": MonitorConfig,
+        "production": TableConfig,
+        "labels": LabelsConfig,
+        "source": SourceConfig,
+        "window": WindowConfig,
+        "retrain": RetrainConfig,
+        "budget": BudgetConfig,
+        "refresh": RefreshConfig,
+        "search": SearchConfig,
+        "data": DataConfig,
+        "columns": ColumnConfig,
+        "length": LengthConfig,
+        "rows": RowsConfig,
+        "disjoint_from": DisjointConfig,
+        "same_columns_as": SameConfig,
+        "drift": DriftConfig,
+        "limits": LimitsConfig,
     }
-    found = [models[str(part)] for part in location if str(part) in models]
-    return list((found[-1] if found else Config).model_fields)
+    found: type[Model] = Config
+    is_name = False  # of a table or of a column, which may be called like a key
+    for part in location:
+        if not is_name:
+            found = models.get(str(part), found)
+        is_name = not is_name and part in ("predictions", "data", "columns", "monitor")
+    return [field.alias or name for name, field in found.model_fields.items()]
 
 
 def _line(name: str, line: int | None, key: str, message: str) -> str:

@@ -31,6 +31,7 @@ class Check(StrEnum):
     CONFIGURATION = "configuration"
     PIPELINE = "pipeline"
     LOCK = "lock"
+    DATA = "data"
     BASE = "base"
     WORKFLOW = "workflow"
     REMOTE = "remote"
@@ -38,6 +39,8 @@ class Check(StrEnum):
     REQUIRED = "required"
     QUEUE = "queue"
     VARIABLE = "variable"
+    PROPOSAL = "proposal"
+    SCHEDULE = "schedule"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,14 +87,15 @@ _BY_WEIGHT = (UsageError.exit_code, DependencyError.exit_code, OutOfDate.exit_co
 # --- The configuration ------------------------------------------------------------------------------------------------
 
 
-def configuration(name: str, gates: int | None) -> Finding:
-    """A file that is valid; `gates` is None when there is no file."""
+def configuration(name: str, gates: int | None, tables: int = 0) -> Finding:
+    """A file that is valid; `gates` is None when there is no file, `tables` is how many are under `data`."""
     if gates is None:
         return problem(Check.CONFIGURATION, f"there is no {name}", "`ci-ml init` writes one")
-    if not gates:
+    if not gates and not tables:
         fix = "add gates to it; without any nothing can pass"
         return problem(Check.CONFIGURATION, f"{name} is valid, and has no gates", fix)
-    return ok(Check.CONFIGURATION, f"{name} is valid and has {_count(gates, 'gate')}")
+    counted = [_count(number, noun) for number, noun in ((gates, "gate"), (tables, "table")) if number]
+    return ok(Check.CONFIGURATION, f"{name} is valid and has {' and '.join(counted)}")
 
 
 def invalid(name: str, error: CiMlError, todo: int) -> Finding:
@@ -101,6 +105,19 @@ def invalid(name: str, error: CiMlError, todo: int) -> Finding:
         return problem(Check.CONFIGURATION, f"{name} has {_count(todo, 'line')} with TODO", fix)
     found = failed(Check.CONFIGURATION, error)
     return problem(Check.CONFIGURATION, found.sentence, found.fix or f"mend {name}", type(error))
+
+
+def data(tables: int, absent: Sequence[str], untold: str | None) -> Finding:
+    """The files of tables, and of their models, of which some are nowhere; `untold` is a package that is not here."""
+    if absent:
+        more = f" and {len(absent) - 1} more" if len(absent) > 1 else ""
+        fix = "write it, track it with git or DVC, or correct its path under `data`: what is missing cannot pass"
+        return problem(Check.DATA, f"there is no file {absent[0]}{more}, of which something is expected", fix)
+    if untold:
+        return problem(
+            Check.DATA, f"{untold} is not installed, and a table has a `schema`", "pip install 'ci-ml[pandera]'"
+        )
+    return ok(Check.DATA, f"{_count(tables, 'table')} under data {'is' if tables == 1 else 'are'} there")
 
 
 # --- The pipeline -----------------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from ci_ml.core.distributions import DriftPart
 from ci_ml.core.part import Many, Part
 
 _Name = str  # of whatever length: a name that is long is no reason to judge nothing
@@ -162,4 +163,5 @@ class Exhibits:
     curves: tuple[CurvePart, ...] = ()
     confusions: tuple[ConfusionPart, ...] = ()
     plots: tuple[PlotPart, ...] = ()
+    drifts: tuple[DriftPart, ...] = ()
     notices: tuple[str, ...] = ()

@@ -6,14 +6,21 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from ci_ml.core.config import GateConfig
-from ci_ml.core.types import Direction, Evidence, Margin, Metric, MetricKey, Require, Severity, Slice
+from ci_ml.core.expectations import Limit
+from ci_ml.core.types import DataKey, Direction, Evidence, Margin, Metric, MetricKey, Require, Severity, Slice
+
+# Units of how far a table moved: everything else counts what breaks a rule.
+DISTANCE, PERCENT = "distance", "percent"
+MOVED = frozenset({DISTANCE, PERCENT})
 
 
 @dataclass(frozen=True, kw_only=True)
 class Gate:
     """What is asked of one metric, on all examples or on one slice of them.
 
-    `rate`: the metric is a share of examples. `min_n` is how many examples a slice needs to be judged.
+    `rate`: the metric is a share of examples. `min_n` is how many examples a slice needs to be judged. `absolute`: the
+    head alone is judged, by its bounds, so it is never new; `unit` is what is counted then, such as rows, or how
+    far the table moved, as a distance or in percent.
     """
 
     metric: Metric
@@ -26,6 +33,8 @@ class Gate:
     slice: Slice | None = None
     min_n: int | None = None
     rate: bool = False
+    absolute: bool = False
+    unit: str = ""
 
     @property
     def name(self) -> str:
@@ -93,6 +102,19 @@ def of(gate: GateConfig, metric: Metric) -> Gate:
         floor=gate.floor,
         ceiling=gate.ceiling,
         rate=bool(gate.asked and gate.asked[1].known.rate),
+    )
+
+
+def on_data(key: DataKey, limit: Limit, severity: Severity, unit: str = "rows") -> Gate:
+    """The gate on what is expected of a table: no more than the limit may break it."""
+    return Gate(
+        metric=key,
+        direction=Direction.LOWER,
+        margin=Margin(value=0.0),
+        severity=severity,
+        ceiling=limit.value,
+        absolute=True,
+        unit="share" if limit.share else unit,
     )
 
 

@@ -9,7 +9,7 @@ FILE_NAME = "ci-ml.yaml"
 _LONGEST = 60
 # A folder whose name can stand in the names of files and jobs as it is: `--` is for `/`.
 _PLAIN = re.compile(r"[A-Za-z0-9_]+(?:-[A-Za-z0-9_]+)*(?:/[A-Za-z0-9_]+(?:-[A-Za-z0-9_]+)*)*")
-_PUBLISH = "publish"  # what a second file of GitHub ends in
+_SECOND = ("publish", "monitor", "retrain")  # what more files of GitHub end in
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +48,7 @@ def naming(folder: str, config: str, prefix: str | None = None) -> Naming:
 def slug(text: str, distinct: str | None = None) -> str:
     """A path as letters, digits, `-` and `_`: with a digest, of `distinct` if given, where another path may look so."""
     plain = _joined(text)
-    clear = _PLAIN.fullmatch(text) and len(plain) <= _LONGEST and not plain.endswith(_PUBLISH)
+    clear = _PLAIN.fullmatch(text) and len(plain) <= _LONGEST and not plain.endswith(_SECOND)
     if clear and distinct is None:
         return plain
     digest = hashlib.sha256((distinct or text).encode("utf-8", "surrogateescape")).hexdigest()[:6]

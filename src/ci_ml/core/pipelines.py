@@ -3,23 +3,24 @@
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    WithJsonSchema,
+    model_validator,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core.core_schema import CoreSchema, no_info_before_validator_function
 
+from ci_ml.core import cron
 from ci_ml.core.models import Model
 from ci_ml.core.workflow import ForgeKind, Layout, Manager
 
 # What ends up in a file that a CI system interprets: no expressions of GitHub, no line breaks, nothing invisible.
 _UNSAFE = re.compile(r"\$\{\{|[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-_MONTHS = "jan feb mar apr may jun jul aug sep oct nov dec".split()
-_DAYS = "sun mon tue wed thu fri sat".split()
-# The fields of cron as GitHub takes them: what each is called, its least and its greatest number, and names for these.
-_CRON: tuple[tuple[str, int, int, list[str]], ...] = (
-    ("minute", 0, 59, []),
-    ("hour", 0, 23, []),
-    ("day of the month", 1, 31, []),
-    ("month", 1, 12, _MONTHS),
-    ("day of the week", 0, 6, _DAYS),
-)
 _NAME = r"^[A-Za-z_][A-Za-z0-9_]*$"
 
 
@@ -55,42 +56,20 @@ def _secret(value: str) -> str:
     return value
 
 
+def _own(value: str) -> str:
+    if value.upper().startswith("GITHUB_"):
+        raise ValueError(f"GitHub lets no secret be called {value}; leave it out for the job's own token")
+    return value
+
+
+def _whole(value: Any) -> Any:
+    return {"schedule": value} if isinstance(value, str) else value
+
+
 def _version(value: str) -> str:
     if not re.fullmatch(r"3\.[0-9]{1,3}(\.[0-9]{1,3})?", value):
         raise ValueError(f'must be like "3.13" or "3.13.1", not {value!r}')
     return value
-
-
-def _cron(value: str) -> str:
-    fields = value.split(" ") if value else []
-    if value and len(fields) != len(_CRON):
-        raise ValueError(f'must be five fields of cron, such as "23 4 * * 1", not {value!r}')
-    for field, (what, least, most, names) in zip(fields, _CRON, strict=bool(value)):
-        if not all(_fires(part, least, most, names) for part in field.split(",")):
-            raise ValueError(
-                f"the {what} must be {least} to {most}, *, a range such as {least}-{most}, or steps such as */2, "
-                f"not {field!r}"
-            )
-    return value
-
-
-def _fires(part: str, least: int, most: int, names: list[str]) -> bool:
-    """Whether a part of a field is one that cron understands: `*`, a number or name, or a range; each with steps."""
-    match = re.fullmatch(r"(?:\*|([0-9]{1,2}|[a-z]{3})(?:-([0-9]{1,2}|[a-z]{3}))?)(?:/([0-9]{1,2}))?", part.lower())
-    if match is None:
-        return False
-    first, last = (_number(text, least, names) for text in match.group(1, 2))
-    ends = [least if first is None else first, most if last is None else last]
-    known = all(
-        text is None or number is not None for text, number in zip(match.group(1, 2), (first, last), strict=True)
-    )
-    return known and least <= ends[0] <= ends[1] <= most and (match[3] is None or 1 <= int(match[3]) <= most)
-
-
-def _number(text: str | None, least: int, names: list[str]) -> int | None:
-    if text in names:
-        return names.index(text) + least
-    return int(text) if text is not None and text.isdecimal() else None
 
 
 _LISTED = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
@@ -98,6 +77,9 @@ _LISTED = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "st
 Text = Annotated[str, Field(min_length=1, max_length=400), AfterValidator(_plain)]
 Texts = Annotated[tuple[Text, ...], BeforeValidator(_listed), WithJsonSchema(_LISTED)]
 Minutes = Annotated[int, Field(ge=1, le=35 * 24 * 60), BeforeValidator(_number_only)]
+Cron = Annotated[str, AfterValidator(cron.checked)]
+Secret = Annotated[Text, AfterValidator(_secret)]
+Secrets = dict[Annotated[str, Field(pattern=_NAME)], Secret]
 
 
 class PythonConfig(Model):
@@ -117,7 +99,7 @@ class PythonConfig(Model):
 class CredentialsConfig(Model):
     """What jobs get to reach the DVC remote. Its kind (S3, GCS, Azure, SSH) is read from DVC's configuration."""
 
-    secrets: dict[Annotated[str, Field(pattern=_NAME)], Annotated[Text, AfterValidator(_secret)]] | None = Field(
+    secrets: Secrets | None = Field(
         default=None,
         description="Environment variables by the CI secret that holds each; the usual ones of the remote when absent.",
         examples=[{"AWS_ACCESS_KEY_ID": "DVC_KEY_ID", "AWS_SECRET_ACCESS_KEY": "DVC_KEY"}],
@@ -134,6 +116,77 @@ class CredentialsConfig(Model):
         if self.secrets and self.identity:
             raise ValueError("`secrets` and `identity` are two ways to the same remote: leave one out")
         return self
+
+
+class _ScheduledConfig(Model):
+    """What the jobs that a schedule starts have in common. Their code is that of the default branch alone."""
+
+    schedule: Cron = Field(
+        default="",
+        description="When, as cron; GitLab keeps it in its settings. Only by hand, or on drift, when absent.",
+        examples=["23 4 * * 1"],
+    )
+    secrets: Secrets = Field(
+        default={},
+        description="More environment variables by the CI secret that holds each, for this job alone, such as the "
+        "address of a warehouse.",
+        examples=[{"CI_ML_WAREHOUSE": "WAREHOUSE_URL"}],
+    )
+    runner: Texts | None = Field(
+        default=None, description="The labels (GitHub) or tags (GitLab) of its machine; `runners.default` when absent."
+    )
+    image: Text | None = Field(default=None, description="Its container image; `images.default` when absent.")
+    timeout: Minutes | None = Field(default=None, description="Its minutes; `timeouts.default` when absent.")
+
+
+class MonitorJobConfig(_ScheduledConfig):
+    """The job that looks at production."""
+
+    schedule: Annotated[Cron, Field(min_length=1)] = Field(
+        description="When, as cron; GitLab keeps it in its settings.", examples=["0 6 * * *"]
+    )
+
+
+class AppConfig(Model):
+    """A GitHub App, installed in the repository, that pushes and proposes: it may write contents and pull requests."""
+
+    client_id: Annotated[Text, BeforeValidator(_text)] = Field(
+        description="The client id, which is no secret.", examples=["Iv23liAbCdEfGhIjKlMn"]
+    )
+    private_key: Secret = Field(description="The CI secret that holds the private key.", examples=["CI_ML_APP_KEY"])
+
+
+class RetrainJobConfig(_ScheduledConfig):
+    """The job that trains a challenger and proposes it."""
+
+    on_drift: bool = Field(
+        default=False, description="Also whenever `monitor` finds that production drifted (its exit code is 10)."
+    )
+    token: Annotated[Secret, AfterValidator(_own)] | None = Field(
+        default=None,
+        description="The CI secret with the token that pushes and proposes. GitHub: the job's own token when absent, "
+        "which starts no checks. GitLab: CI_ML_TOKEN when absent.",
+        examples=["CI_ML_RETRAIN_TOKEN"],
+    )
+    app: AppConfig | None = Field(
+        default=None, description="GitHub: an app that pushes and proposes, instead of `token`."
+    )
+
+    @model_validator(mode="after")
+    def _one(self) -> "RetrainJobConfig":
+        if self.token and self.app:
+            raise ValueError("`token` and `app` are two ways to the same: leave one out")
+        return self
+
+
+class _Shorthand:
+    """Cron alone stands for a job with that schedule."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return no_info_before_validator_function(_whole, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {"anyOf": [{"type": "string"}, *handler(schema)["anyOf"]]}
 
 
 class PipelineConfig(Model):
@@ -184,9 +237,19 @@ class PipelineConfig(Model):
     )
     forks: bool = Field(default=True, description="GitHub: a second workflow comments on pull requests from forks.")
     queue: bool = Field(default=True, description="GitHub: judge what a merge queue is about to merge.")
-    schedule: Annotated[str, AfterValidator(_cron)] = Field(
+    schedule: Cron = Field(
         default="",
         description="When to train and judge the default branch anew, as cron; GitLab keeps it in its settings.",
+    )
+    monitor: Annotated[MonitorJobConfig | None, _Shorthand()] = Field(
+        default=None,
+        description="When to look at production (`ci-ml monitor`): cron, or a mapping with more.",
+        examples=["0 6 * * *"],
+    )
+    retrain: Annotated[RetrainJobConfig | None, _Shorthand()] = Field(
+        default=None,
+        description="When to train a challenger and propose it (`ci-ml retrain`): cron, or a mapping with more.",
+        examples=["23 4 * * 1", {"schedule": "23 4 * * 1", "on_drift": True, "token": "CI_ML_RETRAIN_TOKEN"}],
     )
     templates: Text | None = Field(
         default=None,
@@ -208,6 +271,18 @@ class PipelineConfig(Model):
     def _staged(self) -> "PipelineConfig":
         if self.forge is ForgeKind.GITHUB and self.stage is not None:
             raise ValueError("`stage` belongs to gitlab: GitHub has no stages of jobs")
+        return self
+
+    @model_validator(mode="after")
+    def _noticed(self) -> "PipelineConfig":
+        if self.retrain and self.retrain.on_drift and self.monitor is None:
+            raise ValueError("retrain.on_drift needs `monitor`, which notices the drift")
+        if self.retrain and self.retrain.app and self.forge is ForgeKind.GITLAB:
+            raise ValueError("retrain.app belongs to github: on GitLab name the variable with a token, `token`")
+        for key in ("monitor", "retrain"):
+            job = getattr(self, key)
+            if self.forge is ForgeKind.GITHUB and job and job.runner == ():
+                raise ValueError(f"{key}.runner: GitHub finds no machine without a label")
         return self
 
     @model_validator(mode="after")

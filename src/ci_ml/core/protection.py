@@ -49,6 +49,15 @@ class Variable:
     fix: str = ""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Schedules:
+    """The jobs that schedules start by their names; None where schedules are in files. `doubt`: there may be more."""
+
+    names: frozenset[str] | None
+    doubt: str = ""
+    fix: str = ""
+
+
 def access(found: Access, forge: str) -> Finding:
     """Whether the token that was tried may write comments and statuses."""
     denied = [what for what, may in (("comments", found.comments), ("statuses", found.statuses)) if may is False]
@@ -104,6 +113,28 @@ def variable(found: Variable) -> Finding:
         sentence = f"the variable {found.name} is protected: merge requests of other branches do not get it"
         return problem(Check.VARIABLE, sentence, "take `protected` off it")
     return ok(Check.VARIABLE, f"jobs get {found.name}")
+
+
+def proposer(found: Variable) -> Finding:
+    """Whether what retrains has a token that may open a request."""
+    if found.present is None:
+        return unknown(Check.PROPOSAL, f"whether retraining may propose with {found.name}: {found.doubt}", found.fix)
+    if not found.present:
+        return problem(Check.PROPOSAL, f"retraining may open no request with {found.name}: {found.doubt}", found.fix)
+    return ok(Check.PROPOSAL, f"retraining proposes with {found.name}")
+
+
+def schedules(found: Schedules, wanted: Sequence[str]) -> Finding:
+    """Whether something starts the jobs that are for schedules."""
+    if found.names is None:
+        return ok(Check.SCHEDULE, "schedules are in the workflows")
+    absent = [name for name in wanted if name not in found.names]
+    if not absent:
+        return ok(Check.SCHEDULE, f"a schedule starts {' and '.join(wanted)}")
+    fix = found.fix.format(job=absent[0])
+    if found.doubt:
+        return unknown(Check.SCHEDULE, f"whether a schedule starts {' and '.join(absent)}: {found.doubt}", fix)
+    return problem(Check.SCHEDULE, f"no schedule starts {' or '.join(absent)}", fix)
 
 
 FORGE_CHECKS = (Check.TOKEN, Check.REQUIRED, Check.QUEUE, Check.VARIABLE)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from ci_ml.core.types import Outcome, Run
 
 WAIVER_LABEL = "ci-ml: accept regression"
-_MARKER = re.compile(r"\A<!-- ci-ml:report name=(\S{1,100}) head=([0-9a-f]{0,64}) run=(\d{1,18})\.(\d{1,18}) -->")
+_MARKER = re.compile(r"\A<!-- ci-ml:report name=(\S{1,250}) head=([0-9a-f]{0,64}) run=(\d{1,18})\.(\d{1,18}) -->")
 
 
 @dataclass(frozen=True, kw_only=True)

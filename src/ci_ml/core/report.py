@@ -17,6 +17,7 @@ from ci_ml.core import changes, verdict
 from ci_ml.core import compare as judging
 from ci_ml.core.compare import Comparison
 from ci_ml.core.config import NAME, NAME_LENGTH
+from ci_ml.core.distributions import DriftPart
 from ci_ml.core.exhibits import (
     BeforePart,
     CodePart,
@@ -30,7 +31,7 @@ from ci_ml.core.exhibits import (
     PlotPart,
     RatePart,
 )
-from ci_ml.core.gates import Gate
+from ci_ml.core.gates import MOVED, PERCENT, Gate
 from ci_ml.core.part import Many, Part, Share
 from ci_ml.core.sentences import allowance, settles
 from ci_ml.core.types import (
@@ -59,7 +60,7 @@ _PROBLEMS = 20
 _SHOWN = 60  # characters of a schema that is none
 # Fields whose values are digests and words of ours.
 _VOCABULARY = frozenset(
-    "schema sha digest source kind change outcome direction require severity status impact method margin forge "
+    "schema subject sha digest source kind change outcome direction require severity status impact method margin forge "
     "state run".split()
 )
 
@@ -131,7 +132,9 @@ class ComparisonPart(Part):
     judged; a slice with fewer examples than `min_n` is shown and not judged. `smallest_margin` is what an unchanged
     model passes in 80 % of test sets like this one, and `settles` says what would decide. `allowed` is how far the bad
     end of the interval may lie from 0, where it is not `margin_absolute`: a share of the base is as noisy as that.
-    `declared` is the gate in ci-ml.yaml.
+    `declared` is the gate in ci-ml.yaml. `absolute`: it is what is expected of a table, and the head alone is judged,
+    by its bounds; `unit` is what was counted then: rows, columns, or the share of rows that break it. What says how far
+    a table moved has the unit distance, or percent.
     """
 
     metric: str = Field(min_length=1)
@@ -167,6 +170,8 @@ class ComparisonPart(Part):
     impact: Outcome
     reason: str
     declared: LocationPart | None = None
+    absolute: bool = False
+    unit: Annotated[str, Field(max_length=40)] = ""
 
     @property
     def name(self) -> str:
@@ -177,6 +182,16 @@ class ComparisonPart(Part):
     def where(self) -> Slice | None:
         """The slice."""
         return Slice(parts=tuple(self.slice.items())) if self.slice else None
+
+    @property
+    def moved(self) -> bool:
+        """Whether it says how far a table moved, and not how much of it breaks a rule."""
+        return self.absolute and self.unit in MOVED
+
+    @property
+    def tally(self) -> bool:
+        """Whether it counts the columns that drifted, which no test stands behind."""
+        return self.moved and self.unit == PERCENT and self.p_value is None and self.head is not None
 
     @property
     def too_small(self) -> bool:
@@ -230,11 +245,15 @@ class TrainingPart(Part):
 
 
 class Report(Part):
-    """Everything about one verdict."""
+    """Everything about one verdict: on a change, or on what production has become since the model was recorded.
+
+    Of production, `base` is what was recorded with the model, and `head` what was seen; their `why` says it in words.
+    """
 
     schema_: Literal["ci-ml/report/v1"] = Field(default=SCHEMA, alias="schema")
     tool: Tool = Tool()
     name: str = Field(default="ci-ml", max_length=NAME_LENGTH, pattern=NAME)
+    subject: Literal["change", "production"] = "change"
     verdict: VerdictPart
     base: RevisionPart
     head: RevisionPart
@@ -252,6 +271,7 @@ class Report(Part):
     curves: Many[CurvePart] = ()
     confusions: Many[ConfusionPart] = ()
     plots: Many[PlotPart] = ()
+    drifts: Many[DriftPart] = ()
     notices: tuple[str, ...] = ()
 
     def to_json(self) -> str:
@@ -273,11 +293,13 @@ def build(
     training: TrainingPart | None,
     notices: Sequence[str],
     shown: Exhibits | None = None,
+    subject: Literal["change", "production"] = "change",
 ) -> Report:
     """Put a report together; comparisons come out with the most harmful first."""
     shown = shown or Exhibits()
     return Report(
         name=name,
+        subject=subject,
         verdict=VerdictPart(outcome=judged.outcome, sentence=judged.sentence, reasons=judged.reasons),
         base=RevisionPart(sha=base.sha, ref=base.ref, why=base.why, dirty=base.dirty),
         head=RevisionPart(sha=head.sha, ref=head.ref, why=head.why, dirty=head.dirty),
@@ -316,6 +338,7 @@ def build(
         curves=shown.curves,
         confusions=shown.confusions,
         plots=shown.plots,
+        drifts=shown.drifts,
         notices=(*notices, *shown.notices),
     )
 
@@ -397,6 +420,9 @@ def contradictions(report: Report) -> list[str]:
             found.append(f"{item.name} is {status.value} by its numbers, not {item.status.value}")
         if item.interval and str(item.margin).endswith("%") and item.allowed is None:
             found.append(f"{item.name} has a margin that is a share of the base, and does not say what that allows")
+        is_limited = item.ceiling is not None or item.status is Status.MISSING
+        if item.absolute and (not is_limited or item.base is not None):
+            found.append(f"{item.name} claims to be what is expected of a table, and has no limit of its own")
         if item.delta is not None and not _is_difference(item):
             found.append(f"the change of {item.name} is not {item.delta:g} by its numbers")
     least = _least(report.comparisons)
@@ -455,6 +481,7 @@ def _status(item: ComparisonPart) -> Status:
         severity=item.severity,
         floor=item.floor,
         ceiling=item.ceiling,
+        absolute=item.absolute,
     )
     found = Contrast(
         base=item.base,
@@ -505,6 +532,8 @@ def _comparison(item: Comparison, declared: LocationPart | None) -> ComparisonPa
         impact=verdict.impact(item),
         reason=item.reason,
         declared=declared,
+        absolute=gate.absolute,
+        unit=gate.unit,
     )
 
 

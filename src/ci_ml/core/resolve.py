@@ -3,13 +3,24 @@
 import posixpath
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ci_ml.core import workflow
 from ci_ml.core.naming import naming
 from ci_ml.core.pipeline import Pipeline
-from ci_ml.core.pipelines import CredentialsConfig, PipelineConfig, PythonConfig
-from ci_ml.core.workflow import Choices, Credentials, ForgeKind, Layout, Manager, PipelineSpec, Python, Transfer
+from ci_ml.core.pipelines import CredentialsConfig, MonitorJobConfig, PipelineConfig, PythonConfig, RetrainJobConfig
+from ci_ml.core.workflow import (
+    App,
+    Choices,
+    Credentials,
+    ForgeKind,
+    Layout,
+    Manager,
+    PipelineSpec,
+    Python,
+    Scheduled,
+    Transfer,
+)
 from ci_ml.errors import UsageError
 
 NEWEST_PYTHON = "3.13"
@@ -65,15 +76,16 @@ def resolve(
     """
     forge = chosen.forge
     where = f"pipelines: {forge.value}"
-    if chosen.record and around.remote is None:
+    if around.remote is None and (key := "record" if chosen.record else "retrain" if chosen.retrain else None):
         raise UsageError(
-            f"{where}: record needs a default remote of DVC: a recorded dvc.lock points to data that nobody had",
+            f"{where}: {key} needs a default remote of DVC: a recorded dvc.lock points to data that nobody had",
             "`dvc remote add --default …`",
         )
     python = _python(chosen.python, around)
     runner = chosen.runners.get("default", _RUNNERS[forge])
     image = chosen.images.get("default", _image(forge, python))
     timeout = chosen.timeouts.get("default", 60)
+    usual = Scheduled(schedule="", runner=runner, image=image, timeout=timeout)
     stages = tuple(stage.name for stage in pipeline.stages)
     jobs: tuple[workflow.Job, ...] = ()
     if chosen.layout is Layout.STAGES:
@@ -120,7 +132,30 @@ def resolve(
         forks=chosen.forks,
         queue=chosen.queue,
         schedule=chosen.schedule,
+        monitor=_monitor(chosen.monitor, usual),
+        retrain=_retrain(chosen.retrain, usual),
         jobs=jobs,
+    )
+
+
+def _monitor(chosen: MonitorJobConfig | None, usual: Scheduled) -> Scheduled | None:
+    return None if chosen is None else _scheduled(chosen, usual)
+
+
+def _retrain(chosen: RetrainJobConfig | None, usual: Scheduled) -> Scheduled | None:
+    if chosen is None:
+        return None
+    app = App(client_id=chosen.app.client_id, private_key=chosen.app.private_key) if chosen.app else None
+    return replace(_scheduled(chosen, usual), on_drift=chosen.on_drift, token=chosen.token or "", app=app)
+
+
+def _scheduled(chosen: MonitorJobConfig | RetrainJobConfig, usual: Scheduled) -> Scheduled:
+    return Scheduled(
+        schedule=chosen.schedule,
+        runner=usual.runner if chosen.runner is None else chosen.runner,
+        image=chosen.image or usual.image,
+        timeout=chosen.timeout or usual.timeout,
+        secrets=dict(chosen.secrets),
     )
 
 

@@ -83,6 +83,32 @@ def unmeasured(gate: Gate, gap: Gap) -> str:
     return f"{gate.name} cannot be judged: {gap.reason.removesuffix('.')}."
 
 
+def expectation(gate: Gate, found: Contrast, status: Status, said: str = "", shown: str = "") -> str:
+    """Whether a table is as expected: `said` is that, where it is not so many rows; `shown` are some that are not."""
+    if said:
+        return f"{gate.name} {said.removesuffix('.')}."
+    n = found.n or 0
+    rows = f"{n:,} row{'' if n == 1 else 's'}"
+    if found.head == 0:
+        return f"{gate.name} holds in {f'all {rows}' if n != 1 else 'its one row'}."
+    some = f" ({shown})" if shown else ""
+    broken = f"{gate.name} does not hold in {violations(gate, found.head, n)} of {rows}{some}"
+    if status is Status.HELD:
+        return f"{broken}, within the allowed {allowed(gate)}."
+    return f"{broken}; {f'at most {allowed(gate)} may break it' if gate.ceiling else 'it has to hold in all'}."
+
+
+def violations(gate: Gate, value: float, n: int) -> str:
+    """How many rows break what is expected, whether a number or a share of them is judged."""
+    return f"{round(value * n) if gate.unit == 'share' else round(value):,}"
+
+
+def allowed(gate: Gate) -> str:
+    """What an expectation allows: `5`, `1%`."""
+    ceiling = gate.ceiling or 0.0
+    return f"{ceiling * 100:.12g}%" if gate.unit == "share" else numbers.plain(ceiling)
+
+
 def small(gate: Gate, n: int | None, why: str = "") -> str:
     """A slice that is too small to be judged; `why` it could not even be measured, if so."""
     counted = f"{n:,} example{'' if n == 1 else 's'}" if n is not None else "no examples"

@@ -112,7 +112,28 @@ class TableKey:
         return f"{name} gap by {' × '.join(self.gap)}" if self.gap else name
 
 
-Metric = MetricKey | TableKey
+@dataclass(frozen=True, kw_only=True, order=True)
+class DataKey:
+    """What is expected of a table: `train.age: at least 0`, `train: at least 1,000 rows`, `train.age drift`.
+
+    `subject` is the column, and empty for what is about the whole table. Of drift there is one for each column.
+    """
+
+    table: str
+    subject: str
+    what: str
+
+    @property
+    def path(self) -> str:
+        """What stands for a file's path: the table's name."""
+        return self.table
+
+    def __str__(self) -> str:
+        place = f"{self.table}.{self.subject}" if self.subject else self.table
+        return f"{place} drift" if self.what == "drift" else f"{place}: {self.what}"
+
+
+Metric = MetricKey | TableKey | DataKey
 
 
 @dataclass(frozen=True, kw_only=True, order=True)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ci_ml.core.compare import Comparison
+from ci_ml.core.gates import MOVED
 from ci_ml.core.types import Outcome, Require, Severity, Status
 
 EXIT_CODES = {Outcome.PASS: 0, Outcome.WARN: 0, Outcome.UNDECIDED: 11, Outcome.FAIL: 10}
@@ -114,12 +115,19 @@ def _reason(comparison: Comparison) -> str:
 
 
 def _loss(comparison: Comparison) -> float:
-    """How far the metric moved the wrong way, as a share of the base, to put the worst first."""
-    contrast = comparison.contrast
+    """How far the metric moved the wrong way, as a share of the base, or the table of its limit: the worst first."""
+    contrast, gate = comparison.contrast, comparison.gate
+    if contrast is not None and gate.absolute and gate.unit in MOVED:
+        return contrast.head / (gate.ceiling or 1.0)
     if contrast is None or contrast.base is None or contrast.delta is None:
         return 0.0
-    worse = -contrast.delta if comparison.gate.direction.value == "higher" else contrast.delta
+    worse = -contrast.delta if gate.direction.value == "higher" else contrast.delta
     return worse / (abs(contrast.base) or 1.0)
+
+
+def _still(comparisons: Sequence[Comparison]) -> str:
+    drifted = any(item.status is Status.REGRESSED for item in comparisons if item.gate.unit in MOVED)
+    return "drift stays within its limits" if drifted else "nothing drifted"
 
 
 def _pass(comparisons: Sequence[Comparison]) -> str:
@@ -130,7 +138,13 @@ def _pass(comparisons: Sequence[Comparison]) -> str:
         return "No gate asks for anything: every one of them only reports."
     if any(item.status in (Status.REGRESSED, Status.MISSING, Status.INCONCLUSIVE) for item in asked):
         return "Nothing that blocks got worse."
-    total = f"All {len(asked)} gated metrics held" if len(asked) > 1 else "The one gated metric held"
+    moved = [item for item in asked if item.gate.absolute and item.gate.unit in MOVED]
+    expected = [item for item in asked if item.gate.absolute and item.gate.unit not in MOVED]
+    metrics = len(asked) - len(expected) - len(moved)
+    held = f"all {metrics} gated metrics held" if metrics > 1 else "the one gated metric held"
+    hold = f"all {len(expected)} expectations hold" if len(expected) > 1 else "the one expectation holds"
+    total = " and ".join([held] * (metrics > 0) + [hold] * bool(expected) + [_still(comparisons)] * bool(moved))
+    total = f"{total[0].upper()}{total[1:]}"
     improved = [item for item in asked if item.status is Status.IMPROVED]
     if not improved:
         return f"{total}."

@@ -89,6 +89,32 @@ class Job:
 
 
 @dataclass(frozen=True, kw_only=True)
+class App:
+    """A GitHub App: who it is, and the secret with its private key."""
+
+    client_id: str
+    private_key: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scheduled:
+    """A job that a schedule starts, or a person: it has no change to judge. `schedule` is empty where only people do.
+
+    `secrets` are variables by the secret that holds each, beside those of the DVC remote. Of retraining: `on_drift`
+    where monitoring starts it as well, and who pushes and proposes, by `token`, the name of a secret, or as an `app`.
+    """
+
+    schedule: str
+    runner: tuple[str, ...]
+    image: str
+    timeout: int
+    secrets: Mapping[str, str] = field(default_factory=dict)
+    on_drift: bool = False
+    token: str = ""
+    app: App | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class PipelineSpec:
     """Everything that the files of one forge say. `jobs` are empty in the layout `single`.
 
@@ -119,6 +145,8 @@ class PipelineSpec:
     forks: bool
     queue: bool
     schedule: str
+    monitor: Scheduled | None = None
+    retrain: Scheduled | None = None
     jobs: tuple[Job, ...] = ()
 
     @property
@@ -132,7 +160,8 @@ class PipelineSpec:
 _KEYWORDS = "image services stages types before_script after_script variables cache include true false nil null default"
 # What YAML 1.1 takes for true and false, besides the words themselves.
 _TRUTHS = ("yes", "no", "on", "off", "y", "n")
-RESERVED = ("plan", "gate", "publish", "record", "ci-ml", *_KEYWORDS.split(), "spec", "workflow", "pages", *_TRUTHS)
+_OURS = ("plan", "gate", "publish", "record", "monitor", "retrain", "ci-ml")
+RESERVED = (*_OURS, *_KEYWORDS.split(), "spec", "workflow", "pages", *_TRUTHS)
 
 
 def slug(name: str) -> str:

@@ -5,6 +5,7 @@ Whatever is wrong with a table is found in one pass over it, and told with the n
 
 import functools
 import operator
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -120,6 +121,11 @@ def _examples(engine: Engine, source: Source, about: PredictionsConfig, problem:
     return ", ".join(f"{shown(about.id)} {shown(row['key'])}: {shown(row['shown'])}" for row in found)
 
 
+def infinite(number: ibis.Value) -> ibis.Value:
+    """Whether a float is infinite. What Ibis makes of `isinf` is false for every number on Spark."""
+    return (number.abs() > ibis.literal(sys.float_info.max, type="float64")) & ~number.isnan()
+
+
 def shown(value: object) -> str:
     """A name or a value of a stranger's table in a sentence: on one line, not long, nothing a terminal would obey."""
     if value is None:
@@ -136,7 +142,7 @@ def listed(names: Sequence[str]) -> str:
     return ", ".join(map(shown, names[:_MOST_NAMES])) + (", …" if len(names) > _MOST_NAMES else "")
 
 
-def _listed(names: Sequence[str]) -> str:
+def there(names: Sequence[str]) -> str:
     """The columns of a table, with what is probably wrong if that is one whose name looks like several."""
     one = len(names) == 1 and any(sign in names[0] for sign in ";\t|,")
     return listed(names) + (" (are its values separated by something else than its name says?)" if one else "")
@@ -173,7 +179,7 @@ class _Reader:
 
     def _column(self, name: str) -> ibis.Value:
         if name not in self.raw.columns:
-            raise Unusable(f"{self.source.name} has no column {shown(name)}; it has: {_listed(self.raw.columns)}")
+            raise Unusable(f"{self.source.name} has no column {shown(name)}; it has: {there(self.raw.columns)}")
         return self.raw[name]
 
     def _given(self, name: str) -> ibis.Value:
@@ -221,7 +227,7 @@ class _Reader:
 
     def _finite(self, number: ibis.Value, name: str, what: ibis.Value) -> None:
         self._values(number.isnan(), name, "NaN", what=what)
-        self._values(number.isinf(), name, "infinite", what=what)
+        self._values(infinite(number), name, "infinite", what=what)
 
     def _score(self, name: str) -> ibis.Value:
         score = self._number(name)

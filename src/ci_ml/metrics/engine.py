@@ -25,3 +25,7 @@ class Engine(Protocol):
     def put(self, columns: Mapping[str, Sequence[Any]], types: Mapping[str, str]) -> ibis.Table:
         """A small table of our own numbers, to join with."""
         ...
+
+    def sample(self, table: ibis.Table, most: int, seed: int) -> list[Row]:
+        """Some rows of a table, each as likely as any other: `most`, or somewhat fewer or more, or all of fewer."""
+        ...

@@ -22,7 +22,7 @@ _LEAST = 14  # columns that a gate's name needs
 _WIDE = 104  # where there is room for what is allowed
 
 
-def gates(items: Sequence[ComparisonPart], width: int) -> RenderableType:
+def gates(items: Sequence[ComparisonPart], width: int, sides: tuple[str, str] = ("base", "head")) -> RenderableType:
     """Every gate that needs attention, then as many of the others as fit a screen, then what became of slices."""
     divided = parts.divide(items)
     loud, quiet = divided.loud, divided.whole
@@ -30,7 +30,7 @@ def gates(items: Sequence[ComparisonPart], width: int) -> RenderableType:
     shown = [*loud[:_LOUD], *quiet[:room]]
     is_measured = any(cells.ends(item) for item in shown)
     gap = 2 if width >= _WIDE or not is_measured else 1
-    table = _measured(shown, width, gap) if is_measured else _points(shown)
+    table = _measured(shown, width, gap, sides) if is_measured else _points(shown, sides)
     found: list[RenderableType] = [table] if shown else []
     indent = " " * (gap + 1)
     held = f"and {len(quiet) - room} more that held" if len(quiet) > room else ""
@@ -48,9 +48,11 @@ def gates(items: Sequence[ComparisonPart], width: int) -> RenderableType:
     return Group(*found, *_slices(divided.slices, gap))
 
 
-def _points(items: Sequence[ComparisonPart]) -> Table:
+def _points(items: Sequence[ComparisonPart], sides: tuple[str, str]) -> Table:
+    if all(item.absolute for item in items):
+        return _expectations(items)
     table = grid(
-        ("", "left"), ("gate", "left"), ("base", "right"), ("head", "right"), ("change", "right"), ("allowed", "left")
+        ("", "left"), ("gate", "left"), *((side, "right") for side in sides), ("change", "right"), ("allowed", "left")
     )
     for item in items:
         base, head = cells.values(item)
@@ -59,17 +61,29 @@ def _points(items: Sequence[ComparisonPart]) -> Table:
     return table
 
 
-def _measured(items: Sequence[ComparisonPart], width: int, gap: int, *, plot: bool = True) -> Table:
+def _expectations(items: Sequence[ComparisonPart]) -> Table:
+    """What is expected of tables: how much breaks it, and how much may; or how far they moved."""
+    first, found, allowed = cells.found_titles(items)
+    table = grid(("", "left"), (first, "left"), (found, "right"), (allowed, "right"), ("", "left"))
+    for item in items:
+        moved = line("" if item.status is Status.HELD else cells.moved(item), style=style(item))
+        table.add_row(mark(item), _name(item, _WIDE), line(cells.values(item)[1]), _allowed(item), moved)
+    return table
+
+
+def _measured(
+    items: Sequence[ComparisonPart], width: int, gap: int, both: tuple[str, str], *, plot: bool = True
+) -> Table:
     """Gates with intervals, whose numbers stay whole as long as they can: where there is no room the plot goes."""
     plots = [cells.plot(item) for item in items] if plot else None
     allowed = [cells.allows(item) for item in items] if width >= _WIDE else None
     columns = [*zip(*map(cells.values, items), strict=True), plots, [cells.change(item) for item in items], allowed]
-    titles = ["base", "head", cells.PLOT_TITLE, cells.change_title(items), "allowed"]
+    titles = [*both, cells.PLOT_TITLE, cells.change_title(items), "allowed"]
     shown = [(title, column) for title, column in zip(titles, columns, strict=True) if column is not None]
     room = width - 1 - gap - sum(gap + max(map(cell_len, (title, *column))) for title, column in shown)
     if plot and room < _LEAST:
-        return _measured(items, width, gap, plot=False)
-    sides = [(title, "right" if title in ("base", "head") else "left") for title, _ in shown]
+        return _measured(items, width, gap, both, plot=False)
+    sides = [(title, "right" if title in both else "left") for title, _ in shown]
     table = grid(("", "left"), ("gate", "left"), *sides, gap=gap)
     for column in table.columns[2:]:
         column.no_wrap = room >= _LEAST

@@ -7,7 +7,7 @@ from ci_ml.core import numbers
 from ci_ml.core.exhibits import HistoryPart
 from ci_ml.core.report import ComparisonPart, Report
 from ci_ml.core.types import Outcome, Require
-from ci_ml.render import cells, explain, explorer, figures, forest, parts, safe
+from ci_ml.render import cells, explain, explorer, figures, forest, parts, safe, words
 from ci_ml.render.figures import Figure
 from ci_ml.render.marks import KINDS, Mark, mark, worse
 
@@ -31,6 +31,7 @@ class Row:
     plot: forest.Row | None
     is_loud: bool
     link: str = ""
+    is_alone: bool = False  # judged without a base
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,8 +73,11 @@ class Gates:
 MOST = 300  # more is what the explorer is for
 
 
-def gates(content: Report, draw: Callable[[Figure], str]) -> Gates:
-    """A card for every gate, and where each comparison's card is, by its id(). `draw` takes a chart and names it."""
+def gates(content: Report, draw: Callable[[Figure], str], elsewhere: Mapping[str, str]) -> Gates:
+    """A card for every gate, and where each comparison's card is, by its id(). `draw` takes a chart and names it.
+
+    What is shown `elsewhere` on the page, by its metric, has no card.
+    """
     grouped: dict[str, list[ComparisonPart]] = {}
     for item in content.comparisons:
         grouped.setdefault(item.metric, []).append(item)
@@ -81,10 +85,13 @@ def gates(content: Report, draw: Callable[[Figure], str]) -> Gates:
     past = {part.metric: part for part in content.history}
     found: list[Card] = []
     links: dict[int, str] = {}
-    left_out = 0
+    left_out, both = 0, words.sides(content)
     for metric, items in grouped.items():
         whole = [item for item in items if not item.slice]
         slices = [item for item in items if item.slice]
+        if metric in elsewhere:
+            links |= {id(item): elsewhere[metric] for item in items}
+            continue
         heads = whole or slices[:1]
         if len(found) + len(heads) > MOST:
             left_out += len(heads)
@@ -94,7 +101,7 @@ def gates(content: Report, draw: Callable[[Figure], str]) -> Gates:
             links[id(item)] = name
             own = slices if not index else []
             links |= {id(part): name for part in own}
-            found.append(_card(name, item, own, past.get(metric) if not index else None, order[metric], draw))
+            found.append(_card(name, item, own, past.get(metric) if not index else None, order[metric], draw, both))
     return Gates(cards=found, links=links, left_out=left_out)
 
 
@@ -110,6 +117,7 @@ def _card(
     past: HistoryPart | None,
     metric: int,
     draw: Callable[[Figure], str],
+    sides: tuple[str, str],
 ) -> Card:
     is_whole = not item.slice
     drawn = figures.history(past, item if is_whole else None) if past else None
@@ -126,7 +134,7 @@ def _card(
         also=also,
         name=told,
         reason=safe.brief(item.reason, [item.name]) if is_whole else "This gate judges slices only.",
-        facts=_facts(item) if is_whole else [],
+        facts=_facts(item, sides) if is_whole else [],
         account=[(label, safe.brief(said, [item.name])) for label, said in explain.account(item)] if is_whole else [],
         doubts=[
             doubt for doubt in (explain.warning(item) if is_whole else None, explain.warning_of_slices(slices)) if doubt
@@ -161,7 +169,7 @@ def row(item: ComparisonPart, link: str = "") -> Row:
         metric=explorer.brief(item.metric),
         where=explorer.brief(str(item.where)) if item.slice else "",
         groups=explorer.brief(" vs ".join(cells.groups(item))) if item.between else "",
-        base=base,
+        base="" if item.absolute else base,
         head=head,
         moved=cells.moved(item),
         interval=cells.bracketed(ends) if ends else "",
@@ -170,6 +178,7 @@ def row(item: ComparisonPart, link: str = "") -> Row:
         plot=forest.row(item),
         is_loud=item.impact in (Outcome.FAIL, Outcome.UNDECIDED),
         link=link,
+        is_alone=item.absolute,
     )
 
 
@@ -191,12 +200,21 @@ def _only_slices(worst: ComparisonPart) -> Row:
     )
 
 
-def _facts(item: ComparisonPart) -> list[tuple[str, str]]:
+def _facts(item: ComparisonPart, sides: tuple[str, str]) -> list[tuple[str, str]]:
     base, head = cells.values(item)
+    if item.absolute:
+        _, value, limit = cells.found_titles([item])
+        alone = [
+            (value, head),
+            (limit, cells.allows(item)),
+            ("became", cells.moved(item)),
+            ("of", f"{item.n:,} {'columns' if item.unit == 'columns' else 'rows'}" if item.n is not None else ""),
+        ]
+        return [(label, said) for label, said in alone if said]
     ends = cells.ends(item)
     found = [
-        ("base", base),
-        ("head", head),
+        (sides[0], base),
+        (sides[1], head),
         ("change", cells.moved(item)),
         (f"{cells.level(item.confidence)} interval", cells.bracketed(ends) if ends else ""),
         ("gate asks for", cells.allows(item)),

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable, Sequence
 
 from ci_ml.core import numbers
+from ci_ml.core.gates import PERCENT
 from ci_ml.core.report import ComparisonPart
 from ci_ml.core.types import Direction, Require, Status
 from ci_ml.render import charts, methods
@@ -32,7 +33,9 @@ def is_identical(item: ComparisonPart) -> bool:
 
 
 def values(item: ComparisonPart) -> tuple[str, str]:
-    """Base and head with the digits that show their difference."""
+    """Base and head with the digits that show their difference; of what is expected of a table, what breaks it."""
+    if item.absolute:
+        return NONE, NONE if item.head is None else counted_as(item, item.head)
     changes = [item.delta] if item.delta is not None else []
     shown = numbers.decimals(item.base, item.head, *changes)
     if (own := digits(item)) is not None:
@@ -51,8 +54,31 @@ def _enough(item: ComparisonPart, own: int) -> int:
     return next(differing, own)
 
 
+_MOVED = {Status.HELD: "no drift", Status.REGRESSED: "drifted", Status.INCONCLUSIVE: "cannot be told"}
+_COUNTED = {Status.HELD: "holds", Status.REGRESSED: "too many"}  # columns that drifted
+_EXPECTED = {Status.HELD: "holds", Status.REGRESSED: "does not hold", Status.INCONCLUSIVE: "cannot be told"}
+
+
+def counted_as(item: ComparisonPart, value: float) -> str:
+    """How much breaks what is expected of a table: `3 rows`, `0.25 %`; or how far it moved: `0.31`, `15.6 %`."""
+    if item.moved:
+        shown = numbers.plain(float(f"{value * (100 if item.unit == PERCENT else 1):.3g}"))
+        return f"{shown}{NBSP}%" if item.unit == PERCENT else shown
+    if item.unit == "share":
+        return f"{numbers.plain(value * 100, -3 if 0 < value < 0.1 else None)}{NBSP}%"
+    if item.unit not in ("rows", "columns"):
+        return numbers.plain(value, 3)
+    return f"{numbers.plain(value)}{NBSP}{item.unit[:-1] if value == 1 else item.unit}"
+
+
 def moved(item: ComparisonPart) -> str:
     """The change without its interval: percentage points for a rate, a share for a relative margin without one."""
+    if item.tally:
+        return _COUNTED.get(item.status, item.status.value)
+    if item.moved:
+        return _MOVED.get(item.status, item.status.value)
+    if item.absolute:
+        return _EXPECTED.get(item.status, item.status.value)
     if item.delta is None:
         return item.status.value
     if is_identical(item):
@@ -108,6 +134,14 @@ def groups(item: ComparisonPart) -> tuple[str, ...]:
     return tuple(group.removeprefix(shared) for group in item.between)
 
 
+def found_titles(items: Iterable[ComparisonPart]) -> tuple[str, str, str]:
+    """What stands above what is judged in the head alone, above what was found of it, and above what may be."""
+    kinds = {item.moved for item in items}
+    if kinds == {True}:
+        return "what is compared", "value", "limit"
+    return "what is expected", "breaks it" if kinds == {False} else "found", "allowed"
+
+
 def change_title(items: Iterable[ComparisonPart]) -> str:
     """What stands above the changes: `change [95 % interval]` where any has one."""
     title = interval_title(items)
@@ -143,6 +177,10 @@ def span(counts: Sequence[int]) -> str:
 
 def allows(item: ComparisonPart) -> str:
     """What the gate asks for, in a cell's width."""
+    if item.moved:
+        return "" if item.ceiling is None else f"≤ {counted_as(item, item.ceiling)}"
+    if item.absolute:
+        return f"≤ {counted_as(item, item.ceiling)}" if item.ceiling else "none"
     parts = []
     if item.require.value == "report":
         parts.append("report only")

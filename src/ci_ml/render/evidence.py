@@ -17,12 +17,19 @@ def lines(items: Sequence[ComparisonPart]) -> list[str]:
         item.method == "point" and item.head is not None and item.status is not Status.MISSING for item in items
     )
     noise = "numbers in files carry no interval, so noise is not accounted for"
-    judged = [item for item in items if item.method != "point"]
+    expected = [item for item in items if item.absolute and not item.moved]
+    rows = [f"what is expected of tables is counted over every row, {_largest(expected)}"] if expected else []
+    if moved := [item for item in items if item.moved and item.p_value is not None]:
+        rows.append(
+            f"how far tables moved is computed of every row, {_largest(moved)}; what may be chance is no drift, after "
+            f"Benjamini and Hochberg's correction over all tests"
+        )
+    judged = [item for item in items if item.method != "point" and not item.absolute]
     if not judged:
-        return [f"point estimates: {noise}"] if points else []
+        return [*rows, *([f"point estimates: {noise}"] if points else [])]
     levels = sorted({item.confidence for item in judged if item.confidence is not None})
     at = f"{' and '.join(map(level, levels))} intervals" if levels else "intervals"
-    found = [f"{at}: {_methods(judged)}", _sizes(judged)]
+    found = [*rows, f"{at}: {_methods(judged)}", _sizes(judged)]
     if clusters := sorted({item.n_clusters for item in judged if item.n_clusters is not None}):
         found.append(f"examples of one cluster resemble each other, so {span(clusters)} clusters are what is counted")
     if any(methods.covers_seeds(item.method) for item in judged):
@@ -33,6 +40,11 @@ def lines(items: Sequence[ComparisonPart]) -> list[str]:
     if points:
         found.append(f"{points} point estimate{'' if points == 1 else 's'}: {noise}")
     return found
+
+
+def _largest(items: Sequence[ComparisonPart]) -> str:
+    n = max((item.n or 0 for item in items), default=0)
+    return f"{n:,} of the largest table"
 
 
 def _methods(items: Sequence[ComparisonPart]) -> str:

@@ -25,6 +25,8 @@ _BECOMES = {
 
 def account(item: ComparisonPart) -> list[tuple[str, str]]:
     """What there is to say about one comparison, as labels and sentences."""
+    if item.absolute:
+        return _expectation(item)
     found = [
         ("compared", _compared(item)),
         ("method", _method(item)),
@@ -38,6 +40,42 @@ def account(item: ComparisonPart) -> list[tuple[str, str]]:
         ("to decide", item.settles if _is_open(item) else ""),
     ]
     return [(label, said) for label, said in found if said]
+
+
+def _expectation(item: ComparisonPart) -> list[tuple[str, str]]:
+    """The same about what is expected of a table, or how far it moved."""
+    if item.moved:
+        return _movement(item)
+    _, head = cells.values(item)
+    n = f", in a table of {item.n:,} rows" if item.n is not None and item.unit != "columns" else ""
+    warns = "; here it only warns" if item.severity is Severity.WARN else ""
+    return [
+        *([("counted", f"what breaks it: {head}{n}; nothing is sampled")] if item.head is not None else []),
+        ("allowed", cells.allows(item)),
+        ("gate", f"what is expected of a table is judged in the head alone, and blocks where it does not hold{warns}"),
+        ("status", f"{cells.moved(item)}, which {_became(item)}"),
+    ]
+
+
+def _movement(item: ComparisonPart) -> list[tuple[str, str]]:
+    _, head = cells.values(item)
+    n = f", in a table of {item.n:,} {'columns' if item.p_value is None else 'rows'}" if item.n is not None else ""
+    tests = f" after Benjamini and Hochberg's correction over {item.family:,} tests" if item.family else ""
+    chance = p_value(item.corrected if item.corrected is not None else item.p_value)
+    asks = "nothing: what blocks is the share of columns that drifted" if item.require is Require.REPORT else "blocks"
+    found = [
+        ("measured", f"{head} ({item.method}){n}" if item.head is not None else ""),
+        ("chance", f"p {chance}{tests}" if chance else ""),
+        ("limit", cells.allows(item)),
+        ("gate", f"what moved further than the limit, and not by chance, {asks}"),
+        ("status", f"{cells.moved(item)}, which {_became(item)}: {item.reason}"),
+    ]
+    return [(label, said) for label, said in found if said]
+
+
+def _became(item: ComparisonPart) -> str:
+    code = EXIT_CODES[item.impact]
+    return f"{_BECOMES[item.impact]}{f' (exit code {code})' if code else ''}"
 
 
 def warning(item: ComparisonPart) -> str | None:
@@ -110,6 +148,8 @@ def _compared(item: ComparisonPart) -> str:
         return f"{numbers_}: plain numbers, which say nothing about noise"
     if item.base is None:
         return f"head {head} on {cells.counted(item)}; the base has none"
+    if item.method.startswith("independent"):
+        return f"recorded {base}, now {head} on {cells.counted(item)}, which are others than those that were recorded"
     between = f", between {' and '.join(cells.groups(item))}" if item.between else ""
     return f"base {base}, head {head}{between}, on the same {cells.counted(item)}"
 
@@ -266,9 +306,7 @@ def _gate(item: ComparisonPart) -> str:
 def _status(item: ComparisonPart) -> str:
     if item.too_small:
         return f"too small: {_rule(item)}"
-    code = EXIT_CODES[item.impact]
-    became = f"{_BECOMES[item.impact]}{f' (exit code {code})' if code else ''}"
-    return f"{item.status.value}, which {became}: {_rule(item)}"
+    return f"{item.status.value}, which {_became(item)}: {_rule(item)}"
 
 
 def _power(item: ComparisonPart) -> str:

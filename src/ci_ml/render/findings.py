@@ -85,7 +85,7 @@ def _verdict(report: Report) -> Iterator[Finding]:
             check="verdict",
             subject=(),
             outcome=report.verdict.outcome,
-            title=f"{report.name} {words.HEADLINE[report.verdict.outcome]}",
+            title=f"{report.name} {words.headline(report)}",
             text=line(safe.shortened(report.verdict.sentence, _LONGEST)),
             place=None,
         )

@@ -1,7 +1,7 @@
 """What only templates for GitLab need to know of a PipelineSpec. Layer: render."""
 
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,7 +34,7 @@ def context(spec: PipelineSpec) -> dict[str, Any]:
     """What the templates are given.
 
     The names of the hidden jobs that `training` and `reaching` the remote take, and the option that names the
-    configuration where it has to be named.
+    configuration where it has to be named. A script begins with the template `first`, if any, and ends with `last`.
     """
     remote = _remote(spec.credentials)
     reaching = [".ci-ml-remote"] if remote else []
@@ -42,6 +42,9 @@ def context(spec: PipelineSpec) -> dict[str, Any]:
     option = spec.naming.option
     configured = ["--config", option] if option else []
     return {
+        "schedules": list(_schedules(spec)),
+        "first": "",
+        "last": "gitlab/run.yml.j2",
         "source": _source(spec),
         "configured": configured,
         "remote": remote,
@@ -50,12 +53,26 @@ def context(spec: PipelineSpec) -> dict[str, Any]:
     }
 
 
+def _schedules(spec: PipelineSpec) -> Iterator[tuple[str, str]]:
+    """When a pipeline is to start, and the job that runs alone then; no name where it is as any other."""
+    if spec.schedule:
+        yield spec.schedule, ""
+    for name, job in (("monitor", spec.monitor), ("retrain", spec.retrain)):
+        if job and job.schedule:
+            yield job.schedule, named(spec, name)
+
+
 def named(spec: PipelineSpec, job: str) -> str:
     """A job's name. Two projects of a repository are in one pipeline, so it begins with what tells them apart."""
     prefix = spec.naming.prefix
     if not prefix:
         return job
     return f".{prefix}:{job[1:]}" if job.startswith(".") else f"{prefix}:{job}"
+
+
+def started(spec: PipelineSpec, job: str) -> str:
+    """The condition for a job that a schedule starts by its name, in which nothing has to be quoted."""
+    return f'$CI_ML_SCHEDULE == "{named(spec, job)}" && $CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH'
 
 
 def command(words: Iterable[str]) -> str:

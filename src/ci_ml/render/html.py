@@ -28,6 +28,7 @@ from ci_ml.render import (
     evidence,
     explorer,
     figures,
+    histograms,
     marks,
     parts,
     safe,
@@ -145,16 +146,19 @@ def _json(document: Any) -> Markup:
 def _values(content: Report, draw: Any) -> dict[str, Any]:
     outcome = content.verdict.outcome
     names = [item.name for item in content.comparisons]
-    found = cards.gates(content, draw)
+    moved = histograms.drifts(content)
+    found = cards.gates(content, draw, moved.links)
     divided = parts.divide(content.comparisons)
-    rows = [*divided.loud, *divided.whole]
+    rows, still = _rows(divided, moved.links)
     above, below = parts.reasons(content)
     groups = [(group.title, [draw(figure) for figure in group.figures]) for group in figures.predictions(content)]
     return {
         "name": content.name,
         "kind": marks.of(outcome),
         "symbols": marks.SYMBOLS,
-        "headline": words.HEADLINE[outcome],
+        "headline": words.headline(content),
+        "sides": words.sides(content),
+        "drifts": moved.tables,
         "sentence": _sentence(content.verdict.sentence, names),
         "others": [_sentence(text, names) for text in [*above, *below][:_SAID]],
         "more_others": max(len(above) + len(below) - _SAID, 0),
@@ -162,6 +166,9 @@ def _values(content: Report, draw: Any) -> dict[str, Any]:
         "next_step": _next(content),
         "tallies": _tallies(content.comparisons),
         "rows": [cards.row(item, found.links.get(id(item), "")) for item in rows[:_ROWS]],
+        "titles": cells.found_titles(rows) if all(item.absolute for item in rows) else None,
+        "plots_shown": any(item.delta is not None for item in rows),
+        "still": parts.held(still, "gate") if still else "",
         "more_rows": max(len(rows) - _ROWS, 0) + len(divided.warned),
         "change_title": cells.change_title(rows[:_ROWS]),
         "held": parts.held(divided.slices, "slice") if divided.slices else "",
@@ -183,6 +190,12 @@ def _values(content: Report, draw: Any) -> dict[str, Any]:
     }
 
 
+def _rows(divided: parts.Parts, links: Mapping[str, str]) -> tuple[list[ComparisonPart], list[ComparisonPart]]:
+    """The rows of the overview, and the columns that did not drift: those have a place of their own."""
+    still = [item for item in divided.whole if item.metric in links]
+    return [*divided.loud, *(item for item in divided.whole if item.metric not in links)], still
+
+
 def _sentence(text: str, names: Sequence[str]) -> Markup:
     """A sentence with the name that it is about as code."""
     name = safe.named(text, names)
@@ -200,8 +213,12 @@ def _next(content: Report) -> Markup | None:
     step = words.next_step(content)
     if step is None:
         return None
-    said = _sentence(f"{step[:1].upper()}{step[1:]}", [words.brief_name(item) for item in content.comparisons])
-    if content.verdict.outcome not in (Outcome.FAIL, Outcome.UNDECIDED):
+    names = [words.brief_name(item) for item in content.comparisons]
+    said = Markup().join(
+        Markup("<code>{}</code>").format(piece) if is_ours else _sentence(piece, names)
+        for piece, is_ours in words.with_commands(f"{step[:1].upper()}{step[1:]}")
+    )
+    if content.subject == "production" or content.verdict.outcome not in (Outcome.FAIL, Outcome.UNDECIDED):
         return said
     label, command = WAIVER_LABEL, words.explanation(content) or "ci-ml check"
     rest = Markup(" A maintainer can accept this with the label <code>{}</code>. Locally: <code>{}</code>")
@@ -298,12 +315,27 @@ def _cost(part: TrainingPart, side: str, seconds: float, run: str | None) -> lis
 def _facts(content: Report) -> list[tuple[str, str]]:
     """Where all of it comes from."""
     edited = "; the change edits them" if content.policy.changed_in_head else ""
+    if content.subject == "production":
+        return _watched(content)
     whose = "the base" if content.policy.source == "base" else "the change"
     found = [
         ("base", _revision(content.base.sha, content.base.ref, content.base.why)),
         ("head", _revision(content.head.sha, content.head.ref, content.head.why, dirty=content.head.dirty)),
         ("proposed", content.change.head or "" if content.change else ""),
         ("gates", f"from {whose}{edited}"),
+        ("digest of the gates", content.policy.digest),
+        ("run", f"{content.change.forge} {content.change.run or ''}".strip() if content.change else ""),
+        ("made by", f"{content.tool.name} {content.tool.version}"),
+    ]
+    return [(label, safe.shortened(said)) for label, said in found if said]
+
+
+def _watched(content: Report) -> list[tuple[str, str]]:
+    """The same of production: what it was compared with, and what was seen of it."""
+    found = [
+        ("reference", content.base.why),
+        ("production", content.head.why),
+        ("gates", f"from ci-ml.yaml at {content.head.label}"),
         ("digest of the gates", content.policy.digest),
         ("run", f"{content.change.forge} {content.change.run or ''}".strip() if content.change else ""),
         ("made by", f"{content.tool.name} {content.tool.version}"),

@@ -108,19 +108,19 @@ def _values(content: Report, place: Place, detail: Detail) -> dict[str, Any]:
     rows = [*divided.loud[: detail.rows], *(() if held else divided.whole)]
     names = {item.name: item for item in content.comparisons}
     others, undecided = parts.reasons(content)
+    is_alone = all(item.absolute for item in rows)
     return {
         "marker": place.marker,
         "symbol": words.SYMBOL[content.verdict.outcome],
         "name": safe.prose(content.name),
-        "headline": words.HEADLINE[content.verdict.outcome],
+        "headline": words.headline(content),
         "sentence": _headline(content.verdict.sentence, names, detail),
         "waivers": [safe.prose(line) for line in words.waivers(content)],
         "others": [_sentence(text, names, detail) for text in others[: detail.others]]
         + and_more(len(others) - detail.others),
         "picture": f"![{safe.prose(overview.text(content))}]({place.picture})" if place.picture else None,
-        "plot_title": together(cells.PLOT_TITLE),
-        "interval_title": together(cells.interval_title(rows)),
-        "rows": [_row(item) for item in rows],
+        **_titles(rows, words.sides(content)),
+        "rows": [_row(item, is_alone=is_alone) for item in rows],
         "undecided": _undecided(undecided, names, detail),
         "sections": collapsed(content, divided, held, detail, place.run_url),
         "notices": [
@@ -129,6 +129,19 @@ def _values(content: Report, place: Place, detail: Detail) -> dict[str, Any]:
         ],
         "left_out": f"Left out here: {detail.left_out}. {_pointer(place)}" if detail.left_out else None,
         "next_step": _next(content, names),
+    }
+
+
+def _titles(rows: Sequence[ComparisonPart], sides: tuple[str, str]) -> dict[str, str]:
+    """What stands above the columns of the table: where tables alone are judged there is no base, and no plot."""
+    first, found, allowed = cells.found_titles(rows)
+    is_alone = all(item.absolute for item in rows)
+    return {
+        "gate_title": first if is_alone else "gate",
+        "change_title": "" if is_alone else "change",
+        "values_title": found if is_alone else " → ".join(sides),
+        "plot_title": allowed if is_alone else together(cells.PLOT_TITLE),
+        "interval_title": together(cells.interval_title(rows)),
     }
 
 
@@ -161,8 +174,11 @@ def _next(content: Report, names: Mapping[str, ComparisonPart]) -> str | None:
     step = words.next_step(content)
     if step is None:
         return None
-    text = _sentence(step, names, Detail())
-    if content.verdict.outcome in (Outcome.FAIL, Outcome.UNDECIDED):
+    text = "".join(
+        safe.span(piece) if is_ours else _sentence(piece, names, Detail())
+        for piece, is_ours in words.with_commands(step)
+    )
+    if content.subject == "change" and content.verdict.outcome in (Outcome.FAIL, Outcome.UNDECIDED):
         label = safe.span(WAIVER_LABEL)
         command = safe.span(words.explanation(content) or "ci-ml check")
         return f"{text.removesuffix('.')}; a maintainer can accept this with the label {label}. Locally: {command}."
@@ -182,7 +198,8 @@ def failure(name: str, what: str, hint: str | None, place: Place) -> str:
     return templating.render("failure.md.j2", {}, values)
 
 
-def _row(item: ComparisonPart) -> Row:
+def _row(item: ComparisonPart, *, is_alone: bool = False) -> Row:
+    """A row of the table; `is_alone` where no row has a base, and what is allowed stands where the plot would."""
     base, head = cells.values(item)
     strong = item.impact in (Outcome.FAIL, Outcome.UNDECIDED) and item.delta is not None
     moved, found = cells.moved(item), cells.ends(item)
@@ -191,6 +208,12 @@ def _row(item: ComparisonPart) -> Row:
         gate=cell(item),
         change=together(f"**{moved}**" if strong else moved),
         interval=together(cells.bracketed(found)) if found else "",
-        values=together(f"{base} → {head}"),
-        plot=f"`{cells.plot(item)}`" if item.delta is not None else "",
+        values=together(_found(item, head, is_alone=is_alone) if item.absolute else f"{base} → {head}"),
+        plot=f"`{cells.plot(item)}`" if item.delta is not None else together(cells.allows(item)) if is_alone else "",
     )
+
+
+def _found(item: ComparisonPart, head: str, *, is_alone: bool) -> str:
+    """What was found of a table: among gates with the limit of how far it may move, which has no column there."""
+    limit = cells.allows(item) if item.moved and not is_alone else ""
+    return f"{head} ({limit})" if limit else head

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from ci_ml.core.report import ComparisonPart
-from ci_ml.core.types import Outcome
+from ci_ml.core.types import Outcome, Status
 from ci_ml.render import cells
 
 KINDS = {Outcome.PASS: "pass", Outcome.WARN: "warn", Outcome.UNDECIDED: "undecided", Outcome.FAIL: "fail"}
@@ -31,11 +31,17 @@ class Mark:
         return SYMBOLS[self.kind]
 
 
+# What is expected of a table has not regressed where it is broken: nobody asked how it was before.
+_EXPECTED = {Status.REGRESSED: "broken", Status.HELD: "holds"}
+
+
 def mark(item: ComparisonPart) -> Mark:
     """What became of a comparison; one that only reports is no success when it lost, nor is one that nobody judged."""
     if item.too_small:
         return Mark(kind="small", word="too small")
-    return Mark(kind="info" if cells.only_reported(item) else KINDS[item.impact], word=item.status.value)
+    word = _EXPECTED.get(item.status, item.status.value) if item.absolute else item.status.value
+    word = cells.moved(item) if item.moved else word
+    return Mark(kind="info" if cells.only_reported(item) else KINDS[item.impact], word=word)
 
 
 def worse(one: Mark, other: Mark) -> bool:

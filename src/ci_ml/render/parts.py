@@ -35,6 +35,8 @@ def divide(items: Sequence[ComparisonPart]) -> Parts:
 
 def loss(item: ComparisonPart) -> float:
     """How much of its margin a metric lost, to put the worst first: of several gates, too."""
+    if item.moved and item.head is not None:
+        return item.head / (item.ceiling or 1.0)
     if item.delta is None:
         return 0.0
     worse = -item.delta if item.direction is Direction.HIGHER else item.delta
@@ -42,7 +44,12 @@ def loss(item: ComparisonPart) -> float:
 
 
 def _is_quiet(item: ComparisonPart) -> bool:
-    """Whether a row can be collapsed: what passes, and a slice whose only news is that it is new."""
+    """Whether a row can be collapsed: what passes, and a slice whose only news is that it is new.
+
+    A column that drifted is news, also where only the share of such columns blocks.
+    """
+    if item.moved and item.status is Status.REGRESSED:
+        return False
     return item.impact is Outcome.PASS or (
         item.slice is not None and item.status is Status.NEW and item.impact is Outcome.WARN
     )
@@ -55,6 +62,11 @@ def by_loss(items: Iterable[ComparisonPart]) -> list[ComparisonPart]:
 
 def held(items: Sequence[ComparisonPart], noun: str) -> str:
     """`22 slices held, none improved, 3 too small to judge`."""
+    if items and all(item.absolute for item in items):
+        moved = sum(item.moved and not item.tally for item in items)
+        rules = len(items) - moved
+        hold = f"{rules:,} expectation{' holds' if rules == 1 else 's hold'}"
+        return ", ".join([hold] * bool(rules) + [f"{moved:,} did not drift"] * bool(moved))
     small = sum(item.too_small for item in items)
     reported = sum(only_reported(item) for item in items)
     new = sum(item.status is Status.NEW and not item.too_small for item in items)

@@ -6,6 +6,7 @@ or a list of YAML, quoted where it has to be, so that no name in a repository ca
 
 import json
 import re
+import shlex
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -25,7 +26,7 @@ from ci_ml.core import documents, generated, includes, workflow
 from ci_ml.core.includes import Entry
 from ci_ml.core.workflow import Credentials, ForgeKind, Job, Layout, PipelineSpec
 from ci_ml.errors import UsageError
-from ci_ml.render import gitlab
+from ci_ml.render import github, gitlab
 from ci_ml.render.bounds import Bounded
 
 # The actions that generated workflows use: repository, commit, and the version that it is.
@@ -39,6 +40,7 @@ PINS = {
     "google": ("google-github-actions/auth", "7c6bc770dae815cd3e89ee6cdf493a5fab2cc093", "v3.0.0"),
     "cache": ("actions/cache", "27d5ce7f107fe9357f9df03efb73ab90386fccae", "v5.0.5"),
     "azure": ("Azure/login", "f5d393ae46f8fde4be8b75f32e3fc50e654ad0ca", "v3.0.1"),
+    "app": ("actions/create-github-app-token", "1b10c78c7865c340bc4f6099eb2f838309f1e8c3", "v3.1.1"),
 }
 
 
@@ -113,10 +115,9 @@ _HINT = "see docs/pipelines.md"
 def _files(spec: PipelineSpec) -> dict[str, str]:
     suffix = f"-{spec.naming.slug}" if spec.naming.slug else ""
     if spec.forge is ForgeKind.GITHUB:
-        found = {f".github/workflows/ci-ml{suffix}.yml": f"github/{spec.layout}.yml.j2"}
-        if spec.forks:
-            found[f".github/workflows/ci-ml{suffix}-publish.yml"] = "github/publish.yml.j2"
-        return found
+        found = {github.place(spec): f"github/{spec.layout}.yml.j2"}
+        asked = {"publish": spec.forks, "monitor": spec.monitor, "retrain": spec.retrain}
+        return found | {github.place(spec, kind): f"github/{kind}.yml.j2" for kind, there in asked.items() if there}
     name = "dynamic" if spec.dynamic and spec.layout is Layout.STAGES else spec.layout
     return {f".gitlab/ci-ml{suffix}.yml": f"gitlab/{name}.yml.j2"}
 
@@ -154,7 +155,7 @@ def _context(spec: PipelineSpec, name: str, path: str) -> dict[str, Any]:
         "expression": Markup,
         "path": path,
         "child": name == _CHILD,
-        **(gitlab.context(spec) if spec.forge is ForgeKind.GITLAB else {}),
+        **(gitlab.context(spec) if spec.forge is ForgeKind.GITLAB else github.context(spec)),
     }
 
 
@@ -195,7 +196,9 @@ def _environment(spec: PipelineSpec, templates: Templates) -> Bounded:
         "pattern": _pattern,
         "title": lambda job: Markup(scalar(_title(job, spec))),
         "named": lambda job: Markup(scalar(gitlab.named(spec, job))),
+        "started": lambda job: Markup(gitlab.started(spec, job)),
         "command": gitlab.command,
+        "words": lambda job: Markup(shlex.quote(gitlab.named(spec, job))),
     }
     environment.filters |= filters
     return environment

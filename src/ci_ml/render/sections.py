@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ci_ml.core.report import ComparisonPart, Report
-from ci_ml.render import cells, environments, parts, past, safe, spent, words
+from ci_ml.render import cells, environments, parts, past, safe, sketches, spent, words
 
 _NBSP = "\N{NO-BREAK SPACE}"
+_DRIFTED = 20
 # Of a metric's name in a table as well: more would push it beyond what a page shows without scrolling.
 LONGEST_SLICE = 60
 
@@ -59,10 +60,12 @@ def collapsed(
     content: Report, divided: parts.Parts, whole: Sequence[ComparisonPart], detail: Detail, run_url: str | None
 ) -> list[Section]:
     """Every collapsed part that there is; `whole` are the gates that held and are not in the table."""
+    both = words.sides(content)
     found = [
-        _more([*divided.loud[detail.rows :], *divided.warned], detail) if detail.loud else None,
-        _section(whole, "gate", detail) if detail.held else None,
-        _section(divided.slices, "slice", detail) if detail.held else None,
+        _more([*divided.loud[detail.rows :], *divided.warned], detail, both) if detail.loud else None,
+        _section(whole, "gate", detail, both) if detail.held else None,
+        _section(divided.slices, "slice", detail, both) if detail.held else None,
+        _drift(content, detail) if detail.changes else None,
         _history(content, detail) if detail.history else None,
         _changes(content, detail) if detail.changes else None,
         _training(content, detail) if detail.changes else None,
@@ -102,22 +105,28 @@ def _table(header: Sequence[str], align: Sequence[str], rows: Sequence[Sequence[
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def _more(items: Sequence[ComparisonPart], detail: Detail) -> Section | None:
+def _more(items: Sequence[ComparisonPart], detail: Detail, both: tuple[str, str]) -> Section | None:
     if not items:
         return None
     nouns = [noun for noun, found in (("gates", False), ("slices", True)) if any(bool(i.slice) is found for i in items)]
-    return Section(summary=f"{len(items)} more {' and '.join(nouns)} that did not hold", body=_gates(items, detail))
+    return Section(
+        summary=f"{len(items)} more {' and '.join(nouns)} that did not hold", body=_gates(items, detail, sides=both)
+    )
 
 
-def _section(items: Sequence[ComparisonPart], noun: str, detail: Detail) -> Section | None:
-    return Section(summary=parts.held(items, noun), body=_gates(items, detail, noun)) if items else None
+def _section(items: Sequence[ComparisonPart], noun: str, detail: Detail, both: tuple[str, str]) -> Section | None:
+    return Section(summary=parts.held(items, noun), body=_gates(items, detail, noun, both)) if items else None
 
 
-def _gates(items: Sequence[ComparisonPart], detail: Detail, noun: str = "gate") -> str:
+def _gates(
+    items: Sequence[ComparisonPart], detail: Detail, noun: str = "gate", sides: tuple[str, str] = ("base", "head")
+) -> str:
     shown = items[: detail.collapsed_rows]
+    if all(item.absolute for item in items):
+        return "\n\n".join([_expectations(shown), *and_more(len(items) - len(shown))])
     title = cells.interval_title(shown)
     counted = any(item.n is not None for item in shown)
-    header = [noun, "change", *([together(title)] if title else []), "base", "head", *(["n"] if counted else [])]
+    header = [noun, "change", *([together(title)] if title else []), *sides, *(["n"] if counted else [])]
     align = [":--", "--:", *([":-:"] if title else []), "--:", "--:", *(["--:"] if counted else [])]
     rows = [
         [cell(item), together(cells.moved(item))]
@@ -125,9 +134,14 @@ def _gates(items: Sequence[ComparisonPart], detail: Detail, noun: str = "gate") 
         + [*cells.values(item), *([_count(item)] if counted else [])]
         for item in shown
     ]
-    hidden = len(items) - len(shown)
-    more = [f"and {hidden} more, in the full report"] if hidden > 0 else []
-    return "\n\n".join([_table(header, align, rows), *more])
+    return "\n\n".join([_table(header, align, rows), *and_more(len(items) - len(shown))])
+
+
+def _expectations(items: Sequence[ComparisonPart]) -> str:
+    rows = [
+        [called(item), together(cells.values(item)[1]), together(cells.allows(item)), _count(item)] for item in items
+    ]
+    return _table([*cells.found_titles(items), "of"], [":--", "--:", "--:", "--:"], rows)
 
 
 def _interval(item: ComparisonPart) -> str:
@@ -140,6 +154,23 @@ def _count(item: ComparisonPart) -> str:
     if item.n is None:
         return ""
     return together(f"{item.n:,} < {item.min_n:,}".replace("<", "&lt;") if item.too_small else f"{item.n:,}")
+
+
+def _drift(content: Report, detail: Detail) -> Section | None:
+    """Both distributions of the columns that drifted, in characters; of categories the sentence says it."""
+    found = [column for table in content.drifts for column in table.columns if column.drifted]
+    if not found:
+        return None
+    rows = []
+    for column in found[: min(detail.collapsed_rows, _DRIFTED)]:
+        before, now = sketches.numbers(column.histogram) if column.histogram else ("", "")
+        said = safe.sentence(column.reason, [column.column], 300)
+        rows.append((safe.folded(column.column), *(f"`{side}`" if side else "" for side in (before, now)), said))
+    table = _table(("column", "reference", "current", "what happened"), (":--", ":--", ":--", ":--"), rows)
+    noun = "column" if len(found) == 1 else "columns"
+    return Section(
+        summary=f"How {len(found):,} {noun} drifted", body="\n\n".join([table, *and_more(len(found) - len(rows))])
+    )
 
 
 def _history(content: Report, detail: Detail) -> Section | None:

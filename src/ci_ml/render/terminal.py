@@ -47,7 +47,7 @@ def report(content: Report, *, width: int = 100, color: bool = False) -> str:
     """A verdict: first what it is and the number that decided, then the gates, what changed, and how it was judged."""
     outcome = content.verdict.outcome
     names = [item.name for item in content.comparisons]
-    head = line(f"{MARK[outcome]} {content.name}: {words.HEADLINE[outcome]}", style=f"bold {STYLE[outcome]}")
+    head = line(f"{MARK[outcome]} {content.name}: {words.headline(content)}", style=f"bold {STYLE[outcome]}")
     said: list[RenderableType] = [head, line(safe.brief(content.verdict.sentence, names))]
     said.extend(line(text) for text in words.waivers(content))
     above, below = parts.reasons(content)
@@ -56,7 +56,7 @@ def report(content: Report, *, width: int = 100, color: bool = False) -> str:
     if len(others) > _REASONS:
         said.append(line(f"and {len(others) - _REASONS} more, in report.json"))
     if content.comparisons:
-        said.extend([line(""), board.gates(content.comparisons, width)])
+        said.extend([line(""), board.gates(content.comparisons, width, words.sides(content))])
     said.extend(_changes(content))
     if content.training and content.training.stages:
         said.extend([line(""), line(spent.summary(content.training), style="bold")])
@@ -77,7 +77,7 @@ def explain(content: Report, wanted: str, *, width: int = 100, color: bool = Fal
     Raises UsageError when no gate, or more than one, could be meant.
     """
     outcome = content.verdict.outcome
-    title = f"{MARK[outcome]} {content.name}: {words.HEADLINE[outcome]}"
+    title = f"{MARK[outcome]} {content.name}: {words.headline(content)}"
     said: list[RenderableType] = [line(title, style=f"bold {STYLE[outcome]}")]
     chosen = choice.choose(content, wanted)
     if not chosen:

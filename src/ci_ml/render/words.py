@@ -4,6 +4,7 @@ import datetime as dt
 import json
 import re
 import shlex
+from collections.abc import Sequence
 
 from ci_ml.core import numbers
 from ci_ml.core.exhibits import CodePart
@@ -19,12 +20,35 @@ HEADLINE = {
     Outcome.UNDECIDED: "undecided",
     Outcome.FAIL: "blocked",
 }
+_PRODUCTION = {
+    Outcome.PASS: "production is within its limits",
+    Outcome.WARN: "production passes with warnings",
+    Outcome.UNDECIDED: "production cannot be compared",
+    Outcome.FAIL: "the model got worse in production",
+}
+_DRIFTED = "production has drifted"
 SYMBOL = {Outcome.PASS: "✅", Outcome.WARN: "⚠️", Outcome.UNDECIDED: "❔", Outcome.FAIL: "❌"}
 _REPORTED = "\N{INFORMATION SOURCE}\N{VARIATION SELECTOR-16}"
 NONE = cells.NONE
 # A name that can stand in a command that people copy.
 _PLAIN_NAME = re.compile(r"[\w./:()\[\]][\w./:()\[\] -]*")
 _LONGEST_NAME = 60
+_OURS = re.compile(r"`(ci-ml (?:re)?train|drift)`")
+
+
+def headline(report: Report) -> str:
+    """What the verdict is called: of a change whether it may be merged, of production what it has become."""
+    outcome = report.verdict.outcome
+    if report.subject == "change":
+        return HEADLINE[outcome]
+    if outcome is Outcome.FAIL and any(item.moved and item.impact is outcome for item in report.comparisons):
+        return _DRIFTED
+    return _PRODUCTION[outcome]
+
+
+def sides(report: Report) -> tuple[str, str]:
+    """What both sides are called."""
+    return ("base", "head") if report.subject == "change" else ("recorded", "production")
 
 
 def symbol(item: ComparisonPart) -> str:
@@ -34,6 +58,9 @@ def symbol(item: ComparisonPart) -> str:
 
 def provenance(report: Report) -> list[str]:
     """How it was judged: both commits and why, whose gates, by what."""
+    if report.subject == "production":
+        gates = f"gates from ci-ml.yaml at {report.head.label} ({report.policy.digest[:14]}…)"
+        return [report.base.why, report.head.why, gates, *evidence.lines(report.comparisons)]
     lines = [
         f"base {report.base.label} ({report.base.why})",
         f"head {head(report)}{f' on {report.head.ref}' if report.head.ref else ''}",
@@ -98,6 +125,11 @@ def edited(item: CodePart) -> str:
     return f"{said}, read by {some(item.stages, 3)}" if item.stages else said
 
 
+def with_commands(step: str) -> list[tuple[str, bool]]:
+    """A step in pieces, and which of them are commands or keys of ours, for they stand as code."""
+    return [(piece, index % 2 == 1) for index, piece in enumerate(_OURS.split(step)) if piece]
+
+
 def count(number: int, noun: str) -> str | None:
     """`2 files`; nothing for none."""
     return f"{number} {noun}{'' if number == 1 else 's'}" if number else None
@@ -111,21 +143,53 @@ def next_step(report: Report) -> str | None:
     worst = [item for item in report.comparisons if item.impact is outcome]
     if outcome is Outcome.PASS:
         return None
+    if report.subject == "production":
+        return _next_look(report, worst)
     if not report.comparisons:
         return "add gates to ci-ml.yaml: without any, nothing can pass."
     if all(item.status is Status.NEW for item in report.comparisons):
         return "merge it to set the baseline; from then on every change is compared with it."
     if outcome is Outcome.FAIL:
-        first = worst[0] if worst else report.comparisons[0]
-        name = brief_name(first)
-        if first.status is not Status.REGRESSED:
-            return f"improve {name}, or change what its gate requires on the base branch."
-        if cells.outside_bounds(first):
-            return f"bring {name} back within its bounds, or change its gate on the base branch."
-        return f"restore {name}, or raise its margin on the base branch."
+        return _next_repair(report, worst[0] if worst else report.comparisons[0])
     if outcome is Outcome.UNDECIDED:
         return _next_decision(worst[0]) if worst else _next_training(report.verdict.sentence)
     return None
+
+
+def _next_repair(report: Report, first: ComparisonPart) -> str:
+    """What to do about a change that blocks, by what decided."""
+    name = brief_name(first)
+    if first.status is not Status.REGRESSED:
+        return f"improve {name}, or change what its gate requires on the base branch."
+    if first.moved:
+        return f"look at what changed {_drifted(report) or name}, or allow it under `drift` on the base branch."
+    if first.absolute:
+        return f"correct the data behind {name}, or change what is expected of it on the base branch."
+    if cells.outside_bounds(first):
+        return f"bring {name} back within its bounds, or change its gate on the base branch."
+    return f"restore {name}, or raise its margin on the base branch."
+
+
+def _drifted(report: Report) -> str:
+    """The columns that drifted, in as many words as a sentence bears."""
+    columns = [column.column for table in report.drifts for column in table.columns if column.drifted]
+    return some(map(safe.shortened, columns), 3)
+
+
+def _next_look(report: Report, worst: Sequence[ComparisonPart]) -> str | None:
+    """What to do about production, which nobody proposed and nobody can refuse."""
+    if not report.comparisons:
+        return "say in ci-ml.yaml what production is compared with: nothing was."
+    if report.verdict.outcome is Outcome.UNDECIDED and worst:
+        name = brief_name(worst[0])
+        return f"mend what keeps {name} from being compared: what is missing is not known to be as it was."
+    if report.verdict.outcome is not Outcome.FAIL:
+        return None
+    if not any(item.moved for item in worst):
+        name = brief_name(worst[0])
+        return f"look at what {name} gets wrong now, and run `ci-ml retrain` with what has arrived since."
+    feeds = _drifted(report) or "production"
+    return f"look at what feeds {feeds} and mend what is broken; where the world has changed, run `ci-ml retrain`."
 
 
 def _next_training(doubt: str) -> str:
@@ -156,6 +220,8 @@ def _next_decision(item: ComparisonPart) -> str:
 
 def explanation(report: Report) -> str | None:
     """The command that explains what decided; None where there is no more to say than the report does."""
+    if report.subject == "production":
+        return None
     decided = next((item for item in report.comparisons if item.impact is report.verdict.outcome), None)
     if decided is None or not cells.ends(decided):
         return None

@@ -5,17 +5,18 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from ci_ml.core import compare, environments, gates, makers, report, sentences, verdict
 from ci_ml.core.compare import Comparison
 from ci_ml.core.config import NAME_LENGTH, Config
+from ci_ml.core.distributions import DriftPart
 from ci_ml.core.exhibits import EnvironmentPart, Exhibits, HistoryPart, PlotPart, RatePart
 from ci_ml.core.pipeline import Stage, covering
 from ci_ml.core.report import Report, TrainingPart
 from ci_ml.core.staleness import STALE_LOCK, Freshness
 from ci_ml.core.training import Earlier, Environment
-from ci_ml.core.types import Change, Gap, Metric, MetricKey, Require, Severity
+from ci_ml.core.types import Change, DataKey, Gap, Metric, MetricKey, Require, Severity
 from ci_ml.errors import OutOfDate
 from ci_ml.ports import History, OpenTables
 from ci_ml.usecases import evidence, policy, repeated, verify
@@ -25,6 +26,9 @@ from ci_ml.usecases.exhibits import exhibits, kept
 from ci_ml.usecases.policy import Policy
 from ci_ml.usecases.project import Project
 
+if TYPE_CHECKING:  # Ibis costs half a second, and only tables need it
+    from ci_ml.usecases.expectations import Schema, Wanted
+
 
 @dataclass(frozen=True, kw_only=True)
 class Question:
@@ -32,6 +36,8 @@ class Question:
 
     base: Side
     head: Side
+    scored: Side | None = None  # the base's model on the head's test data, where the base has others
+    told: tuple[str, ...] = ()
     prefer: Literal["base", "head"] = "base"
     freshness: Callable[[], tuple[Freshness, ...]] = tuple
     training: TrainingPart | None = None
@@ -41,6 +47,8 @@ class Question:
     past: History | None = None
     deep: bool = False  # whether earlier tables are measured as well, which takes a while
     plots: Callable[[], tuple[tuple[PlotPart, ...], tuple[str, ...]]] | None = None
+    schema: "Callable[[Policy], Schema] | None" = None  # what reads a user's own model of a table
+    only: "Wanted | None" = None  # of everything that is judged, only what is expected of tables
 
 
 def check(question: Question) -> Report:
@@ -51,7 +59,12 @@ def check(question: Question) -> Report:
     """
     base, head = question.base, question.head
     chosen = policy.choose(base.tree, head.tree, head.project.config, base.revision, question.prefer)
-    comparisons, seen, drawn = _compared(question, chosen.config)
+    if question.only is None:
+        comparisons, seen, drawn = _compared(question, chosen.config)
+    else:
+        comparisons, seen, drawn = [], (), Exhibits()
+    expected, drawn = _expected(question, chosen, drawn)
+    comparisons += expected
     read = _blocking(comparisons)
     warnings, doubts = staleness(head, read, verify.stale(question.freshness()), chosen)
     doubts += unmade(base, head, read, chosen)
@@ -68,7 +81,7 @@ def check(question: Question) -> Report:
         comparisons=comparisons,
         differences=found.changes,
         training=_training(question.training, chosen.config),
-        notices=(*chosen.notices, *seen, *found.notices),
+        notices=(*chosen.notices, *question.told, *seen, *found.notices),
         shown=_shown(question, comparisons, found, chosen.config, drawn),
     )
 
@@ -98,6 +111,7 @@ def _shown(
         curves=drawn.curves,
         confusions=drawn.confusions,
         plots=plots,
+        drifts=drawn.drifts,
         notices=(*known.notices, *drawn.notices, *notices, *problems),
     )
 
@@ -115,7 +129,8 @@ def _compared(question: Question, chosen: Config) -> tuple[list[Comparison], tup
 
     Then what a reader should know about them, and what there is to see.
     """
-    one, two = (evidence.gather(side, chosen.gates) for side in (question.base, question.head))
+    base = question.scored or question.base
+    one, two = (evidence.gather(side, chosen.gates) for side in (base, question.head))
     comparisons = [
         compare.compare(gate, *(side.reading(key) for side in (one, two)))
         for gate in gates.expand(chosen.gates, (one, two))
@@ -127,12 +142,30 @@ def _compared(question: Question, chosen: Config) -> tuple[list[Comparison], tup
     from ci_ml.usecases import tables
 
     assert question.tables is not None
-    judged = tables.judge(chosen, question.base, question.head, question.tables, shown=True)
+    judged = tables.judge(chosen, base, question.head, question.tables, shown=True)
     whole = ((item.gate, item.contrast) for item in judged.comparisons if item.gate.slice is None and item.contrast)
     narrow = sentences.infeasible(whole)
     notices = (*judged.notices, *([narrow] if narrow else []))
     shown = Exhibits(curves=judged.curves, confusions=judged.confusions)
     return [*comparisons, *judged.comparisons], notices, shown
+
+
+def _expected(question: Question, chosen: Policy, drawn: Exhibits) -> tuple[list[Comparison], Exhibits]:
+    """What became of everything that is expected of tables, and what there is to see with that."""
+    if not chosen.config.data:
+        return [], drawn
+    from ci_ml.core import movements
+    from ci_ml.usecases import expectations
+
+    assert question.tables is not None
+    assert question.schema is not None
+    judged = expectations.judge(
+        chosen.config, question.base, question.head, question.tables, question.schema(chosen), question.only
+    )
+    problems: list[str] = []
+    nothing: tuple[DriftPart, ...] = ()
+    drifts = kept(lambda: movements.shown(judged.drifts), nothing, "the distributions of columns", problems)
+    return judged.comparisons, replace(drawn, drifts=drifts, notices=(*drawn.notices, *problems))
 
 
 def report_name(project: Project, configured: str | None) -> str:
@@ -198,6 +231,8 @@ def _files(metric: Metric, side: Side, chosen: Policy) -> list[str]:
     """The files that a metric is read from."""
     if isinstance(metric, MetricKey):
         return side.paths(metric.path)
+    if isinstance(metric, DataKey):
+        return [chosen.config.data[metric.table].path]
     about = chosen.config.predictions[metric.table]
     return [about.path] if about.path else side.paths(about.repeats or "")
 

@@ -1,6 +1,6 @@
 """Examining a forge: its settings asked for, and what could not be asked kept apart. Layer: usecases."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from ci_ml.core import doctor, protection
@@ -14,12 +14,18 @@ _DOWN = "is it down, or is there a proxy in between? Then ask again"
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """What is known without asking: the branch that a change goes to, who calls ci-ml, our status and variable."""
+    """What is known without asking: the branch that a change goes to, who calls ci-ml, our status and variable.
+
+    `proposer` is the secret that retraining proposes with: empty for the job's own token, None where nothing retrains.
+    `schedules` are the jobs that only a schedule starts.
+    """
 
     target: str | None
     callers: Sequence[Caller]
     status: str
     variable: str
+    proposer: str | None = None
+    schedules: Sequence[str] = ()
 
 
 def examine(settings: Settings, place: Place) -> tuple[Finding, ...]:
@@ -43,10 +49,18 @@ def _examined(settings: Settings, place: Place) -> Iterator[Finding]:
         yield from protection.unasked("nobody says which the default branch is", None, (Check.REQUIRED, Check.QUEUE))
     else:
         yield from _protected(settings, place, branch)
+    yield _seen(Check.VARIABLE, lambda: protection.variable(settings.variable(place.variable)))
+    if (secret := place.proposer) is not None:
+        yield _seen(Check.PROPOSAL, lambda: protection.proposer(settings.proposer(secret)))
+    if wanted := place.schedules:
+        yield _seen(Check.SCHEDULE, lambda: protection.schedules(settings.schedules(), wanted))
+
+
+def _seen(check: Check, look: Callable[[], Finding]) -> Finding:
     try:
-        yield protection.variable(settings.variable(place.variable))
+        return look()
     except Refused as error:
-        yield doctor.unknown(Check.VARIABLE, error.what)
+        return doctor.unknown(check, error.what)
 
 
 def _protected(settings: Settings, place: Place, branch: str) -> Iterator[Finding]:

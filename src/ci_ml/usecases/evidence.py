@@ -31,6 +31,12 @@ class Side:
     pipeline: Pipeline
     data: DataStore | None
     commit: str | None = field(default=None)
+    called: str | None = field(default=None)
+
+    @property
+    def name(self) -> str:
+        """What sentences call this side."""
+        return self.called or ("the work tree" if self.commit is None else self.revision.short)
 
     @cached_property
     def _made(self) -> dict[str, tuple[Output, Stage | DataSource]]:
@@ -48,6 +54,12 @@ class Side:
         relative = (self.project.outside(path) for path in known)
         inside = (path for path in relative if not path.startswith("../") or pattern.startswith("../"))
         return sorted(path for path in inside if match_path(pattern, path))
+
+    def within(self, path: str) -> list[str]:
+        """The files that an output or a file of git is made of; all paths are relative to the repository."""
+        if (out := self._made.get(path)) and _is_folder(out[0]) and out[0].cached and self.data:
+            return sorted(self.data.find(self.commit, path)) or [path]
+        return sorted(name for name in self.tree.files() if name.startswith(f"{path}/")) or [path]
 
     def read(self, paths: Iterable[str]) -> dict[str, bytes | Gap]:
         """The content of files (relative to the project), from git, the disk or DVC, or why there is none."""

@@ -12,7 +12,7 @@ from ci_ml.core.config import GateConfig
 from ci_ml.core.documents import Document
 from ci_ml.core.exhibits import LocationPart
 from ci_ml.core.gates import is_glob, matches
-from ci_ml.core.types import Gap, Metric, MetricKey
+from ci_ml.core.types import DataKey, Gap, Metric, MetricKey
 from ci_ml.errors import CiMlError, UsageError
 from ci_ml.usecases.evidence import Side
 
@@ -28,8 +28,11 @@ def gates(side: Side, metrics: Iterable[Metric]) -> dict[str, LocationPart]:
     entries, document = _configured(data), _parsed(data, path)
     found = {}
     for metric in metrics:
-        index = _entry(metric, entries)
-        line = None if index is None else _line(document, ("gates", index))
+        if isinstance(metric, DataKey):
+            line = _line(document, ("data", metric.table, "columns", metric.subject))
+        else:
+            index = _entry(metric, entries)
+            line = None if index is None else _line(document, ("gates", index))
         found[str(metric)] = LocationPart(path=path, line=line)
     return found
 

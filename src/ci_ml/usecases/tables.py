@@ -130,8 +130,7 @@ def _opened(
 
 def sources(tables: Tables, side: Side, places: Mapping[str, Path]) -> list[Source]:
     """The tables of one side."""
-    which = "the work tree" if side.commit is None else side.revision.short
-    return [tables.source(place, path, f"{path} of {which}") for path, place in places.items()]
+    return [tables.source(place, path, f"{path} of {side.name}") for path, place in places.items()]
 
 
 def placed(about: PredictionsConfig, side: Side, folder: Path) -> dict[str, Path] | Gap:
@@ -140,7 +139,7 @@ def placed(about: PredictionsConfig, side: Side, folder: Path) -> dict[str, Path
     for path in paths(about, side):
         place = side.place(path, folder)
         if isinstance(place, Gap):
-            where = "the work tree" if side.commit is None else f"the base {side.revision.short}"
+            where = side.name if side.commit is None else f"the base {side.name}"
             return dataclasses.replace(place, reason=f"in {where}, {place.reason}")
         found[path] = place
     if not found:

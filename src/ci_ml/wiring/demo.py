@@ -117,7 +117,7 @@ class _Workshop:
         return difference.numbers(self._space().head_side())
 
     def check(self) -> Report:
-        return gate.run(self._space(), None, "base")
+        return gate.run(self._space(), None, "base", sys.stderr)
 
     def _space(self) -> workspace.Workspace:
         return workspace.find(None, None, cwd=self.folder, env=self.env)

@@ -1,6 +1,7 @@
 """`ci-ml doctor`: everything that is looked at, in order. Layer: wiring."""
 
 import dataclasses
+import importlib.util
 import posixpath
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -12,10 +13,13 @@ from ci_ml.core import callers, doctor, origin, protection
 from ci_ml.core.callers import Caller
 from ci_ml.core.config import Config, left_open
 from ci_ml.core.doctor import Check, Finding
+from ci_ml.core.pipeline import covering
 from ci_ml.core.training import redact, secrets
 from ci_ml.core.types import Change
+from ci_ml.core.workflow import ForgeKind, PipelineSpec
 from ci_ml.errors import CiMlError
 from ci_ml.ports import Settings
+from ci_ml.render import gitlab
 from ci_ml.usecases import check, generate, policy
 from ci_ml.usecases.doctor import Place, examine
 from ci_ml.wiring import generate as generating
@@ -76,6 +80,8 @@ def _local(space: Workspace, patience: float) -> Iterator[Finding]:
         pipeline = _attempt(Check.PIPELINE, lambda: _pipeline(space))
         yield pipeline
         yield _lock(space, pipeline)
+    if chosen is not None and chosen.data:
+        yield _attempt(Check.DATA, lambda: _data(space, chosen))
     yield _attempt(Check.BASE, lambda: _base(space))
     yield _attempt(Check.WORKFLOW, lambda: _workflow(space, chosen))
     if space.project.dvc is not None:
@@ -90,7 +96,21 @@ def _configuration(space: Workspace) -> tuple[Config | None, Finding]:
         data = space.head_tree.read([name])[name]
         return None, doctor.invalid(name, error, left_open(data) if isinstance(data, bytes) else 0)
     config = loaded.config if loaded else None
-    return config, doctor.configuration(name, len(config.gates) if config else None)
+    return config, doctor.configuration(name, len(config.gates) if config else None, len(config.data) if config else 0)
+
+
+def _data(space: Workspace, chosen: Config) -> Finding:
+    """Whether the tables are on disk, or known to DVC, which has them elsewhere."""
+    models = [about.schema_.rpartition(":")[0] for about in chosen.data.values() if about.schema_]
+    made = space.head_pipeline.outputs()
+    places = {path: space.project.inside(path) for path in (*(about.path for about in chosen.data.values()), *models)}
+    absent = [
+        path
+        for path, place in places.items()
+        if not (space.project.root / place).is_file() and covering(place, made) is None
+    ]
+    has_pandera = importlib.util.find_spec("pandera") is not None
+    return doctor.data(len(chosen.data), absent, None if has_pandera or not models else "pandera")
 
 
 def _pipeline(space: Workspace) -> Finding:
@@ -209,7 +229,28 @@ def _forge(space: Workspace, change: Change, patience: float) -> tuple[Finding, 
         status=f"ci-ml/{_name(space)}",
         variable=publishing.TOKEN,
     )
-    return examine(settings, place)
+    return examine(settings, _scheduled(space, change.forge, place))
+
+
+def _scheduled(space: Workspace, forge: str, place: Place) -> Place:
+    """The place with what monitoring and retraining need, where ci-ml.yaml asks for them."""
+    try:
+        spec = generate.of(ForgeKind(forge), generating.specs(space))
+    except CiMlError:  # which has been said already
+        return place
+    if spec is None:
+        return place
+    jobs = {"monitor": spec.monitor, "retrain": spec.retrain}
+    names = tuple(gitlab.named(spec, name) for name, job in jobs.items() if job and job.schedule)
+    return dataclasses.replace(place, proposer=_proposer(spec), schedules=names)
+
+
+def _proposer(spec: PipelineSpec) -> str | None:
+    """The secret that retraining proposes with: on GitHub none where that is the job's own token."""
+    if spec.retrain is None:
+        return None
+    own = spec.retrain.app.private_key if spec.retrain.app else spec.retrain.token
+    return own or ("" if spec.forge is ForgeKind.GITHUB else publishing.TOKEN)
 
 
 def _name(space: Workspace) -> str:

@@ -2,8 +2,9 @@
 
 import contextlib
 import dataclasses
+from collections.abc import Sequence
 from functools import partial
-from typing import Literal, TextIO
+from typing import TYPE_CHECKING, Literal, TextIO
 
 from ci_ml.adapters import console, files
 from ci_ml.adapters.dvc import definitions
@@ -15,8 +16,14 @@ from ci_ml.core.types import Revision
 from ci_ml.errors import CiMlError, UsageError
 from ci_ml.usecases import baseline, check, difference, policy
 from ci_ml.wiring import plots as drawing
-from ci_ml.wiring import publishing, reports, stages, tables, training
+from ci_ml.wiring import publishing, reports, rescoring, stages, tables, training
+from ci_ml.wiring.rescoring import Rescored
 from ci_ml.wiring.workspace import Workspace, require_dvc, settled
+
+if TYPE_CHECKING:  # Ibis costs half a second, and only tables need it
+    from ci_ml.usecases.expectations import Schema, Wanted
+
+DATA = "data"  # the folder of what `ci-ml data check` leaves
 
 
 def ci(
@@ -103,7 +110,7 @@ def _reproduced(
             stages.collect(space, needs, stages.planned(space, base, prefer))
     trained = dataclasses.replace(space)  # the files have changed: forget what was read of them
     _deepen(trained, against, chosen.config.report.history)
-    report = judge(trained, against, prefer, before=before, deep=True)
+    report = judge(trained, against, prefer, stream, before=before, deep=True)
     return trained, report, style
 
 
@@ -115,13 +122,40 @@ def _deepen(space: Workspace, against: Revision, commits: int) -> None:
             space.history.fetch(f"--deepen={commits}", remote, against.sha)
 
 
-def run(space: Workspace, base: str | None, prefer: Literal["base", "head"]) -> Report:
-    """Judge the work tree, and write report.json."""
+def run(space: Workspace, base: str | None, prefer: Literal["base", "head"], stream: TextIO) -> Report:
+    """Judge the work tree, and write report.json; what is scored anew is shown on `stream`."""
     reports.forget(space.output)
     space, against = settled(space, base)
     reports.forget(space.output)  # which is another, where the base has the configuration elsewhere
-    report = judge(space, against, prefer)
+    report = judge(space, against, prefer, stream)
     files.write(space.output / reports.FILE, report.to_json())
+    return report
+
+
+def data(
+    space: Workspace,
+    base: str | None,
+    prefer: Literal["base", "head"],
+    names: Sequence[str],
+    examples: int | None,
+    stream: TextIO,
+) -> Report:
+    """Judge tables of the work tree by what is expected of them, and nothing else; reports are left in a folder."""
+    from ci_ml.usecases.expectations import Wanted
+
+    place = space.output / DATA
+    reports.forget(place)
+    space, against = settled(space, base, first=True)  # tables are judged by themselves, mostly
+    report = judge(space, against, prefer, only=Wanted(tables=names, examples=examples))
+    if not report.comparisons:
+        raise UsageError(
+            "nothing is expected of tables: ci-ml.yaml says nothing under `data`",
+            "`ci-ml data profile FILE` proposes what to expect of a table; --policy head tries an edited file",
+        )
+    files.make_output(space.output)
+    files.write(place / reports.FILE, report.to_json())
+    for problem in reports.leave(report, place, {}):
+        print(f"note: {problem}", file=stream)
     return report
 
 
@@ -129,22 +163,27 @@ def judge(
     space: Workspace,
     against: Revision,
     prefer: Literal["base", "head"],
+    stream: TextIO | None = None,
     *,
     before: Earlier | None = None,
     deep: bool = False,
+    only: "Wanted | None" = None,
 ) -> Report:
     """Judge the work tree against a commit; `before` is the training behind that.
 
-    With `deep` earlier tables are measured, and DVC draws its plots, which takes seconds.
+    With `deep` earlier tables are measured, and DVC draws its plots, which takes seconds. With a `stream` to show it
+    on, the base's model is scored on the head's test data where those are others.
     """
     recorded = space.output / training.FILE
     record = recorded.read_bytes() if recorded.is_file() else b""
     behind = check.training_part(record, space.lock)
     if behind is not None and before is not None:
         behind = behind.model_copy(update={"before": before.part})
+    base, head = space.side(against), space.head_side()
+    chosen = policy.choose(base.tree, head.tree, space.project.config, against, prefer).config
     question = check.Question(
-        base=space.side(against),
-        head=space.head_side(),
+        base=base,
+        head=head,
         prefer=prefer,
         freshness=space.freshness,
         training=behind,
@@ -154,9 +193,20 @@ def judge(
         past=space.history,
         deep=deep,
         plots=partial(drawing.plots, space, against) if deep else None,
+        schema=partial(_schema, space, against),
+        only=only,
     )
+    anew = rescoring.rescored(space, against, chosen, stream) if stream else contextlib.nullcontext(Rescored())
+    with anew as scored:
+        report = check.check(dataclasses.replace(question, scored=scored.side, told=scored.notices))
     hidden = secrets(space.env)
-    return redacted(check.check(question), lambda text: redact(text, hidden))
+    return redacted(report, lambda text: redact(text, hidden))
+
+
+def _schema(space: Workspace, against: Revision, chosen: policy.Policy) -> "Schema":
+    from ci_ml.wiring import schemas
+
+    return schemas.loader(space, against.sha, chosen)
 
 
 def selftest(

@@ -94,6 +94,7 @@ def checked(space: Workspace) -> Outcome:
 def _found(space: Workspace, *, force: bool) -> Outcome:
     """Raises UsageError where nothing is declared and nothing left to be mended, and where files of people clash."""
     given = sources(space)
+    _may_retrain(given.config)
     if not given.config.pipelines and not (left := _outcome(given, (), force=force)).current:
         return left
     made = generate.generate(given, force=force)
@@ -101,6 +102,15 @@ def _found(space: Workspace, *, force: bool) -> Outcome:
     if clashes := generate.clashes(given, made, [one.path for one in found.surplus]):
         raise UsageError(clashes[0].sentence, clashes[0].fix)
     return found
+
+
+def _may_retrain(chosen: config.Config) -> None:
+    """Raises UsageError where a job that watches is to retrain: it may push nothing, and has nothing to train with."""
+    asking = [name for name, about in chosen.monitor.items() if about.retrain == "fail"]
+    if asking and any(pipeline.monitor for pipeline in chosen.pipelines):
+        what = f"monitor.{asking[0]}.retrain in ci-ml.yaml: the generated job that watches cannot train"
+        fix = "leave it out, and say `retrain: {on_drift: true}` under pipelines: that makes a job of its own"
+        raise UsageError(what, fix)
 
 
 def _outcome(given: generate.Sources, made: tuple[Generated, ...], *, force: bool) -> Outcome:

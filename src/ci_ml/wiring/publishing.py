@@ -8,7 +8,7 @@ import secrets as random
 import sys
 import time
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -135,11 +135,8 @@ class Outlet:
         troubles = tuple(redact(text, self.hidden) for text in (self.trouble, *also, *told.troubles) if text)
         for text in troubles:
             print(f"note: {safe.inert(safe.printable(text))}", file=stream)
-        if summary := self.env.get("GITHUB_STEP_SUMMARY"):
-            room = _SUMMARY - files.size(Path(summary))
-            there = replace(place, longest=room, measure=utf8, marker="", troubles=troubles)
-            if utf8(text := render(there)) <= room:
-                _append(Path(summary), text, stream)
+        there = replace(place, measure=utf8, marker="", troubles=troubles)
+        summarize(self.env, lambda room: render(replace(there, longest=room)), stream)
         return replace(told, troubles=troubles)
 
     def _picture(self, report: Report) -> tuple[str | None, str | None]:
@@ -168,6 +165,17 @@ def outputs(env: Mapping[str, str], values: Mapping[str, str]) -> None:
     _append(Path(place), "".join(f"{key}<<{mark}\n{value}\n{mark}\n" for key, value in values.items()), sys.stderr)
 
 
+def summarize(env: Mapping[str, str], text: Callable[[int], str], stream: TextIO) -> None:
+    """Add to the job's summary; `text` is made for the bytes that are left there."""
+    if not (place := env.get("GITHUB_STEP_SUMMARY")):
+        return
+    from ci_ml.render.markdown import utf8
+
+    room = _SUMMARY - files.size(Path(place))
+    if utf8(said := text(room)) <= room:
+        _append(Path(place), said, stream)
+
+
 def _append(place: Path, text: str, stream: TextIO) -> None:
     try:
         files.append(place, text)
@@ -193,16 +201,37 @@ def outlet(change: Change, env: Mapping[str, str]) -> Outlet:
     """Where this run speaks. Without a forge or a token it is only the job summary."""
     if change.forge is None or not change.repository:
         return Outlet(change=change, forge=None, env=env)
-    token = token_for(change, env)
-    is_job_token = change.forge == "gitlab" and (token is None or token == env.get("CI_JOB_TOKEN"))
-    if token is None or is_job_token:
-        # CI_JOB_TOKEN may read notes and write none: https://docs.gitlab.com/ci/jobs/ci_job_token/
+    token = _able(change, env)
+    if token is None:
         what = "CI_JOB_TOKEN may not write" if change.forge == "gitlab" else "there is no token"
         return Outlet(
             change=change, forge=None, env=env, trouble=f"No comment, no status: {what}; {_NEEDED[change.forge]}."
         )
-    forge = _github(change, token, env) if change.forge == "github" else _gitlab(change, token, env)
-    return Outlet(change=change, forge=forge, env=env)
+    return Outlet(change=change, forge=_forge(change, token, env), env=env)
+
+
+def connect(change: Change, env: Mapping[str, str]) -> Forge:
+    """The forge of this job, for what must not be left out: issues and requests of our own.
+
+    Raises UsageError where there is none, or no token that may open them, with what to do.
+    """
+    if change.forge is None or not change.repository:
+        raise UsageError("this is no CI job on GitHub or GitLab: there is nowhere to open an issue or a request")
+    token = _able(change, env)
+    if token is None:
+        what = "CI_JOB_TOKEN opens neither issues nor merge requests"
+        raise UsageError(what if change.forge == "gitlab" else "there is no token", _NEEDED[change.forge])
+    return _forge(change, token, env)
+
+
+def _able(change: Change, env: Mapping[str, str]) -> str | None:
+    """The token, unless it is a job's own on GitLab: https://docs.gitlab.com/ci/jobs/ci_job_token/."""
+    token = token_for(change, env)
+    return None if change.forge == "gitlab" and token == env.get("CI_JOB_TOKEN") else token
+
+
+def _forge(change: Change, token: str, env: Mapping[str, str]) -> Forge:
+    return _github(change, token, env) if change.forge == "github" else _gitlab(change, token, env)
 
 
 def token_for(change: Change, env: Mapping[str, str]) -> str | None:

@@ -5,14 +5,9 @@ from collections.abc import Iterable, Sequence
 from ci_ml.adapters.dvc import commands
 from ci_ml.adapters.git import Git
 from ci_ml.core.handover import Handover
-from ci_ml.core.training import redact, secrets
-from ci_ml.core.types import Change
-from ci_ml.errors import DependencyError, UsageError
-from ci_ml.wiring import publishing, stages
+from ci_ml.errors import UsageError
+from ci_ml.wiring import branches, publishing, stages
 from ci_ml.wiring.workspace import Workspace, require_dvc
-
-# Who commits on GitHub: https://github.com/actions/checkout#push-a-commit-using-the-built-in-token
-_GITHUB = ("github-actions[bot]", "41898282+github-actions[bot]@users.noreply.github.com")
 
 
 def record(space: Workspace) -> str:
@@ -67,45 +62,22 @@ def _literal(paths: Iterable[str]) -> list[str]:
 
 
 def _committed(space: Workspace, paths: Sequence[str], names: Sequence[str]) -> str:
-    """A commit of these files on top of HEAD, without the hooks of whoever's machine this is."""
-    history, change = space.history, space.change
-    history.tell("add", "--", *_literal(paths))
+    """A commit of these files on top of HEAD."""
     shown = "".join(f"- {name}\n" for name in names)
     message = f"Record what training made of {(space.head.sha or '')[:7]}\n\nStages:\n{shown}"
-    if change.run_url:
-        message += f"\n{change.run_url}\n"
-    options = ("-c", "core.hooksPath=/dev/null", "-c", "commit.gpgSign=false", *_author(space))
-    history.tell(*options, "commit", "--quiet", "--file=-", "--", *_literal(paths), stdin=message.encode())
-    made = history.commit("HEAD")
-    assert made is not None
-    return made
-
-
-def _author(space: Workspace) -> tuple[str, ...]:
-    if space.change.forge is None or space.history.line("config", "user.email"):
-        return ()
-    host = space.env.get("CI_SERVER_HOST", "localhost")
-    name, address = _GITHUB if space.change.forge == "github" else ("ci-ml", f"ci-ml@noreply.{host}")
-    return ("-c", f"user.name={name}", "-c", f"user.email={address}")
+    if space.change.run_url:
+        message += f"\n{space.change.run_url}\n"
+    assert space.head.sha is not None
+    return space.history.committed(space.head.sha, paths, message, branches.author(space))
 
 
 def _pushed(space: Workspace, made: str, judged: str, branch: str) -> str:
-    history = space.history
-    place = publishing.repository(space.change, space.env) or history.remote()
+    place = branches.place(space)
     if place is None:
         return f"committed {made[:7]}; there is no remote to push it to"
-    options = ["--push-option=ci.skip"] if space.change.forge == "gitlab" else []
-    done = history.call("push", "--quiet", "--no-verify", *options, place, f"{made}:refs/heads/{branch}")
-    if done.code == 0:
+    tip = branches.pushed(space, made, place, branch, judged)
+    if tip == made:
         return f"recorded as {made[:7]} on {branch}"
-    there = history.call("ls-remote", place, f"refs/heads/{branch}").out.decode("utf-8", "replace").partition("\t")[0]
-    if there and there != judged:
-        return f"{branch} has moved on to {there[:7]}, whose own run records"
-    words = " ".join(redact(done.err, secrets(space.env)).split())
-    raise DependencyError(f"the commit could not be pushed to {branch}: {words[-400:]}", _hint(space.change))
-
-
-def _hint(change: Change) -> str:
-    if change.forge == "gitlab":
-        return "let CI_ML_TOKEN be a token with write_repository whose role may push to the branch"
-    return "let the job's token write (contents: write), and the branch's rules let it push; or leave `record` out"
+    if tip is None:
+        return f"{branch} is gone: there is nothing to record for"
+    return f"{branch} has moved on to {tip[:7]}, whose own run records"

@@ -1,4 +1,4 @@
-"""Which engine aggregates tables of predictions, and where a user's own metrics come from. Layer: wiring."""
+"""Which engine aggregates tables, in files or a database, and where a user's own metrics come from. Layer: wiring."""
 
 import importlib.metadata
 import re
@@ -7,19 +7,23 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from ci_ml.errors import UsageError
-from ci_ml.ports import OpenTables, Tables
+from ci_ml.ports import OpenTables, OpenWarehouse, Tables, Warehouse
 
 if TYPE_CHECKING:
     import ibis
 
     from ci_ml.adapters.tables.duckdb import DuckDB
     from ci_ml.adapters.tables.ibis import Backend
+    from ci_ml.adapters.tables.postgres import Postgres
+    from ci_ml.core.sources import SourceConfig
     from ci_ml.metrics.columns import Custom, Source
     from ci_ml.metrics.engine import Row
 
 GROUP = "ci_ml.metrics"
+SECONDS = "CI_ML_QUERY_SECONDS"  # after which a database ends a query
 
 
 def opener(env: Mapping[str, str]) -> OpenTables:
@@ -31,16 +35,55 @@ def opener(env: Mapping[str, str]) -> OpenTables:
 
         embedded = name == "duckdb"
         with duckdb.engine(files, env.get("CI_ML_MEMORY")) if embedded else ibis.engine(name) as engine:
-            yield _Tables(engine=_Telling(engine=engine))
+            yield _Tables(engine=_Telling(engine=engine), reader=engine)
 
     return opened
+
+
+def warehouses(env: Mapping[str, str]) -> OpenWarehouse:
+    """What opens databases. Raises UsageError for a variable that is not set, or a URL that is none."""
+
+    @contextmanager
+    def opened(about: "SourceConfig") -> Iterator[Warehouse]:
+        url = about.address(env)
+        if not _is_url(url):
+            hint = "postgresql://USER:PASSWORD@HOST:5432/DATABASE, with a character such as @ / : ? # % as %40"
+            raise UsageError(f"{about.variable}, which has the address of {about.table}, is no URL", hint)
+        if url.partition("://")[0] in ("postgres", "postgresql"):
+            from ci_ml.adapters.tables import postgres
+
+            with postgres.engine(url, _seconds(env)) as database:
+                yield _Warehouse(engine=_Telling(engine=database), database=database, url=about.url)
+        else:
+            from ci_ml.adapters.tables import ibis
+
+            with ibis.engine(url) as backend:
+                yield _Warehouse(engine=_Telling(engine=backend), database=backend, url=about.url)
+
+    return opened
+
+
+def _is_url(text: str) -> bool:
+    """Whether it can be read as one at all; what it says is for its engine."""
+    try:
+        parts = urlsplit(text)
+        return bool(parts.scheme) and "://" in text and parts.port != 0
+    except ValueError:
+        return False
+
+
+def _seconds(env: Mapping[str, str]) -> float:
+    given = env.get(SECONDS, "")
+    if given and not re.fullmatch(r"[0-9]{1,6}", given):
+        raise UsageError(f"{SECONDS} is {given!r}, which is no number of seconds")
+    return float(given or 600)
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Telling:
     """The engine, which may find only later that a file is broken: then it is told by the file's name."""
 
-    engine: "DuckDB | Backend"
+    engine: "DuckDB | Backend | Postgres"
     names: dict[str, str] = field(default_factory=dict)
 
     def rows(self, table: "ibis.Table") -> "list[Row]":
@@ -50,6 +93,10 @@ class _Telling:
     def hold(self, table: "ibis.Table", most: int | None = None) -> "ibis.Table":
         with self.told():
             return self.engine.hold(table, most)
+
+    def sample(self, table: "ibis.Table", most: int, seed: int) -> "list[Row]":
+        with self.told():
+            return self.engine.sample(table, most, seed)
 
     def put(self, columns: Mapping[str, Sequence[Any]], types: Mapping[str, str]) -> "ibis.Table":
         return self.engine.put(columns, types)
@@ -74,6 +121,7 @@ class _Telling:
 @dataclass(frozen=True, kw_only=True)
 class _Tables:
     engine: _Telling
+    reader: "DuckDB | Backend"
 
     def source(self, place: Path, called: str, name: str) -> "Source":
         from ci_ml.adapters.tables import formats
@@ -82,7 +130,7 @@ class _Tables:
         kind, packed = formats.of(called)
         self.engine.names[str(place)] = name
         with self.engine.told(name):
-            return Source(table=self.engine.engine.read(place, kind, packed=packed), name=name, typed=kind.typed)
+            return Source(table=self.reader.read(place, kind, packed=packed), name=name, typed=kind.typed)
 
     def custom(self, name: str) -> "Custom":
         found = importlib.metadata.entry_points(group=GROUP, name=name)
@@ -101,3 +149,18 @@ class _Tables:
         if not callable(loaded):
             raise UsageError(f"custom({name}) is {point.value}, which is no function", "mend its package")
         return loaded
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Warehouse:
+    engine: _Telling
+    database: "Backend | Postgres"
+    url: str
+
+    def table(self, about: "SourceConfig") -> "Source":
+        from ci_ml.metrics.columns import Source
+
+        if about.url != self.url:
+            raise UsageError(f"{about.table} is at {about.url}, and this connection at {self.url}")
+        schema, name = about.place
+        return Source(table=self.database.table(name, schema), name=about.table, typed=True)

@@ -56,7 +56,7 @@ def run(
         console.display(stream, 1 if only else len(stages)) as display,
         contextlib.closing(_generator(events)) as running,
     ):
-        return train.train(
+        done = train.train(
             train.Job(
                 head=space.head,
                 run_url=space.change.run_url,
@@ -67,10 +67,25 @@ def run(
                 result=lambda: _trained(space),
                 save=lambda record: files.write(space.output / FILE, record.to_json()),
                 notice=lambda text: print(f"note: {text}", file=stream),
-                tracker=_tracker(space) if chosen.track else None,
+                tracker=tracker(space) if chosen.track else None,
                 hidden=secrets(space.env),
             )
         )
+    if done.mlflow_run is not None:
+        _recorded(dataclasses.replace(space), done.mlflow_run, stream)
+    return done
+
+
+def _recorded(space: Workspace, run: str, stream: TextIO) -> None:
+    """What `ci-ml monitor` will compare with is kept with the run, where something is watched."""
+    loaded = None
+    with contextlib.suppress(CiMlError):  # what is wrong with it is told by whoever needs it
+        loaded = policy.load(space.head_tree, space.project.config, space.project.config)
+    if loaded is None or not loaded.config.monitor:
+        return
+    from ci_ml.wiring import recorded
+
+    recorded.keep(space, loaded.config, tracker(space), run, stream)
 
 
 def settings(space: Workspace, chosen: Policy) -> config.TrainConfig:
@@ -89,7 +104,7 @@ def before(space: Workspace, against: Revision, chosen: config.TrainConfig) -> E
     if not (chosen.track and recorded):
         return None
     with contextlib.suppress(CiMlError):  # it is worth no error
-        return _tracker(space).before(recorded)
+        return tracker(space).before(recorded)
     return None
 
 
@@ -112,6 +127,7 @@ def _trained(space: Workspace) -> tuple[Pipeline, str | None, Mapping[str, float
     return after.head_pipeline, after.lock, difference.numbers(after.head_side())
 
 
-def _tracker(space: Workspace) -> mlflow.Tracking:
+def tracker(space: Workspace) -> mlflow.Tracking:
+    """Where this project's runs are, and what is kept with them."""
     name = space.env.get("MLFLOW_EXPERIMENT_NAME") or space.project.root.name
     return mlflow.Tracking(uri=space.env.get("MLFLOW_TRACKING_URI") or None, folder=space.output, experiment=name)

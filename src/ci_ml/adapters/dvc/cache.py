@@ -12,6 +12,7 @@ from typing import Any
 from ci_ml.core.documents import MAX_BYTES, too_large
 from ci_ml.core.training import redact
 from ci_ml.core.types import Gap
+from ci_ml.errors import DependencyError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +55,20 @@ class Cache:
                 return copy
         except Exception as error:  # noqa: BLE001  each storage backend raises its own kinds
             return self._gap(path, error)
+
+    def elsewhere(self) -> list[list[str]]:
+        """DVC's commands that let a copy of the repository use the same cache, and remotes that are beside this one.
+
+        Raises DependencyError when DVC cannot say where they are.
+        """
+        try:
+            with self._files(None) as files:
+                repo = files.repo
+                remotes = {name: str(Path(url).resolve()) for name, url in _relative(repo).items()}
+                moved = [["remote", "modify", "--local", name, "url", url] for name, url in remotes.items()]
+                return [["cache", "dir", "--local", str(repo.cache.local_cache_dir)], *moved]
+        except Exception as error:  # noqa: BLE001  DVC cannot open this repository at all
+            raise DependencyError(f"DVC does not say where its cache is: {redact(str(error), self.hidden)}") from None
 
     def _read(self, files: Any, path: str) -> bytes | Gap:
         try:

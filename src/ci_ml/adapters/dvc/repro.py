@@ -3,11 +3,10 @@
 import contextlib
 import json
 import os
-import re
 import secrets
 import signal
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,39 +15,48 @@ from ci_ml.core.training import CommandStarted, Event, Failure, OutputLine, Stag
 
 # The runner ends a stubborn stage within 15 s; after that it is ended itself.
 _PATIENCE = 30.0
-_LINE_BYTES = 64 * 1024
 
 
 def reproduce(
-    folder: Path, targets: Sequence[str], *, force: bool, env: Mapping[str, str], alone: bool = False
-) -> Iterator[Event]:
+    folder: Path,
+    targets: Sequence[str],
+    *,
+    force: bool,
+    env: Mapping[str, str],
+    alone: bool = False,
+    anew: bool = False,
+    stopped: Callable[[], bool] = bool,
+) -> Generator[Event]:
     """Reproduce `targets` (every stage below `folder` when empty), pulling what that needs; yields what happens.
 
     `alone`: none of the stages upstream of the targets is looked at, and the targets' outputs are here afterwards.
+    `anew`: outputs that outlive a run (`persist`) are put back to what dvc.lock has first.
 
     Closing the generator, or an exception in its consumer such as KeyboardInterrupt, stops the training: when it
-    returns, no process of it is left. The environment of the stages is `env` as it is.
+    returns, no process of it is left. In a thread, `stopped` says that there
+    was one elsewhere. The environment of the stages is `env` as it is.
     """
     nonce = f"\x1e{secrets.token_hex(16)} "
     control, ours = os.pipe()
-    options = json.dumps({"root": ".", "targets": list(targets), "force": force, "alone": alone, "control": control})
+    chosen = {"root": ".", "targets": list(targets), "force": force, "alone": alone, "anew": anew, "control": control}
+    options = json.dumps(chosen)
     command = [sys.executable, "-E", "-P", "-m", "ci_ml.adapters.dvc.runner", nonce, options]
     try:
         process = proc.start(command, cwd=folder, env=env, pass_fds=(control,))
     finally:
         os.close(control)
     try:
-        yield from _events(process, nonce)
+        yield from _events(process, nonce, stopped)
     finally:
         with contextlib.suppress(OSError):
             os.close(ours)
         process.end(_PATIENCE)
 
 
-def _events(process: proc.Process, nonce: str) -> Iterator[Event]:
+def _events(process: proc.Process, nonce: str, stopped: Callable[[], bool]) -> Iterator[Event]:
     stage: str | None = None
     failed = False
-    for text, transient in _lines(process):
+    for text, transient in proc.lines(process, stopped):
         if not text.startswith(nonce):
             yield OutputLine(name=stage, text=text, transient=transient)
             continue
@@ -75,27 +83,3 @@ def _event(event: Mapping[str, Any]) -> Event:
             return StageRun(name=event["stage"], state=StageState(event["state"]), seconds=round(event["seconds"], 3))
         case _:
             return Failure(**{key: value for key, value in event.items() if key != "event"})
-
-
-_BREAK = re.compile(rb"\r\n|\n|\r")
-
-
-def _lines(process: proc.Process) -> Iterator[tuple[str, bool]]:
-    """Lines as they come; one that ends in a carriage return alone is transient, and endless ones are cut."""
-    pending = b""
-    while chunk := process.read(_LINE_BYTES):
-        pending += chunk
-        position = 0
-        for match in _BREAK.finditer(pending):
-            if match.end() == len(pending) and match[0] == b"\r":
-                break  # the line feed may be on its way
-            piece = pending[position : match.start()]
-            position = match.end()
-            if piece:
-                yield piece.decode("utf-8", "replace"), match[0] == b"\r"
-        pending = pending[position:]
-        if len(pending) > _LINE_BYTES:
-            yield pending.decode("utf-8", "replace"), False
-            pending = b""
-    if pending.strip(b"\r\n"):
-        yield pending.strip(b"\r\n").decode("utf-8", "replace"), False

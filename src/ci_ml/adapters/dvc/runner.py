@@ -132,6 +132,8 @@ class Run:
         repo = Repo(options["root"])
         self._pull = bool(repo.config["core"].get("remote") or repo.config.get("remote"))
         targets = options["targets"] or ["."]
+        if options["anew"]:
+            _put_back([out for out in repo.index.outs if out.persist and out.stage.cmd], {})
         # `pull` goes to each stage instead of to the whole: given to the whole it fetches the entire run cache first,
         # which can take hours (https://github.com/treeverse/dvc/issues/10449).
         repo.reproduce(
@@ -210,10 +212,14 @@ class Run:
             and not Path(out.fs_path).exists()
             and any(Path(folder) in Path(out.fs_path).parents for folder in folders)
         ]
-        if lost := [out for out in absent if not self._pull and not out.stage.is_repo_import]:
+        lost = [out for out in absent if not self._pull and not out.stage.is_repo_import]
+        for out in lost:
+            with contextlib.suppress(Exception):  # it may be in the cache all the same
+                out.checkout(allow_missing=True)
+        if lost := [out for out in lost if not out.exists]:
             names = ", ".join(sorted(str(out) for out in lost)[:5])
             raise FileNotFoundError(f"missing data: {names} belong to a dependency, and there is no remote")
-        if absent:
+        if absent := [out for out in absent if not out.exists]:
             stage.repo.pull([out.stage.addressing for out in absent])
 
     def _provide(self, stage: Any, keywords: dict[str, Any]) -> None:
@@ -239,6 +245,8 @@ class Run:
         """
         imported = _import(repo, dep.fs_path)
         if not self._pull and imported is None:
+            with contextlib.suppress(Exception):  # it may be in the cache all the same
+                repo.checkout([os.path.relpath(dep.fs_path)], allow_missing=True)
             return None
         try:
             repo.pull(os.path.relpath(dep.fs_path))

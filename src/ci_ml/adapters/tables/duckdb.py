@@ -55,6 +55,12 @@ class DuckDB:
         self._run(f"CREATE TEMP TABLE {name} AS {self._sql(table if most is None else table.limit(most))}")
         return ibis.table(table.schema(), name=name)
 
+    def sample(self, table: ibis.Table, most: int, seed: int) -> list[Mapping[str, Any]]:
+        """Some rows of a table, as many as are asked for or all; the same ones for the same file and seed."""
+        names = list(table.columns)
+        sql = f"SELECT * FROM ({self._sql(table)}) USING SAMPLE reservoir({most:d} ROWS) REPEATABLE ({seed:d})"  # noqa: S608
+        return [dict(zip(names, row, strict=True)) for row in self._run(sql)]
+
     def put(self, columns: Mapping[str, Sequence[Any]], types: Mapping[str, str]) -> ibis.Table:
         """A small table of our own."""
         name = next(self._names)

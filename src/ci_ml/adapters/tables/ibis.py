@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import ibis
 
@@ -42,6 +42,11 @@ class Backend:
         with self._asking():
             return self._connection.read_parquet(str(place), table_name=name)
 
+    def table(self, name: str, schema: str | None = None) -> ibis.Table:
+        """A table that is there. Raises DependencyError when it is not, or may not be seen."""
+        with self._asking():
+            return self._connection.table(name, database=schema)
+
     def rows(self, table: ibis.Table) -> list[Mapping[str, Any]]:
         """The rows of a small result."""
         with self._asking():
@@ -54,6 +59,22 @@ class Backend:
             held = table.as_table().cache()
         self._held.append(held)
         return held
+
+    def sample(self, table: ibis.Table, most: int, seed: int) -> list[Mapping[str, Any]]:
+        """Some rows of a table, as many as are asked for or a few less or more.
+
+        They are others each time where a backend, such as Spark, takes no seed.
+        """
+        (counted,) = self.rows(table.aggregate(n=table.count()))
+        if counted["n"] <= most:
+            return self.rows(table)
+        share = most / counted["n"]
+        sampled = table.sample(share, method="row", seed=seed)
+        try:
+            self._connection.compile(sampled)
+        except ibis.common.exceptions.UnsupportedOperationError:
+            sampled = table.sample(share, method="row")
+        return self.rows(sampled)
 
     def put(self, columns: Mapping[str, Sequence[Any]], types: Mapping[str, str]) -> ibis.Table:
         """A small table of our own: written as Parquet, for a backend does not see Ibis' own tables everywhere."""
@@ -97,7 +118,7 @@ def engine(url: str) -> Iterator[Backend]:
         connection = ibis.connect(url)
     except (ImportError, AttributeError, ValueError) as error:
         hint = _EXTRAS.get(scheme, f"pip install 'ibis-framework[{scheme}]'")
-        raise UsageError(f"the engine {called} is not there: {_words(error)}", hint) from None
+        raise UsageError(f"the engine {called} is not there: {_words(error, url)}", hint) from None
     except Exception as error:  # noqa: BLE001
         raise DependencyError(f"the engine {called} cannot be reached: {_words(error, url)}") from None
     with tempfile.TemporaryDirectory(prefix="ci-ml-tables-") as folder:
@@ -119,6 +140,7 @@ def _words(error: Exception, url: str = "") -> str:
     """The first line of what a backend says, in which no part of the URL's secrets is."""
     line = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
     parts = urlsplit(url)
-    for secret in filter(None, (parts.password, parts.query)):
+    line = line.replace(url, _without_secrets(url)) if url else line
+    for secret in filter(None, (parts.password, unquote(parts.password or ""), parts.query)):
         line = line.replace(secret, "***")
     return re.sub(r"\s+", " ", line)[:_TOLD]

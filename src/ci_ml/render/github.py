@@ -1,0 +1,33 @@
+"""What only templates for GitHub need to know of a PipelineSpec. Layer: render."""
+
+from typing import Any
+
+from ci_ml.core.workflow import PipelineSpec, Scheduled
+
+
+def place(spec: PipelineSpec, kind: str = "") -> str:
+    """The path of a workflow: that with the jobs, or one of another kind beside it."""
+    parts = ("ci-ml", spec.naming.slug, kind)
+    return f".github/workflows/{'-'.join(part for part in parts if part)}.yml"
+
+
+def context(spec: PipelineSpec) -> dict[str, Any]:
+    """What the templates are given.
+
+    `secrets` are those that a job has beside the DVC remote's, and `trusted` says that it runs the code of our own
+    branch alone. `retraining` is the workflow that retrains, `passed` are the secrets that whoever calls it passes on.
+    """
+    return {
+        "secrets": {},
+        "trusted": False,
+        "retraining": place(spec, "retrain"),
+        "passed": _passed(spec, spec.retrain) if spec.retrain else [],
+    }
+
+
+def _passed(spec: PipelineSpec, job: Scheduled) -> list[str]:
+    """Names of secrets, each once, however it is written. A called workflow has the job's own token without asking."""
+    names = [*spec.credentials.secrets.values(), *job.secrets.values(), job.token]
+    names += [job.app.private_key] if job.app else []
+    distinct = {name.upper(): name for name in names if name and name.upper() != "GITHUB_TOKEN"}
+    return sorted(distinct.values())

@@ -1,0 +1,64 @@
+"""Copies of the work tree, elsewhere: what runs there changes nothing here. Layer: wiring."""
+
+import contextlib
+import dataclasses
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+from ci_ml.adapters.dvc import commands
+from ci_ml.core.pipeline import covering
+from ci_ml.wiring import publishing
+from ci_ml.wiring.workspace import Workspace
+
+_NO_HOOKS = ("-c", "core.hooksPath=/dev/null")
+_COMMITTER = ("-c", "user.name=ci-ml", "-c", "user.email=ci-ml@localhost", "-c", "commit.gpgSign=false")
+
+
+def copied(space: Workspace, root: Path, without: Iterable[str] = ()) -> Workspace:
+    """The repository with the work tree's files but `without` some of them, at `root`, which is not there yet.
+
+    It shares git's objects, DVC's cache and remotes with the original, and holds none of DVC's data: stages are given
+    what they need. What git ignores is not in it.
+    """
+    history, sha = space.history, space.head.sha
+    assert sha is not None
+    left = dict.fromkeys(without)
+    history.tell("clone", "--quiet", "--shared", "--no-checkout", "--", str(history.root), str(root))
+    there = dataclasses.replace(history, root=root, access={})
+    there.tell(*_NO_HOOKS, "checkout", "--quiet", "--detach", sha)
+    for change in history.changed(sha):
+        if covering(change.path, left) is None:
+            _take(history.root, change.path, root)
+    inner = dataclasses.replace(space.project, root=root)
+    dvc = space.project.dvc or ""
+    with contextlib.suppress(FileNotFoundError):
+        shutil.copyfile(history.root / dvc / ".dvc" / "config.local", root / dvc / ".dvc" / "config.local")
+    assert space.data is not None
+    env = publishing.without_token(space.change, space.env)
+    commands.run(space.data.elsewhere(), cwd=root / dvc, env=env)
+    return dataclasses.replace(space, project=inner, history=there, output=root / inner.folder / ".ci-ml")
+
+
+def settled(copy: Workspace) -> None:
+    """Commit in the copy what is in it, to go back to with `reset`."""
+    copy.history.tell("add", "--all", "--", ":/")
+    options = (*_NO_HOOKS, *_COMMITTER)
+    copy.history.tell(*options, "commit", "--quiet", "--allow-empty", "--no-verify", "--message", "as it was")
+
+
+def reset(copy: Workspace) -> Workspace:
+    """The copy as it was settled, but for what git ignores; read anew."""
+    copy.history.tell(*_NO_HOOKS, "reset", "--quiet", "--hard")
+    copy.history.tell("clean", "--quiet", "--force", "-d", "--", ":/")
+    return dataclasses.replace(copy)
+
+
+def _take(source: Path, path: str, target: Path) -> None:
+    """A file of the work tree as it is there, which may be gone."""
+    place, copy = source / path, target / path
+    if copy.is_symlink() or copy.exists():
+        copy.unlink()
+    if place.is_symlink() or place.is_file():
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(place, copy, follow_symlinks=False)
