@@ -399,3 +399,13 @@ def test_what_init_left_to_its_user_is_refused_wherever_it_stands(place: str, ol
     assert problem.endswith(f"{place}: TODO is left for you: say here what only you can know")
     assert config.left_open(left.encode()) == 1
     assert config.left_open(text.encode()) == config.left_open(b"{") == 0
+
+
+def test_a_column_may_say_todo() -> None:
+    text = (
+        "version: 1\n"
+        "data: {tasks: {path: tasks.csv, columns: {status: {allowed: [TODO, DONE]}}}}\n"
+        'gates: [{metric: "m.json:a", direction: higher, margin: 0.1}]\n'
+    )
+    assert config.load(text.encode(), "ci-ml.yaml").config.data["tasks"].columns["status"].allowed == ("TODO", "DONE")
+    assert config.left_open(text.encode()) == 0

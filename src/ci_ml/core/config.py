@@ -603,7 +603,7 @@ def load(data: bytes, name: str) -> LoadedConfig:
             [_line(name, 1, "", "it must hold keys such as version and gates")],
             hint=f"a minimal file is in the README; every key is in {DOCS}",
         )
-    left = _left(document.value)
+    left = _left(_proposed(document.value))
     problems = [_line(name, document.lines.get(path), ".".join(map(str, path)), _OPEN) for path in left]
     config = None
     try:
@@ -625,9 +625,15 @@ _OPEN = f"{TODO} is left for you: say here what only you can know"
 def left_open(data: bytes) -> int:
     """How many values `ci-ml init` has left to its user, and nobody has filled in; 0 for what is no YAML."""
     try:
-        return len(_left(documents.parse(data, FILE_NAME).value))
+        return len(_left(_proposed(documents.parse(data, FILE_NAME).value)))
     except documents.DocumentError:
         return 0
+
+
+def _proposed(document: Any) -> Any:
+    """What `ci-ml init` writes: elsewhere TODO may be a value like any other, such as one that a column may have."""
+    parts = ("predictions", "gates")
+    return {key: document[key] for key in parts if key in document} if isinstance(document, dict) else document
 
 
 def _left(value: Any, path: tuple[str | int, ...] = ()) -> tuple[tuple[str | int, ...], ...]:
