@@ -11,12 +11,12 @@ import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
+from benchmarks.timing import line, seconds_of
 from ci_ml.adapters.tables import duckdb as embedded
 from ci_ml.adapters.tables.formats import Format
 from ci_ml.core import expectations
@@ -61,16 +61,16 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         whole, tenth = (_table(Path(folder), size) for size in (rows, rows // 10))
         ours, megabytes, rules, scans = _measured(whole)
-        bare = statistics.median(_seconds(lambda: _scan(whole)) for _ in range(3))
-        theirs = _seconds(lambda: _pandera_ibis(tenth)) * 10
-        pandas = _seconds(lambda: _pandera_pandas(tenth)) * 10
+        bare = statistics.median(seconds_of(lambda: _scan(whole)) for _ in range(3))
+        theirs = seconds_of(lambda: _pandera_ibis(tenth)) * 10
+        pandas = seconds_of(lambda: _pandera_pandas(tenth)) * 10
     what = f"{rules:.0f} rules, {rows:,} rows, {scans:.0f} scan"
     kept = [
-        _line(f"{what} / pandera with Ibis on DuckDB (a tenth, x 10)", ours, theirs, theirs / ours, at_least=5),
-        _line(f"{what} / pandera with pandas (a tenth, x 10)", ours, pandas, pandas / ours, at_least=2),
-        _line(f"{what} / DuckDB reads every column once", ours, bare, ours / bare, at_most=5),
-        _line("  the same, memory in GB", megabytes / 1000, 2, megabytes / 1000, at_most=2),
-        _line("  the same, scans", scans, 1, scans, at_most=1),
+        line(f"{what} / pandera with Ibis on DuckDB (a tenth, x 10)", ours, theirs, theirs / ours, at_least=5),
+        line(f"{what} / pandera with pandas (a tenth, x 10)", ours, pandas, pandas / ours, at_least=2),
+        line(f"{what} / DuckDB reads every column once", ours, bare, ours / bare, at_most=5),
+        line("  the same, memory in GB", megabytes / 1000, 2, megabytes / 1000, at_most=2),
+        line("  the same, scans", scans, 1, scans, at_most=1),
     ]
     return 0 if all(kept) else 1
 
@@ -164,28 +164,6 @@ def _pandera_pandas(place: Path) -> None:
         warnings.simplefilter("ignore")
         table = duckdb.connect().execute("SELECT * FROM read_parquet(?)", [str(place)]).df()
         pa.DataFrameSchema(_columns(pa, {"id": int})).validate(table, lazy=True)
-
-
-def _seconds(run: Callable[[], object]) -> float:
-    begun = time.perf_counter()
-    run()
-    return time.perf_counter() - begun
-
-
-def _line(
-    what: str,
-    ours: float,
-    theirs: float,
-    measured: float,
-    *,
-    at_least: float | None = None,
-    at_most: float | None = None,
-) -> bool:
-    kept = (at_least is None or measured >= at_least) and (at_most is None or measured <= at_most)
-    limit = f"at least {at_least:g}" if at_least is not None else f"at most {at_most:g}"
-    figures = f"{ours:8.2f} against {theirs:8.2f}   {measured:7.2f} x"
-    print(f"{'ok  ' if kept else 'SLOW'} {what:<84} {figures} ({limit})", flush=True)
-    return kept
 
 
 if __name__ == "__main__":

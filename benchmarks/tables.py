@@ -12,12 +12,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import duckdb
 import numpy as np
 
+from benchmarks.timing import line, seconds_of
 from ci_ml.adapters.tables import duckdb as embedded
 from ci_ml.adapters.tables.formats import Format
 from ci_ml.core.catalogue import parse
@@ -76,7 +77,7 @@ class Bench:
 
         rows, draws, timed = 1_000_000, 2_000, 4
         places = self.tables(rows)
-        ours = statistics.median(_seconds(lambda: measure(places, ["roc_auc"])) for _ in range(3))
+        ours = statistics.median(seconds_of(lambda: measure(places, ["roc_auc"])) for _ in range(3))
         label, base, head = _columns(places)
         chance = np.random.default_rng(1)
 
@@ -84,34 +85,34 @@ class Bench:
             rows_ = chance.integers(0, rows, rows)
             roc_auc_score(label[rows_], head[rows_]) - roc_auc_score(label[rows_], base[rows_])
 
-        theirs = statistics.median(_seconds(draw) for _ in range(timed)) * draws
+        theirs = statistics.median(seconds_of(draw) for _ in range(timed)) * draws
         found = next(iter(measure(places, ["roc_auc"]).values())).difference(CONFIDENCE)
         plain = float(roc_auc_score(label, head) - roc_auc_score(label, base))
         same = math.isclose(found.delta, plain, rel_tol=0, abs_tol=1e-9)
         what = f"ROC-AUC, 1 M rows / {draws:,} bootstrap draws ({timed} timed, x {draws // timed})"
-        return _line(what, ours, theirs, theirs / ours, at_least=300, right=same)
+        return line(what, ours, theirs, theirs / ours, at_least=300, right=same)
 
     def curves(self) -> bool:
         """What a report shows of a table, against reading the table and judging a usual set of gates."""
         places = self.tables(1_000_000)
         runs = [_drawn(places, ["accuracy", "log_loss", "roc_auc"]) for _ in range(3)]
         judged, ours = (statistics.median(seconds) for seconds in zip(*runs, strict=True))
-        return _line("Curves, 1 M rows / accuracy, log_loss and ROC-AUC", ours, judged, ours / judged, at_most=0.25)
+        return line("Curves, 1 M rows / accuracy, log_loss and ROC-AUC", ours, judged, ours / judged, at_most=0.25)
 
     def slices(self) -> list[bool]:
         """Ten metrics over 50 slices: time against fairlearn's bootstrap and against a bare join, and memory."""
         rows, draws = 10_000_000, 100
         places = self.tables(rows)
         ours, megabytes = _in_a_process(places)
-        joined = statistics.median(_seconds(lambda: _join(places)) for _ in range(3))
+        joined = statistics.median(seconds_of(lambda: _join(places)) for _ in range(3))
         small = 1_000_000
         theirs, values = _metric_frame(self.tables(small))
         theirs *= draws * rows / small
         what = f"10 metrics, 50 slices, 10 M rows / {draws} draws of MetricFrame (1 timed on 1 M, x 1,000)"
         return [
-            _line(what, ours, theirs, theirs / ours, at_least=50, right=_equal(self.tables(small), values)),
-            _line("  the same / DuckDB joins and averages one column", ours, joined, ours / joined, at_most=5),
-            _line("  the same, memory in GB", megabytes / 1000, 4, megabytes / 1000, at_most=4),
+            line(what, ours, theirs, theirs / ours, at_least=50, right=_equal(self.tables(small), values)),
+            line("  the same / DuckDB joins and averages one column", ours, joined, ours / joined, at_most=5),
+            line("  the same, memory in GB", megabytes / 1000, 4, megabytes / 1000, at_most=4),
         ]
 
     def growth(self) -> bool:
@@ -119,14 +120,14 @@ class Bench:
         sizes = (10_000, 100_000, 1_000_000, 10_000_000)
         names = ["accuracy", "log_loss", "roc_auc"]
         measure(self.tables(sizes[0]), names)  # imports, and the first run of everything
-        times = [_seconds(lambda size=size: measure(self.tables(size), names)) for size in sizes]
+        times = [seconds_of(lambda size=size: measure(self.tables(size), names)) for size in sizes]
         # The smallest is mostly overhead, so a straight line from there would forgive everything: compare neighbours.
         steps = zip(itertools.pairwise(sizes[1:]), itertools.pairwise(times[1:]), strict=True)
         worst = max(
             (late / early) / (many * math.log(many) / (few * math.log(few))) for (few, many), (early, late) in steps
         )
         listed = ", ".join(f"{seconds:.2f} s" for seconds in times)
-        return _line(f"10⁴, 10⁵, 10⁶, 10⁷ rows: {listed}; growth / n log n", times[-1], times[-2], worst, at_most=1.25)
+        return line(f"10⁴, 10⁵, 10⁶, 10⁷ rows: {listed}; growth / n log n", times[-1], times[-2], worst, at_most=1.25)
 
 
 def measure(places: tuple[Path, Path], names: Sequence[str], *, by: str | None = None) -> Statistics:
@@ -157,12 +158,6 @@ def _drawn(places: tuple[Path, Path], names: Sequence[str]) -> tuple[float, floa
         judged = time.perf_counter()
         curves.draw(engine, "test", ABOUT, paired, (), new=False)
         return judged - begun, time.perf_counter() - judged
-
-
-def _seconds(run: Callable[[], object]) -> float:
-    begun = time.perf_counter()
-    run()
-    return time.perf_counter() - begun
 
 
 def _columns(places: tuple[Path, Path]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -230,7 +225,7 @@ def _metric_frame(places: tuple[Path, Path]) -> tuple[float, dict[str, float]]:
                     )
                 )
 
-    seconds = _seconds(draw)  # a draw resamples on top of this, so this is less than a draw costs
+    seconds = seconds_of(draw)  # a draw resamples on top of this, so this is less than a draw costs
     values = {
         f"{where} {name}": float(value)
         for frame in frames[:2]
@@ -249,27 +244,10 @@ def _equal(places: tuple[Path, Path], values: dict[str, float]) -> bool:
     return found.keys() == values.keys() and all(math.isclose(found[key], values[key], rel_tol=1e-9) for key in found)
 
 
-def _line(
-    what: str,
-    ours: float,
-    theirs: float,
-    measured: float,
-    *,
-    at_least: float | None = None,
-    at_most: float | None = None,
-    right: bool = True,
-) -> bool:
-    kept = right and (at_least is None or measured >= at_least) and (at_most is None or measured <= at_most)
-    mark = "ok  " if kept else "SLOW" if right else "WRONG"
-    limit = f"at least {at_least:,g}" if at_least is not None else f"at most {at_most:g}"
-    print(f"{mark} {what:<92} {ours:8.2f} against {theirs:10,.2f}   {measured:8,.2f} x ({limit})", flush=True)
-    return kept
-
-
 def _child() -> int:
     """Measure two given tables once; prints seconds, and megabytes at most."""
     places = (Path(sys.argv[1]), Path(sys.argv[2]))
-    seconds = _seconds(lambda: measure(places, TEN, by="slice"))
+    seconds = seconds_of(lambda: measure(places, TEN, by="slice"))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)
     print(seconds, peak)
     return 0

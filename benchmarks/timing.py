@@ -5,7 +5,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,3 +56,28 @@ def once(command: Sequence[str], folder: Path) -> float:
     if done.returncode not in (0, 10, 11, 12):
         raise RuntimeError(f"{' '.join(command)} ended with {done.returncode}: {done.stderr.decode()[-500:]}")
     return seconds
+
+
+def seconds_of(run: Callable[[], object]) -> float:
+    """Wall-clock seconds of one call in this process."""
+    begun = time.perf_counter()
+    run()
+    return time.perf_counter() - begun
+
+
+def line(
+    what: str,
+    ours: float,
+    theirs: float,
+    measured: float,
+    *,
+    at_least: float | None = None,
+    at_most: float | None = None,
+    right: bool = True,
+) -> bool:
+    """Print one comparison; whether it keeps its limit, and was right at all."""
+    kept = right and (at_least is None or measured >= at_least) and (at_most is None or measured <= at_most)
+    mark = "ok  " if kept else "SLOW" if right else "WRONG"
+    limit = f"at least {at_least:,g}" if at_least is not None else f"at most {at_most:g}"
+    print(f"{mark} {what:<92} {ours:8.2f} against {theirs:10,.2f}   {measured:8,.2f} x ({limit})", flush=True)
+    return kept

@@ -1,7 +1,6 @@
 """A project whose data grow: a stage fetches them, a model is trained on the older ones and scored on the newer."""
 
 import random
-import sys
 from pathlib import Path
 
 from tests.e2e.project import Project
@@ -70,18 +69,6 @@ gates:
   - {metric: "metrics.json:accuracy", direction: higher, margin: 0.02}
 """
 
-_BUILD = """
-from dvc.repo import Repo
-with Repo.init() as repo:
-    repo.add("data/raw.csv")
-    with repo.config.edit() as config:
-        config["remote"]["storage"] = {"url": "../remote"}
-        config["core"] = {"remote": "storage", "autostage": False, "analytics": False}
-with Repo() as repo:
-    repo.reproduce()
-    repo.push()
-"""
-
 
 def rows(first: int, count: int, *, boundary: float = 0.0) -> str:
     """Customers from a number on; who is beyond the boundary mostly churns."""
@@ -104,7 +91,6 @@ def build(folder: Path, environment: dict[str, str]) -> Project:
     project.write("params.yaml", PARAMS)
     project.write("dvc.yaml", DVC_YAML)
     project.write("ci-ml.yaml", CI_ML_YAML)
-    done = project.run(sys.executable, "-c", _BUILD)
-    assert done.code == 0, done.text
+    project.build("data/raw.csv")
     project.commit("the baseline")
     return project

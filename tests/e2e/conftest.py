@@ -1,27 +1,12 @@
 """The projects of the end-to-end tests: built once, copied for each test."""
 
 import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.project import CI_ML_YAML, DVC_YAML, GATES, PARAMS, SCRIPTS, Project, clean_environment, copy
-
-# One process for all of DVC's part, because each `dvc` costs half a second to start.
-_BUILD = """
-import subprocess, sys
-from dvc.repo import Repo
-with Repo.init() as repo:
-    repo.add("data/raw.csv")
-    with repo.config.edit() as config:
-        config["remote"]["storage"] = {"url": "../remote"}
-        config["core"] = {"remote": "storage", "autostage": False, "analytics": False}
-with Repo() as repo:
-    repo.reproduce()
-    repo.push()
-"""
 
 
 @pytest.fixture(scope="session")
@@ -58,8 +43,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str
     project.write("params.yaml", PARAMS)
     project.write("dvc.yaml", DVC_YAML)
     project.write("ci-ml.yaml", CI_ML_YAML)
-    done = project.run(sys.executable, "-c", _BUILD)
-    assert done.code == 0, done.text
+    project.build("data/raw.csv")
     project.commit("the baseline")
     return folder
 

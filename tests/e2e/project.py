@@ -21,6 +21,20 @@ from ruamel.yaml import YAML
 # Generous, because it only ever ends a test that hangs.
 DEADLINE = 120.0
 
+# One process for all of DVC's part, because each `dvc` costs half a second to start.
+_BUILD = """
+import sys
+from dvc.repo import Repo
+with Repo.init() as repo:
+    repo.add(sys.argv[1:])
+    with repo.config.edit() as config:
+        config["remote"]["storage"] = {"url": "../remote"}
+        config["core"] = {"remote": "storage", "autostage": False, "analytics": False}
+with Repo() as repo:
+    repo.reproduce(["."], recursive=True)
+    repo.push()
+"""
+
 SCRIPTS = {
     "src/prepare.py": """\
 import random, yaml
@@ -185,6 +199,11 @@ class Project:
     def ci_ml(self, *arguments: str, **options: Any) -> Result:
         """Run `ci-ml` as a process; options are those of `run`."""
         return self.run(sys.executable, "-m", "ci_ml", *arguments, **options)
+
+    def build(self, *data: str) -> None:
+        """Make it a DVC project that has run, with this data and everything that it made on a remote beside it."""
+        done = self.run(sys.executable, "-c", _BUILD, *data)
+        assert done.code == 0, done.text
 
     def start(self, *arguments: str, env: Mapping[str, str] | None = None, **options: Any) -> "subprocess.Popen[bytes]":
         """Start `ci-ml` and hand back the running process."""

@@ -118,18 +118,6 @@ FILES = {
     "data/images/two.txt": "two\n",
 }
 
-_BUILD = """
-from dvc.repo import Repo
-with Repo.init() as repo:
-    repo.add(["data/raw.csv", "data/images"])
-    with repo.config.edit() as config:
-        config["remote"]["storage"] = {"url": "../remote"}
-        config["core"] = {"remote": "storage", "autostage": False, "analytics": False}
-with Repo() as repo:
-    repo.reproduce(["."], recursive=True)
-    repo.push()
-"""
-
 
 @pytest.fixture(scope="module")
 def templates(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str]) -> dict[str, Path]:
@@ -144,8 +132,7 @@ def templates(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, s
         text = DVC_YAML if name == "plain" else TEMPLATED_YAML
         project.write("dvc.yaml", text.replace("frozen: true", "frozen: false"))
         project.write("second/dvc.yaml", SECOND_YAML if name == "plain" else "")
-        done = project.run(sys.executable, "-c", _BUILD)
-        assert done.code == 0, done.text
+        project.build("data/raw.csv", "data/images")
         project.write("dvc.yaml", text)  # a stage that is frozen from the start could never have run
         project.commit("the baseline")
     return folders

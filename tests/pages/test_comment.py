@@ -11,11 +11,10 @@ from ci_ml.render import markdown
 from ci_ml.render.markdown import Place
 from tests import browser, comment_page, reports
 from tests.browser import Theme
+from tests.pages.views import views
 
 pytestmark = pytest.mark.thorough
 
-VIEWS: list[tuple[int, Theme]] = [(1200, "light"), (1200, "dark"), (320, "light"), (320, "dark")]
-views = pytest.mark.parametrize(("width", "theme"), VIEWS, ids=lambda value: str(value))
 _LINES = """(all) => all.map((one) => {
   const texts = document.createTreeWalker(one, NodeFilter.SHOW_TEXT);
   const range = document.createRange();

@@ -6,11 +6,10 @@ import pytest
 from ci_ml.core.report import Report
 from tests import browser, movements
 from tests.browser import Theme
+from tests.pages.views import views
 
 pytestmark = pytest.mark.thorough
 
-VIEWS: list[tuple[int, Theme]] = [(1200, "light"), (1200, "dark"), (320, "light"), (320, "dark")]
-views = pytest.mark.parametrize(("width", "theme"), VIEWS, ids=lambda value: str(value))
 Write = Callable[[Report], Path]
 
 

@@ -37,19 +37,7 @@ def _measured(recorded: Comparison | None, current: Comparison) -> Contrast | Ga
     theirs = _estimate(recorded)
     if isinstance(theirs, Gap):
         return Gap(reason=f"as recorded, {theirs.reason}")
-    change = independent.difference(theirs, mine)
-    return Contrast(
-        base=change.base,
-        head=change.head,
-        interval=(change.low, change.high),
-        head_interval=(mine.low, mine.high),
-        confidence=change.confidence,
-        p_value=change.p_value,
-        n=change.n,
-        n_clusters=change.clusters,
-        method=change.method,
-        found=change,
-    )
+    return Contrast.of(independent.difference(theirs, mine), (mine.low, mine.high))
 
 
 def _estimate(item: Comparison) -> Estimate | Gap:

@@ -295,6 +295,23 @@ class Contrast:
     found: Difference | None = None
     allowed: float | None = None
 
+    @classmethod
+    def of(cls, found: Difference, head_interval: tuple[float, float] | None) -> "Contrast":
+        """A difference as `stats` answered it, with the interval of the head's own value."""
+        return cls(
+            base=found.base,
+            head=found.head,
+            interval=(found.low, found.high),
+            head_interval=head_interval,
+            confidence=found.confidence,
+            p_value=found.p_value,
+            n=found.n,
+            n_clusters=found.clusters,
+            method=found.method,
+            identical=found.identical,
+            found=found,
+        )
+
     @property
     def delta(self) -> float | None:
         """Head minus base, or None without a base."""

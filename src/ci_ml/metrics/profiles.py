@@ -373,6 +373,9 @@ class _Counter:
 
     def _without_numbers(self, reader: _Reader, why: str = "") -> ColumnProfile:
         totals = self._totals(_finite(reader) if reader.floats else reader)
+        return self._column(reader, totals, Gap(reason=why or f"{self.source.name} holds no value in it", n=0))
+
+    def _column(self, reader: _Reader, totals: _Totals, values: Counted | Gap) -> ColumnProfile:
         return ColumnProfile(
             name=reader.name,
             kind=reader.kind,
@@ -382,7 +385,7 @@ class _Counter:
             nan=totals.nan,
             infinite=totals.infinite,
             unreadable=totals.unreadable,
-            values=Gap(reason=why or f"{self.source.name} holds no value in it", n=0),
+            values=values,
         )
 
     def _by_formulas(self, reader: _Reader, grid: Grid) -> ColumnProfile:
@@ -448,26 +451,15 @@ class _Counter:
     ) -> ColumnProfile:
         if totals.low is None or totals.high is None:
             return self._without_numbers(reader)
-        gap = _inexact(reader, totals.low, totals.high)
-        return ColumnProfile(
-            name=reader.name,
-            kind=reader.kind,
-            type=reader.type,
-            rows=self.rows,
-            missing=totals.missing,
-            nan=totals.nan,
-            infinite=totals.infinite,
-            unreadable=totals.unreadable,
-            values=gap
-            or Counted(
-                grid=grid,
-                counts=counts,
-                sums=sums,
-                squares=totals.squares if squares is None else squares,
-                low=totals.low,
-                high=totals.high,
-            ),
+        counted = Counted(
+            grid=grid,
+            counts=counts,
+            sums=sums,
+            squares=totals.squares if squares is None else squares,
+            low=totals.low,
+            high=totals.high,
         )
+        return self._column(reader, totals, _inexact(reader, totals.low, totals.high) or counted)
 
     def categories(self, reader: _Reader) -> ColumnProfile:
         """A column of texts, by value."""

@@ -44,18 +44,7 @@ def _measured(gate: GateConfig, base: Evidence, head: Evidence, confidence: floa
         found = repeats.difference(theirs, mine, n=len(theirs) + len(mine), confidence=confidence)
     except ValueError as error:
         return Gap(reason=str(error))
-    return Contrast(
-        base=found.base,
-        head=found.head,
-        interval=(found.low, found.high),
-        head_interval=interval,
-        confidence=confidence,
-        p_value=found.p_value,
-        n=found.n,
-        method=found.method,
-        identical=found.identical,
-        found=found,
-    )
+    return Contrast.of(found, interval)
 
 
 def _new(mine: Sequence[float], interval: tuple[float, float] | None, confidence: float) -> Contrast:

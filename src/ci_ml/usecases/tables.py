@@ -416,19 +416,6 @@ def contrast(found: Statistic, confidence: float, *, new: bool = False) -> Measu
             base=None, head=own.value, head_interval=interval, confidence=confidence, n=own.n, method=own.method
         )
     try:
-        change = found.difference(confidence)
+        return Contrast.of(found.difference(confidence), interval)
     except ValueError as error:
         return Gap(reason=str(error))
-    return Contrast(
-        base=change.base,
-        head=change.head,
-        interval=(change.low, change.high),
-        head_interval=interval,
-        confidence=confidence,
-        p_value=change.p_value,
-        n=change.n,
-        n_clusters=change.clusters,
-        method=change.method,
-        identical=change.identical,
-        found=change,
-    )
