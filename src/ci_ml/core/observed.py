@@ -16,6 +16,7 @@ from ci_ml.core.expectations import ColumnType
 MOST_VALUES = 20
 _LONGEST_VALUE = 60
 _EACH = 10  # rows for each value of a category, on average
+_CODES = 5  # whole numbers in a row up to which they are codes; more of them count something
 _ENOUGH = 20  # rows from which "unique" says something
 _LARGEST = 1e30  # a range up to that is none
 
@@ -64,11 +65,18 @@ def propose(seen: Seen, n: int) -> Proposed:
     is_unique = seen.unique and n >= _ENOUGH and missing == 0
     if is_unique and seen.type is not ColumnType.NUMBER:
         keys["unique"] = True
-    elif seen.values and n >= _EACH * len(seen.values):
+    elif seen.values and n >= _EACH * len(seen.values) and not _counts(seen):
         keys["allowed"] = sorted(seen.values, key=lambda value: (str(type(value)), value))
     elif seen.type in (ColumnType.INTEGER, ColumnType.NUMBER) and not seen.infinite and _is_finite(seen.low, seen.high):
         keys |= _range(seen.low, seen.high, whole=seen.type is ColumnType.INTEGER)
     return Proposed(name=seen.name, keys=keys, seen=_words(seen, n, missing))
+
+
+def _counts(seen: Seen) -> bool:
+    """Whether whole numbers count something: most of those between their ends are there, and the next may well come."""
+    if seen.type is not ColumnType.INTEGER or len(seen.values) <= _CODES:
+        return False
+    return len(seen.values) * 2 > max(seen.values) - min(seen.values)
 
 
 def _is_finite(low: Any, high: Any) -> bool:
