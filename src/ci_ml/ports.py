@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from ci_ml.core.approvals import Approval, Merged
-from ci_ml.core.bundle import Bundle
+from ci_ml.core.bundle import Bundle, Staged
 from ci_ml.core.promotions import Promotion, Step
 from ci_ml.core.protection import Access, Protection, Schedules, Variable
 from ci_ml.core.publication import Comment, Labelling, Proposal, Status
@@ -228,16 +228,6 @@ class Forge(Protocol):
         ...
 
 
-class Staged(Protocol):
-    """A model's files where the registry can have them: the run that has them, and the place that a version names."""
-
-    @property
-    def run(self) -> str | None: ...
-
-    @property
-    def source(self) -> str: ...
-
-
 class Registry(Protocol):
     """Where models are registered. Whatever is done may be done again: it then changes nothing.
 
@@ -272,7 +262,7 @@ class Registry(Protocol):
         """Put a model's files where versions are made from; raises UsageError for what can never be registered."""
         ...
 
-    def register(self, model: str, staged: Any, marks: Mapping[str, str], wanted: str | None, bundle: Bundle) -> str:
+    def register(self, model: str, staged: Staged, marks: Mapping[str, str], wanted: str | None, bundle: Bundle) -> str:
         """The version with these marks, made when it is not there yet, as `wanted` where versions are chosen."""
         ...
 
@@ -309,7 +299,10 @@ class Ledger(Protocol):
         ...
 
     def enter(self, what: Promotion, digest: Mapping[str, str], last: str | None) -> Step:
-        """Keep a record and enter it, if the model's newest is `last` still. Raises Overtaken, DependencyError."""
+        """Keep a record and enter it, if the model's newest is `last` still, or this one already.
+
+        Raises Overtaken when it is another, DependencyError when the ledger cannot be written.
+        """
         ...
 
 

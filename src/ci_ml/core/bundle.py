@@ -44,7 +44,8 @@ class Bundle:
     def outputs(self) -> dict[str, str]:
         """The SHA-256 of every file by its path in the repository."""
         if not self.is_folder:
-            return {self.path: part.sha256 for part in self.files.values()}
+            (part,) = self.files.values()
+            return {self.path: part.sha256}
         return {f"{self.path}/{name}": self.files[name].sha256 for name in sorted(self.files)}
 
     @property
@@ -64,3 +65,11 @@ class Bundle:
         """The digest in one word."""
         ((algorithm, value),) = self.digest.items()
         return value if algorithm == "dirHash" else f"{algorithm}:{value}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Staged:
+    """A model's files where a registry can have them: the run that has them, and the place that a version names."""
+
+    run: str | None = None
+    source: str = ""

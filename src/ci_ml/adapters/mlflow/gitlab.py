@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from ci_ml.adapters.mlflow.client import ABSENT, asking, connected
-from ci_ml.adapters.mlflow.registry import Staged
 from ci_ml.adapters.mlflow.tracking import Tracking
-from ci_ml.core.bundle import Bundle
+from ci_ml.core.bundle import Bundle, Staged
 from ci_ml.core.training import redact
 from ci_ml.core.types import Gap
 from ci_ml.errors import DependencyError, UsageError
@@ -25,8 +24,7 @@ _WHOLE = "ci-ml.uploaded"
 _HINT = "run the same command again once GitLab answers: what is done already is not done twice"
 _EXISTS = "RESOURCE_ALREADY_EXISTS"
 LIMITS = (
-    "GitLab's model registry has no aliases: the ledger alone says which version has which, and `ci-ml history` tells; "
-    "whoever serves the model asks for the version by its number",
+    "GitLab's model registry has no aliases: the ledger alone says which version has which (`ci-ml history`)",
     "its versions carry the digest of the model as tags of their run, and cannot be searched by it",
 )
 
@@ -75,7 +73,7 @@ class GitLabModels:
         """The version `wanted` with these marks and all files, as far as it is not there yet."""
         from mlflow.exceptions import MlflowException
 
-        assert wanted is not None
+        assert wanted is not None, staged
         with asking(_HINT, files=True):
             client = self._client()
             try:

@@ -12,7 +12,7 @@ from typing import Any
 
 from ci_ml.adapters.mlflow.client import ABSENT, asking, connected
 from ci_ml.adapters.mlflow.tracking import Tracking, pages
-from ci_ml.core.bundle import Bundle
+from ci_ml.core.bundle import Bundle, Staged
 from ci_ml.core.training import redact
 from ci_ml.core.types import Gap
 from ci_ml.errors import DependencyError
@@ -22,14 +22,6 @@ _UPLOADED = "ci-ml.uploaded."  # and the digest's first characters: a tag of the
 _EXISTS = "RESOURCE_ALREADY_EXISTS"
 _LONGEST_TAG = 5000
 _RETRY = "nothing has been registered, and no alias has moved: run the same command again, it goes on from here"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Staged:
-    """A model's files where the registry can have them: the run that has them, and the place that a version names."""
-
-    run: str | None = None
-    source: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
