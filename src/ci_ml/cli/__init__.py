@@ -3,7 +3,7 @@
 from ci_ml.cli.commands import cli
 from ci_ml.cli.data import data
 from ci_ml.cli.monitoring import monitor
-from ci_ml.cli.registry import history, promote, rollback
+from ci_ml.cli.registry import history, promote, rollback, serve_check
 from ci_ml.cli.retraining import retrain
 
 cli.add_command(data)
@@ -12,5 +12,6 @@ cli.add_command(retrain)
 cli.add_command(promote)
 cli.add_command(rollback)
 cli.add_command(history)
+cli.add_command(serve_check)
 
 __all__ = ["cli"]

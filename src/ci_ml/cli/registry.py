@@ -139,3 +139,54 @@ def _show(done: "Moved", format: str) -> None:
         "entry": done.entry,
     }
     click.echo(json.dumps(document, indent=1, ensure_ascii=False))
+
+
+@click.command("serve-check")
+@options.common
+@click.argument("model")
+@click.option("--alias", envvar="CI_ML_ALIAS", metavar="ALIAS", help="The alias.  [default: the first one configured]")
+@click.option("--version", "number", metavar="VERSION", help="A version instead of what has the alias.")
+@click.option("--here", is_flag=True, help="The model as it is here, before it is registered.")
+@click.option("--python", metavar="FILE", help="The Python that loads the model.  [default: the one that runs ci-ml]")
+@options.formats("terminal", "json")
+def serve_check(
+    config: str | None,
+    output: str | None,
+    model: str,
+    alias: str | None,
+    number: str | None,
+    here: bool,
+    python: str | None,
+    format: str,
+) -> None:
+    """Score a fixed sample through the packaged model and compare with what was evaluated.
+
+    The model that ships is the model that was judged: the registry's bytes are those that were promoted, and they give
+    the answers that the report is about. Exits with 10 when either is not so.
+    """
+    with boundary.errors():
+        if here and (alias or number):
+            raise UsageError("--here is about no version", "leave --alias and --version out")
+        from ci_ml.wiring import serving, workspace
+
+        space = workspace.find(config, output)
+        found = serving.check(space, model, alias=alias, version=number, here=here, python=python)
+        served = found.served
+        if format == "json":
+            document = {
+                "schema": "ci-ml/serve-check/v1",
+                "what": found.what,
+                "same": served.same,
+                "rows": served.rows,
+                "differing": served.differing,
+                "unknown": served.unknown,
+                "largest": served.largest,
+                "examples": list(served.examples),
+            }
+            click.echo(json.dumps(document, indent=1, ensure_ascii=False))
+        else:
+            from ci_ml.render import safe
+
+            click.echo(safe.inert(safe.printable(f"{found.what}: {served.sentence}")))
+    if not served.same:
+        sys.exit(10)
