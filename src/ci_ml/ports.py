@@ -299,9 +299,9 @@ class Ledger(Protocol):
         ...
 
     def enter(self, what: Promotion, digest: Mapping[str, str], last: str | None) -> Step:
-        """Keep a record and enter it, if the model's newest is `last` still, or this one already.
+        """Keep a record and enter it, if the model's newest is `last` still, or this one is there already.
 
-        Raises Overtaken when it is another, DependencyError when the ledger cannot be written.
+        Raises Overtaken when somebody else has entered another, DependencyError when the ledger cannot be written.
         """
         ...
 

@@ -87,10 +87,12 @@ def promote(
     Raises Overtaken when somebody else has the turn or an alias was moved by hand, DependencyError when the registry or
     the ledger is down.
     """
-    state, actual = _settled(model, around)
+    state, actual, ended = _settled(model, around)
     wanted = None if around.registry.chooses else next_semantic(state, actual.values())
     what = _begin(model, aliases, candidate, state, actual, around.registry)
     what = what.model_copy(update={"forced": forced, "version": wanted})
+    if ended is not None and ended.what.of is Action.PROMOTE and _alike(ended.what, what):
+        return _done(ended, around)
     begun = state.holder if state.holder and state.holder.what.same(what) else None
     if begun is None and not forced and (better := _stays(model, aliases, candidate, state, actual, around)):
         return better
@@ -116,7 +118,10 @@ def rollback(model: str, alias: str, to: str | None, why: str, around: Around, *
 
     Raises UsageError when there is none, and what `promote` does. It has the right of way before promotions.
     """
-    state, actual = _settled(model, around)
+    state, actual, ended = _settled(model, around)
+    ended = ended or _unmarked(alias, state, around)
+    if ended is not None and ended.what.action is Action.ROLLBACK and to in (None, ended.what.version):
+        return _done(ended, around)
     there = actual.get(alias)
     if there is None:
         raise UsageError(f"nothing is {alias} of {model}", "`ci-ml history` tells what was; `--alias` names another")
@@ -183,25 +188,39 @@ def _digest(what: Promotion) -> dict[str, str]:
     return {"version": what.version or "1"}
 
 
-def _settled(model: str, around: Around) -> tuple[State, Mapping[str, str]]:
-    """What the ledger says of a model, and where its aliases are.
+def _alike(one: Promotion, other: Promotion) -> bool:
+    """Whether one is what the other begins."""
+    return one.model_copy(update={"version": other.version}).same(other)
+
+
+def _unmarked(alias: str, state: State, around: Around) -> Step | None:
+    """A rollback of an alias that was killed just before its version was tagged: going back once more is not meant."""
+    step = state.set_by(alias)
+    if step is None or step.what.action is not Action.ROLLBACK or not around.registry.keeps_aliases:
+        return None
+    found = around.registry.marks(step.what.model, step.what.version or "")
+    return step if not isinstance(found, Gap) and found.get(ENTRY) != step.entry else None
+
+
+def _settled(model: str, around: Around) -> tuple[State, Mapping[str, str], Step | None]:
+    """What the ledger says of a model, where its aliases are, and what has come to its end just now.
 
     What another has done but for saying so is said in its place: every alias is where it was to be brought.
     """
     state = fold(around.ledger.read(model))
     if not around.registry.keeps_aliases:
-        return state, state.targets
+        return state, state.targets, None
     actual = around.registry.targets(model)
     holder = state.holder
     if holder is None:
-        return state, actual
+        return state, actual, None
     there = {actual.get(alias) for alias in holder.what.aliases}
     version = next(iter(there))
     if len(there) > 1 or version is None or not _is_it(holder, version, around):
-        return state, actual
-    _end(holder, version, _digest(holder.what), around)
+        return state, actual, None
+    end = _end(holder, version, _digest(holder.what), around)
     around.say(f"version {version} of {model} is {_words(holder.what.aliases)} since what was begun {_when(holder)}")
-    return fold(around.ledger.read(model)), actual
+    return fold(around.ledger.read(model)), actual, end
 
 
 def _is_it(holder: Step, version: str, around: Around) -> bool:
@@ -322,6 +341,7 @@ def _finished(begun: Step, version: str, digest: Mapping[str, str], around: Arou
         for alias in what.aliases:
             there = actual.get(alias)
             if there not in (version, what.previous.get(alias)) and not what.forced:
+                _require_turn(begun, around)  # it may have been somebody's turn since
                 raise Overtaken(
                     f"{alias} of {what.model} was moved by hand just now: it was version {what.previous.get(alias)}, "
                     f"and it is version {there}",
@@ -336,12 +356,19 @@ def _finished(begun: Step, version: str, digest: Mapping[str, str], around: Arou
     except Overtaken:
         _mended(begun, version, around)
         raise
-    around.registry.mark(what.model, version, _tags(end))
+    return _done(end, around)
+
+
+def _done(end: Step, around: Around) -> Moved:
+    """What has come to its end; its version is tagged with the entry that says so."""
+    what = end.what
+    assert what.version is not None
+    around.registry.mark(what.model, what.version, _tags(end))
     before = ", ".join(f"{alias} was {f'version {old}' if old else 'nothing'}" for alias, old in what.previous.items())
-    sentence = f"version {version} of {what.model} is {_words(what.aliases)} ({before})"
+    sentence = f"version {what.version} of {what.model} is {_words(what.aliases)} ({before})"
     return Moved(
         model=what.model,
-        version=version,
+        version=what.version,
         previous=dict(what.previous),
         sentence=sentence,
         record=end.record,
