@@ -5,9 +5,11 @@
     │   └── ConfigError    2     ci-ml.yaml (or a report.json) does not say what it must; carries every problem
     ├── DependencyError    3     something we depend on failed: git, DVC, training, MLflow, the disk
     │   ├── StageFailed    3     a stage's command failed; carries its name, command and last lines
+    │   ├── Overtaken      3     somebody else has changed first what was to be changed
     │   └── ForgeError     3     GitHub or GitLab did not do what was asked
     │       ├── Refused    3     it said no; carries the HTTP status
     │       └── Unanswered 3     it gave no usable answer; says whether a write may have happened all the same
+    ├── Withheld          10     a model may not be promoted: what was judged does not allow it
     └── OutOfDate         12     dvc.lock or a generated file is not true for this commit
 
 A verdict is not an error: it travels as a value, and `core.verdict` knows its exit code. Code 1 is never chosen,
@@ -82,6 +84,16 @@ class Unanswered(ForgeError):
     def __init__(self, what: str, hint: str | None = None, *, perhaps: bool = False) -> None:
         super().__init__(what, hint)
         self.perhaps = perhaps
+
+
+class Overtaken(DependencyError):
+    """Somebody else was faster, or has the turn."""
+
+
+class Withheld(CiMlError):
+    """A model may not be promoted: its report, its bytes or its approvals do not allow it."""
+
+    exit_code = 10
 
 
 class OutOfDate(CiMlError):

@@ -5,6 +5,9 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from ci_ml.core.approvals import Approval, Merged
+from ci_ml.core.bundle import Bundle, Staged
+from ci_ml.core.promotions import Promotion, Step
 from ci_ml.core.protection import Access, Protection, Schedules, Variable
 from ci_ml.core.publication import Comment, Labelling, Proposal, Status
 from ci_ml.core.sources import SourceConfig
@@ -204,8 +207,102 @@ class Forge(Protocol):
         """Ask the forge to merge a request once everything that it requires holds, and never another commit of it."""
         ...
 
+    def origins(self, sha: str) -> tuple[Merged, ...]:
+        """The pull or merge requests that a commit of this repository belongs to."""
+        ...
+
+    def origin(self, number: int) -> Merged:
+        """A request, merged or not."""
+        ...
+
+    def approvals(self, about: Merged, people: Sequence[str]) -> tuple[Approval, ...]:
+        """The approvals of a request that stand, each with why it does not count, if it does not.
+
+        It counts of a person who may write and has not opened the request, given to its last commit. With `people` only
+        theirs count: logins, and teams or groups as @NAME.
+        """
+        ...
+
     def silence(self) -> str | None:
         """Why what this token pushes or opens starts no pipeline, and what to do; None when it starts them."""
+        ...
+
+
+class Registry(Protocol):
+    """Where models are registered. Whatever is done may be done again: it then changes nothing.
+
+    Every method raises DependencyError when the registry is down or refuses. `marks` are tags of a version.
+    """
+
+    @property
+    def address(self) -> str:
+        """Where it is, without a password."""
+        ...
+
+    @property
+    def keeps_aliases(self) -> bool:
+        """Whether it has aliases; where it has none, the ledger alone says which version has which."""
+        ...
+
+    @property
+    def chooses(self) -> bool:
+        """Whether it numbers versions itself."""
+        ...
+
+    @property
+    def limits(self) -> tuple[str, ...]:
+        """What it cannot do, in words."""
+        ...
+
+    def targets(self, model: str) -> Mapping[str, str]:
+        """The aliases of a model and their versions."""
+        ...
+
+    def stage(self, bundle: Bundle, run: str | None, lock: str | None, marks: Mapping[str, str]) -> Staged:
+        """Put a model's files where versions are made from; raises UsageError for what can never be registered."""
+        ...
+
+    def register(self, model: str, staged: Staged, marks: Mapping[str, str], wanted: str | None, bundle: Bundle) -> str:
+        """The version with these marks, made when it is not there yet, as `wanted` where versions are chosen."""
+        ...
+
+    def point(self, model: str, alias: str, version: str) -> None:
+        """Let an alias be a version."""
+        ...
+
+    def mark(self, model: str, version: str, marks: Mapping[str, str]) -> None:
+        """Put tags on a version."""
+        ...
+
+    def marks(self, model: str, version: str) -> Mapping[str, str] | Gap:
+        """The tags of a version, or that there is none."""
+        ...
+
+    def versions(self, model: str) -> Mapping[str, Mapping[str, str]]:
+        """Every version of a model with its tags, as far as they can be listed."""
+        ...
+
+    def commit(self, model: str, version: str) -> str | Gap:
+        """The commit that a version was made from."""
+        ...
+
+    def fetch(self, model: str, version: str, folder: Path) -> Path:
+        """The files of a version, brought into a folder."""
+        ...
+
+
+class Ledger(Protocol):
+    """What was promoted, in the order in which it was."""
+
+    def read(self, model: str) -> tuple[Step, ...]:
+        """What the ledger says of a model."""
+        ...
+
+    def enter(self, what: Promotion, digest: Mapping[str, str], last: str | None) -> Step:
+        """Keep a record and enter it, if the model's newest is `last` still, or this one is there already.
+
+        Raises Overtaken when somebody else has entered another, DependencyError when the ledger cannot be written.
+        """
         ...
 
 

@@ -149,7 +149,7 @@ def test_a_document_that_is_none_is_refused(tracked: Tracking, text: str | bytes
     place = tmp_path / "profile.json"
     place.write_bytes(text if isinstance(text, bytes) else text.encode())
     there.log_artifact(run, str(place), "ci-ml")
-    there.set_tag(run, "ci-ml.kept.profile", mlflow._digest(place.read_bytes()))
+    there.set_tag(run, "ci-ml.kept.profile", mlflow.tracking._digest(place.read_bytes()))
     found = tracked.kept(by(run), "profile")
     if text == "[1, NaN]":
         assert isinstance(found, Kept)

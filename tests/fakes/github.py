@@ -161,6 +161,17 @@ class CommitStatus:
     created: datetime
 
 
+@dataclass
+class Review:
+    """What somebody said of a commit of a pull request."""
+
+    id: int
+    user: User
+    state: str  # APPROVED, CHANGES_REQUESTED, COMMENTED or DISMISSED
+    sha: str
+    created: datetime
+
+
 @dataclass(kw_only=True)
 class Topic:
     """An issue, or what a pull request has of one; with what a person would do to it."""
@@ -247,6 +258,16 @@ class Pull(Topic):
     base_branch: str
     merged: bool = False
     automatic: tuple[User, str] | None = None  # who wants it merged once it may be, and how
+    reviews: list[Review] = field(default_factory=list)
+    commit: str | None = None  # the one that stands for it once it is merged
+
+    def review(self, login: str, state: str = "APPROVED") -> Review:
+        """Somebody says something of the last commit."""
+        with self.forge.lock:
+            number = self.forge.identifier("review", 7_000)
+            made = Review(number, self.forge.user(login), state, self.head, self.forge.tick())
+            self.reviews.append(made)
+            return made
 
     def push(self, sha: str, login: str | None = None) -> None:
         """The head is another commit now, as after a force-push."""
@@ -255,9 +276,11 @@ class Pull(Topic):
             self.repository.commit(sha)
             self._happened("head_ref_force_pushed", login or self.user.login)
 
-    def merge(self, login: str = "mona") -> None:
+    def merge(self, login: str = "mona", commit: str | None = None) -> None:
         with self.forge.lock:
-            self.merged = True
+            self.merged, self.commit = True, commit
+            if commit:
+                self.repository.commit(commit)
             self._happened("merged", login)
             self.close(login)
 
@@ -424,6 +447,7 @@ class GitHub(Server):
         self.users: dict[str, User] = {}
         self.repositories: list[Repository] = []
         self.tokens: dict[str, Token] = {}
+        self.teams: dict[str, set[str]] = {}  # organization/team -> logins
         self._anonymous = Token("anonymous", User("", 0), limit=BUDGETS["anonymous"])
         self._description = Description.installed()
         self.user(BOT, 41_898_282)  # the same on all of github.com
@@ -1041,7 +1065,8 @@ def _commit_pulls(call: Call) -> Answer:
         pull
         for other in call.forge.repositories
         for pull in other.pulls.values()
-        if pull.head == sha and call.sees(other) and (pull.source is repo or (pull.merged and other is repo))
+        if sha in (pull.head, pull.commit) and call.sees(other)
+        if pull.source is repo or (pull.merged and other is repo)
     ]
     return call.paged(repo, found, lambda pull: _shown_pull(call.forge, pull))
 
@@ -1168,6 +1193,24 @@ def _resolved(call: Call, repo: Repository) -> str:
     return sha
 
 
+def _reviews(call: Call) -> Answer:
+    """The oldest first."""
+    repo = call.repository()
+    pull = call.pull(repo)
+    return call.paged(repo, pull.reviews, lambda review: _shown_review(call.forge, pull, review))
+
+
+def _membership(call: Call) -> Answer:
+    """A workflow's token does not see an organization's teams."""
+    if call.token.integration:
+        raise call.refused(403, "Resource not accessible by integration")
+    name = f"{call.arguments['organization']}/{call.arguments['team']}"
+    if call.arguments["login"] not in call.forge.teams.get(name, ()):
+        raise call.refused(404, "Not Found")
+    url = f"{call.forge.url}/teams/1/memberships/{call.arguments['login']}"
+    return Answer(200, {"url": url, "role": "member", "state": "active"})
+
+
 def _events(call: Call) -> Answer:
     repo = call.repository()
     return call.paged(repo, call.topic(repo).events, lambda event: _shown_event(call.forge, repo, event))
@@ -1250,6 +1293,12 @@ ENDPOINTS: dict[tuple[str, str], Endpoint] = {
     ("GET", _REPO + r"/pulls"): Endpoint(_pulls, f"{_PULLS}#list-pull-requests", ("pull_requests=read",)),
     ("GET", _REPO + r"/pulls/(?P<number>\d+)"): Endpoint(
         _pull, f"{_PULLS}#get-a-pull-request", ("pull_requests=read", "contents=read")
+    ),
+    ("GET", _REPO + r"/pulls/(?P<number>\d+)/reviews"): Endpoint(
+        _reviews, "pulls/reviews#list-reviews-for-a-pull-request", ("pull_requests=read",)
+    ),
+    ("GET", r"/orgs/(?P<organization>[^/]+)/teams/(?P<team>[^/]+)/memberships/(?P<login>[^/]+)"): Endpoint(
+        _membership, "teams/members#get-team-membership-for-a-user", ("members=read",)
     ),
     ("POST", _REPO + r"/pulls"): Endpoint(_create_pull, f"{_PULLS}#create-a-pull-request", ("pull_requests=write",)),
     ("PATCH", _REPO + r"/pulls/(?P<number>\d+)"): Endpoint(
@@ -1509,7 +1558,7 @@ def _shown_pull(forge: GitHub, pull: Pull, *, whole: bool = False) -> dict[str, 
         "updated_at": moment(pull.updated),
         "closed_at": moment(pull.closed),
         "merged_at": moment(pull.closed) if pull.merged else None,
-        "merge_commit_sha": None,
+        "merge_commit_sha": pull.commit,
         "assignee": None,
         "assignees": [],
         "requested_reviewers": [],
@@ -1599,6 +1648,25 @@ def _shown_rest(pull: Pull) -> dict[str, Any]:
         "additions": 1,
         "deletions": 1,
         "changed_files": 1,
+    }
+
+
+def _shown_review(forge: GitHub, pull: Pull, review: Review) -> dict[str, Any]:
+    repo = pull.repository
+    here, page = f"{forge.url}/repos/{repo.name}/pulls/{pull.number}", f"{forge.origin}/{repo.name}/pull/{pull.number}"
+    page = f"{page}#pullrequestreview-{review.id}"
+    return {
+        "id": review.id,
+        "node_id": f"PRR_{review.id}",
+        "user": _shown_user(forge, review.user),
+        "body": "",
+        "state": review.state,
+        "html_url": page,
+        "pull_request_url": here,
+        "author_association": _association(repo, review.user),
+        "_links": {"html": {"href": page}, "pull_request": {"href": here}},
+        "submitted_at": moment(review.created),
+        "commit_id": review.sha,
     }
 
 

@@ -218,19 +218,35 @@ class MergeRequest(Topic):
     base_branch: str
     draft: bool = False
     automatic: User | None = None  # who wants it merged once its pipeline has succeeded
+    approvals: dict[str, datetime] = field(default_factory=dict)  # by whom, and when; a push takes none of them back
+    versions: list[datetime] = field(default_factory=list)  # when each head came
+    commit: str | None = None  # the one that stands for it once it is merged
+
+    def approve(self, username: str) -> None:
+        with self.forge.lock:
+            self.note(username, "approved this merge request", system=True)
+            self.approvals[username] = self.notes[-1].created
+
+    def unapprove(self, username: str) -> None:
+        with self.forge.lock:
+            del self.approvals[username]
+            self.note(username, "unapproved this merge request", system=True)
 
     def push(self, sha: str, username: str | None = None) -> None:
         """The head is another commit now; GitLab says so in a system note."""
         with self.forge.lock:
             self.head = sha
+            self.versions.append(self.forge.tick())
             self.project.commits.add(sha)
             if self.source:
                 self.source.commit(sha, branch=self.branch)
             self.note(username or self.author.username, f"added 1 commit\n\n* {sha[:8]}", system=True)
 
-    def merge(self) -> None:
+    def merge(self, commit: str | None = None) -> None:
         with self.forge.lock:
-            self.state = "merged"
+            self.state, self.commit = "merged", commit
+            if commit:
+                self.project.commits.add(commit)
 
     def delete_fork(self) -> None:
         with self.forge.lock:
@@ -374,6 +390,8 @@ class GitLab(Server):
     def __init__(self, **options: Any) -> None:
         super().__init__(**({"prefix": "/api/v4"} | options))
         self.users: dict[str, User] = {}
+        self.groups: dict[str, set[str]] = {}  # path -> usernames
+        self.says_when = True  # as GitLab 18 does of approvals
         self.projects: list[Project] = []
         self.tokens: dict[str, Token] = {}
 
@@ -1085,6 +1103,41 @@ def _statuses(call: Call) -> Answer:
     return call.paged(found, lambda status: _shown_status(call.forge, status))
 
 
+def _commit_changes(call: Call) -> Answer:
+    """https://docs.gitlab.com/api/commits/#list-all-merge-requests-associated-with-a-commit"""
+    project = call.project()
+    if call.arguments["sha"] not in project.commits:
+        raise _refused(404, "404 Commit Not Found")
+    found = [one for one in project.merge_requests.values() if call.arguments["sha"] in (one.head, one.commit)]
+    return call.paged(found, lambda change: _shown_change(call.forge, change))
+
+
+def _approvals(call: Call) -> Answer:
+    """https://docs.gitlab.com/api/merge_request_approvals/; newer ones say when, older ones do not."""
+    change = call.change(call.project())
+    given = [
+        {"user": _shown_user(call.forge, call.forge.user(name))}
+        | ({"approved_at": moment(at)} if call.forge.says_when else {})
+        for name, at in change.approvals.items()
+    ]
+    return Answer(200, {"approved": bool(given), "approved_by": given, "user_has_approved": False})
+
+
+def _versions(call: Call) -> Answer:
+    """The newest first."""
+    change = call.change(call.project())
+    found = list(reversed([change.created, *change.versions]))
+    return call.paged(found, lambda at: {"id": 1, "head_commit_sha": change.head, "created_at": moment(at)})
+
+
+def _group_member(call: Call) -> Answer:
+    names = call.forge.groups.get(call.arguments["group"], ())
+    for name in names:
+        if str(call.forge.user(name).id) == call.arguments["user"]:
+            return Answer(200, _shown_user(call.forge, call.forge.user(name)) | {"access_level": 30})
+    raise _refused(404, "404 Not found")
+
+
 def _label_events(call: Call) -> Answer:
     change = call.topic(call.project())
     return call.paged(change.label_events, lambda event: _shown_event(call.forge, change, event))
@@ -1133,6 +1186,10 @@ ENDPOINTS: dict[tuple[str, str], Endpoint] = {
     ("GET", _CHANGE + r"/resource_label_events"): Endpoint(_label_events, members=True),
     ("POST", _PROJECT + r"/statuses/(?P<sha>\w+)"): Endpoint(_create_status, members=True),
     ("GET", _PROJECT + r"/repository/commits/(?P<sha>\w+)/statuses"): Endpoint(_statuses, members=True),
+    ("GET", _PROJECT + r"/repository/commits/(?P<sha>\w+)/merge_requests"): Endpoint(_commit_changes, members=True),
+    ("GET", _CHANGE + r"/approvals"): Endpoint(_approvals, members=True),
+    ("GET", _CHANGE + r"/versions"): Endpoint(_versions, members=True),
+    ("GET", r"/groups/(?P<group>[^/]+)/members/all/(?P<user>\d+)"): Endpoint(_group_member, members=True),
     ("GET", _PROJECT + r"/members/all/(?P<user>\d+)"): Endpoint(_member, members=True),
     ("GET", _PROJECT + r"/members/(?P<user>\d+)"): Endpoint(_member, members=True),
 }
@@ -1206,7 +1263,8 @@ def _shown_change(forge: GitLab, change: MergeRequest, *, whole: bool = False) -
         "merge_status": "can_be_merged",
         "detailed_merge_status": "mergeable",
         "sha": change.head,
-        "merge_commit_sha": None,
+        "merge_commit_sha": change.commit,
+        "squash_commit_sha": None,
         "references": {
             "short": f"!{change.iid}",
             "relative": f"!{change.iid}",

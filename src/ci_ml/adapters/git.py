@@ -136,6 +136,11 @@ class Git:
         new = self.tell("ls-files", "-z", "--others", "--exclude-standard", "--full-name", ":/").split(b"\0")[:-1]
         return (*found, *(FileChange(path=_text(name), change="added") for name in new))
 
+    def differing(self, one: str, other: str) -> tuple[str, ...]:
+        """The files in which two commits differ."""
+        listing = self.tell("diff-tree", "-r", "-z", "--name-only", "--no-renames", one, other, "--")
+        return tuple(_text(name) for name in listing.split(b"\0")[:-1])
+
     def log(self, sha: str, paths: Iterable[str], most: int) -> tuple[tuple[str, str], ...]:
         """Of a commit and its first parents those that changed one of the files, newest first, and when (ISO 8601)."""
         wanted = [f":(top,literal){path}" for path in paths]

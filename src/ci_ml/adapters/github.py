@@ -6,13 +6,14 @@ https://docs.github.com/rest. One method here is one in adapters.gitlab; tests/c
 import base64
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 from urllib.parse import quote
 
 from ci_ml.adapters.http import Answer, Client, Query, understood
+from ci_ml.core.approvals import Approval, Merged
 from ci_ml.core.publication import Comment, Labelling, Proposal, Status, shortened
 from ci_ml.core.topics import Draft, Kind, Labels, Merging, Topic
 from ci_ml.core.types import Change, Outcome, Run
@@ -42,6 +43,8 @@ _HINTS = {
     "unstable status": "no check is required there, so there is nothing to wait for: require a check on the branch",
     "protected branch rules not configured": "require a check on the branch that it is merged into",
 }
+# Reviews that say yes or no, or whose yes or no was taken back.
+_DECIDED = frozenset({"APPROVED", "CHANGES_REQUESTED", "DISMISSED"})
 _RUN = re.compile(r"/actions/runs/(\d{1,18})/attempts/(\d{1,9})$")
 
 
@@ -326,6 +329,73 @@ class GitHub:
             return None
         return f"what GITHUB_TOKEN pushes or opens starts no workflow, or one that waits for approval: {_OTHER_TOKEN}"
 
+    @understood("GitHub")
+    def origins(self, sha: str) -> tuple[Merged, ...]:
+        """https://docs.github.com/rest/commits/commits#list-pull-requests-associated-with-a-commit"""
+        found = self._read(f"commits/{quote(sha, safe='')}/pulls", {"per_page": _PAGE}, "pull-requests").items
+        return tuple(_merged(pull) for pull in found)
+
+    @understood("GitHub")
+    def origin(self, number: int) -> Merged:
+        """https://docs.github.com/rest/pulls/pulls#get-a-pull-request"""
+        return _merged(self._read(f"pulls/{number}", None, "pull-requests").body)
+
+    @understood("GitHub")
+    def approvals(self, about: Merged, people: Sequence[str]) -> tuple[Approval, ...]:
+        """https://docs.github.com/rest/pulls/reviews#list-reviews-for-a-pull-request, the oldest first."""
+        page = self._read(f"pulls/{about.number}/reviews", {"per_page": _PAGE}, "pull-requests")
+        reviews = page.items
+        while "next" in page.links:
+            page = self._read(page.links["next"], None, "pull-requests")
+            reviews = [*reviews, *page.items]
+        last: dict[str, Any] = {}
+        for review in reviews:
+            if review.get("state") in _DECIDED:  # a remark takes no approval back
+                last[str(_at(review, "user", "login") or "somebody who is gone")] = review
+        approved = [(by, review) for by, review in last.items() if review["state"] == "APPROVED"]
+        return tuple(self._approval(about, by, review, people) for by, review in approved)
+
+    def _approval(self, about: Merged, by: str, review: Mapping[str, Any], people: Sequence[str]) -> Approval:
+        doubt = None
+        if by.lower() == about.author.lower():
+            doubt = f"{by} has written it"
+        elif review.get("commit_id") != about.head:
+            doubt = f"{by} has approved {str(review.get('commit_id'))[:7]}, not the last commit {about.head[:7]}"
+        elif _at(review, "user", "type") != "User":
+            doubt = f"{by} is no person"
+        what = f"approved {about.head[:7]} of #{about.number}"
+        return Approval(by=by, at=str(review.get("submitted_at")), what=what, doubt=doubt or self._stranger(by, people))
+
+    def _stranger(self, by: str, people: Sequence[str]) -> str | None:
+        """Why the approval of a person does not count; None when it does."""
+        try:
+            may = self._read(f"collaborators/{by}/permission", None, "metadata").body.get("permission")
+        except Refused as error:
+            return f"whether {by} may write cannot be read ({error.what})"
+        if may not in ("admin", "write"):
+            return f"{by} may not write"
+        if not people or by.lower() in (name.lower() for name in people):
+            return None
+        unread = []
+        for name in (name for name in people if name.startswith("@")):
+            organization, _, team = name[1:].partition("/")
+            try:
+                found = self._read_elsewhere(f"orgs/{organization}/teams/{team}/memberships/{by}")
+            except Refused as error:
+                if error.status != 404:
+                    unread.append(name)
+                continue
+            if found.get("state") == "active":
+                return None
+        if unread:
+            return f"whether {by} is in {unread[0]} cannot be read: the token needs to read the organization's members"
+        return f"{by} is none of {', '.join(people)}"
+
+    def _read_elsewhere(self, path: str) -> Mapping[str, Any]:
+        """Something that is not of the repository."""
+        body = self.client.get(path).body
+        return body if isinstance(body, dict) else {}
+
     def _doubt(self, actor: Mapping[str, Any], by: str) -> str | None:
         if actor.get("type") != "User":
             return f"{by} is no person"
@@ -397,6 +467,18 @@ def _topic(item: Any, kind: Kind) -> Topic:
         target=_at(item, "base", "ref"),
         head=_at(item, "head", "sha"),
         waits=item.get("auto_merge") is not None,
+    )
+
+
+def _merged(pull: Any) -> Merged:
+    commit = pull.get("merge_commit_sha")
+    return Merged(
+        number=int(pull["number"]),
+        head=str(_at(pull, "head", "sha") or ""),
+        author=str(_at(pull, "user", "login") or ""),
+        is_merged=pull.get("merged_at") is not None,
+        commits=(str(commit),) if commit else (),
+        url=pull.get("html_url"),
     )
 
 

@@ -3,14 +3,16 @@
 https://docs.gitlab.com/api/rest/. One method here is one in adapters.github; tests/contract holds both together.
 """
 
+import datetime as dt
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 from urllib.parse import quote
 
 from ci_ml.adapters.http import Answer, Body, Client, Query, Upload, understood
+from ci_ml.core.approvals import Approval, Merged
 from ci_ml.core.publication import Comment, Labelling, Proposal, Status, shortened
 from ci_ml.core.topics import Draft, Kind, Labels, Merging, Topic
 from ci_ml.core.types import Change, Outcome, Run
@@ -236,6 +238,88 @@ class GitLab:
         """What an access token pushes and opens starts pipelines."""
         return None
 
+    @understood("GitLab")
+    def origins(self, sha: str) -> tuple[Merged, ...]:
+        """https://docs.gitlab.com/api/commits/#list-all-merge-requests-associated-with-a-commit"""
+        query: Query = {"per_page": _PAGE}
+        found = self._ask("GET", f"repository/commits/{quote(sha, safe='')}/merge_requests", query=query).items
+        return tuple(_merged(item) for item in found)
+
+    @understood("GitLab")
+    def origin(self, number: int) -> Merged:
+        """https://docs.gitlab.com/api/merge_requests/#retrieve-a-merge-request"""
+        return _merged(self._ask("GET", f"merge_requests/{number}").body)
+
+    @understood("GitLab")
+    def approvals(self, about: Merged, people: Sequence[str]) -> tuple[Approval, ...]:
+        """https://docs.gitlab.com/api/merge_request_approvals/, and when each was given: after the last commit came.
+
+        GitLab keeps an approval when somebody pushes, unless the project takes it back then.
+        """
+        given = self._ask("GET", f"merge_requests/{about.number}/approvals").body["approved_by"]
+        pushed = self._pushed(about.number)
+        times = self._approved(about.number) if given else {}
+        return tuple(self._approval(about, item, times, pushed, people) for item in given)
+
+    def _approval(
+        self,
+        about: Merged,
+        item: Mapping[str, Any],
+        times: Mapping[int, str],
+        pushed: str | None,
+        people: Sequence[str],
+    ) -> Approval:
+        user = item.get("user") or {}
+        by = str(user.get("username") or "somebody who is gone")
+        at = item.get("approved_at") or times.get(user.get("id") or 0)
+        doubt = None
+        if by.lower() == about.author.lower():
+            doubt = f"{by} has written it"
+        elif not at or not pushed:
+            doubt = f"GitLab does not say when {by} has approved, so it may have been before the last commit"
+        elif _moment(str(at)) < _moment(pushed):
+            doubt = f"{by} has approved before the last commit {about.head[:7]} came"
+        what = f"approved !{about.number} at {about.head[:7]}"
+        return Approval(
+            by=by, at=str(at or ""), what=what, doubt=doubt or self._doubt(user, by) or self._stranger(user, by, people)
+        )
+
+    def _pushed(self, number: int) -> str | None:
+        """When the last commit came: https://docs.gitlab.com/api/merge_requests/#retrieve-merge-request-diff-versions"""
+        found = self._ask("GET", f"merge_requests/{number}/versions", query={"per_page": 1}).items
+        return str(found[0]["created_at"]) if found else None
+
+    def _approved(self, number: int) -> dict[int, str]:
+        """When people have approved, by their ids: older GitLabs say it in notes only."""
+        query: Query = {"per_page": _PAGE, "order_by": "created_at", "sort": "desc"}
+        page = self._ask("GET", f"merge_requests/{number}/notes", query=query)
+        found: dict[int, str] = {}
+        while True:
+            for item in page.items:
+                if item.get("system") and item.get("body") == "approved this merge request":
+                    found.setdefault(int(item["author"]["id"]), str(item["created_at"]))
+            if "next" not in page.links:
+                return found
+            page = self._ask("GET", page.links["next"])
+
+    def _stranger(self, user: Mapping[str, Any], by: str, people: Sequence[str]) -> str | None:
+        """Why the approval of somebody who may write does not count; None when it does."""
+        if not people or by.lower() in (name.lower() for name in people):
+            return None
+        unread = []
+        for name in (name for name in people if name.startswith("@")):
+            group = quote(name[1:], safe="")
+            try:
+                self._ask("GET", f"{self.client.base.rstrip('/')}/groups/{group}/members/all/{user.get('id')}")
+            except Refused as error:
+                if error.status != 404:
+                    unread.append(name)
+                continue
+            return None
+        if unread:
+            return f"whether {by} is in {unread[0]} cannot be read: the token has to see the group's members"
+        return f"{by} is none of {', '.join(people)}"
+
     def _doubt(self, user: Mapping[str, Any], by: str) -> str | None:
         if not user.get("id"):
             return f"{by} is no person"
@@ -306,6 +390,24 @@ def _topic(item: Any, kind: Kind) -> Topic:
         head=item.get("sha"),
         waits=bool(item.get("merge_when_pipeline_succeeds")),
     )
+
+
+def _merged(item: Any) -> Merged:
+    commits = (item.get("merge_commit_sha"), item.get("squash_commit_sha"))
+    return Merged(
+        number=int(item["iid"]),
+        head=str(item.get("sha") or ""),
+        author=str((item.get("author") or {}).get("username") or ""),
+        is_merged=item.get("state") == "merged",
+        commits=tuple(str(sha) for sha in commits if sha),
+        url=item.get("web_url"),
+    )
+
+
+def _moment(text: str) -> dt.datetime:
+    """A moment as GitLab writes it. Raises ValueError."""
+    found = dt.datetime.fromisoformat(text)
+    return found if found.tzinfo else found.replace(tzinfo=dt.UTC)
 
 
 def _explained(error: Refused) -> Refused:

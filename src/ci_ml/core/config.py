@@ -30,6 +30,8 @@ from ci_ml.core.expectations import ColumnConfig, DataConfig, DisjointConfig, Le
 from ci_ml.core.models import PERCENT, Column, Finite, Model, finite, table_path
 from ci_ml.core.monitoring import LabelsConfig, MonitorConfig, TableConfig
 from ci_ml.core.pipelines import CredentialsConfig, PipelineConfig, PythonConfig
+from ci_ml.core.references import IN_PRODUCTION
+from ci_ml.core.registry import AliasConfig, ModelName, RegisteredConfig, ServeConfig
 from ci_ml.core.rescoring import RescoreConfig
 from ci_ml.core.retraining import BudgetConfig, RefreshConfig, RetrainConfig, SearchConfig
 from ci_ml.core.sources import SourceConfig, WindowConfig
@@ -132,8 +134,12 @@ def _positive(value: Any) -> Any:
 
 
 def _baseline(value: Any) -> str:
+    if isinstance(value, str) and IN_PRODUCTION.fullmatch(value):
+        return value
     if not isinstance(value, str) or not _BASELINE.fullmatch(value) or ":" in value.partition(":")[2]:
-        raise ValueError(f"must be auto, merge-base, branch:NAME or rev:REVISION, not {value!r}")
+        raise ValueError(
+            f"must be auto, merge-base, branch:NAME, rev:REVISION or mlflow:models:/NAME@alias, not {value!r}"
+        )
     return value
 
 
@@ -501,7 +507,8 @@ class Config(Model):
     baseline: Annotated[str, BeforeValidator(_baseline)] = Field(
         default="auto",
         description="What a change is compared with: auto (the base of the merge, else the merge base with the target "
-        "branch), merge-base, branch:NAME, rev:REVISION.",
+        "branch), merge-base, branch:NAME, rev:REVISION, mlflow:models:/NAME@alias (the commit of the model "
+        "that has the alias in MLflow's registry; auto while none has it).",
     )
     train: TrainConfig = Field(default=TrainConfig(), description="How the pipeline is reproduced.")
     predictions: dict[Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$", max_length=80)], PredictionsConfig] = (
@@ -529,6 +536,10 @@ class Config(Model):
     monitor: dict[Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$", max_length=80)], MonitorConfig] = Field(
         default={}, description="What is watched in production, by name, for `ci-ml monitor`."
     )
+    registry: dict[ModelName, RegisteredConfig] = Field(
+        default={},
+        description="Models that `ci-ml promote` registers, by their names in MLflow, and what each alias asks for.",
+    )
     retrain: RetrainConfig | None = Field(default=None, description="Continuous training, for `ci-ml retrain`.")
     report: ReportConfig = Field(default=ReportConfig(), description="History, pictures and templates of reports.")
     pipelines: tuple[PipelineConfig, ...] = Field(
@@ -542,6 +553,10 @@ class Config(Model):
         if twice := next((index for index, forge in enumerate(forges) if forge in forges[:index]), None):
             raise _located(f"pipelines for {forges[twice].value} are declared already", "pipelines", twice, "forge")
         self._tables_exist()
+        for name, registered in self.registry.items():
+            if registered.serve is not None and registered.serve.predictions not in self.predictions:
+                what = f"no table {registered.serve.predictions} under predictions"
+                raise _located(what, "registry", name, "serve", "predictions")
         kinds = {name: (about.task, bool(about.score), bool(about.cluster)) for name, about in self.predictions.items()}
         seen: dict[str, int] = {}
         for index, gate in enumerate(self.gates):
@@ -725,6 +740,9 @@ def _known_keys(location: Sequence[Any]) -> list[str]:
         "labels": LabelsConfig,
         "source": SourceConfig,
         "window": WindowConfig,
+        "registry": RegisteredConfig,
+        "aliases": AliasConfig,
+        "serve": ServeConfig,
         "retrain": RetrainConfig,
         "budget": BudgetConfig,
         "refresh": RefreshConfig,
@@ -743,7 +761,7 @@ def _known_keys(location: Sequence[Any]) -> list[str]:
     for part in location:
         if not is_name:
             found = models.get(str(part), found)
-        is_name = not is_name and part in ("predictions", "data", "columns", "monitor")
+        is_name = not is_name and part in ("predictions", "data", "columns", "monitor", "registry", "aliases")
     return [field.alias or name for name, field in found.model_fields.items()]
 
 

@@ -20,6 +20,9 @@ _FORMS = (
     re.compile(r"models:/(?P<model>[^/@]{1,250})/(?P<version>[0-9]{1,9})"),
 )
 
+# A baseline that is whatever has an alias: mlflow:models:/NAME@alias.
+IN_PRODUCTION = re.compile(r"mlflow:(?P<reference>models:/[^/@\s]{1,250}(@[\w.-]{1,255}|/[0-9]{1,9}))")
+
 
 class Origin(StrEnum):
     """How a training is found."""

@@ -4,11 +4,17 @@ The tip of the target branch, the merge base and a pull request's `base.sha` are
 with the wrong one blames a change for what others merged. The report always says which was used.
 """
 
-from ci_ml.core.types import Change, Revision
+from collections.abc import Callable
+from dataclasses import replace
+
+from ci_ml.core.references import IN_PRODUCTION, Reference
+from ci_ml.core.types import Change, Gap, Revision
 from ci_ml.errors import UsageError
 from ci_ml.ports import History
 
 _DEEPEN = (50, 500, 5000)
+# The commit that made the model which has an alias; an absent Gap where nothing has it.
+Promoted = Callable[[Reference], "str | Gap"]
 _HINT = "name a commit to compare with: --base REV"
 
 
@@ -38,12 +44,24 @@ def require_change(history: History, at: Revision, change: Change) -> None:
         )
 
 
-def resolve(history: History, configured: str, explicit: str | None, at: Revision, change: Change) -> Revision:
+def resolve(
+    history: History,
+    configured: str,
+    explicit: str | None,
+    at: Revision,
+    change: Change,
+    promoted: Promoted | None = None,
+) -> Revision:
     """The base: `explicit` (--base), else what the configuration says, else the best guess of `auto`.
+
+    `promoted` says which commit made the model that has an alias.
 
     Raises UsageError when there is no such commit, and when base and head are the same clean commit.
     """
-    if explicit:
+    production = IN_PRODUCTION.fullmatch(explicit or configured)
+    if production and promoted is not None:
+        base = _promoted(history, production["reference"], promoted, at, change)
+    elif explicit:
         base = _named(history, explicit, "named with --base")
     elif configured.startswith("rev:"):
         base = _named(history, configured[4:], "baseline in ci-ml.yaml")
@@ -54,6 +72,19 @@ def resolve(history: History, configured: str, explicit: str | None, at: Revisio
     if base.sha == at.sha and not at.dirty:
         raise UsageError(f"base and head are the same commit {at.short} ({base.why}) and the work tree is clean", _HINT)
     return base
+
+
+def _promoted(history: History, reference: str, promoted: Promoted, at: Revision, change: Change) -> Revision:
+    """The commit behind what is in production; while nothing is, as `auto` has it: the first model has to pass, too."""
+    found = promoted(Reference.parse(reference))
+    if isinstance(found, Gap):
+        if not found.absent:
+            raise UsageError(
+                f"{found.reason} (baseline in ci-ml.yaml)", "promote it with `ci-ml promote`, which says so"
+            )
+        base = _automatic(history, at, change, merge_parent=True)
+        return replace(base, why=f"{base.why}; nothing is {reference} yet")
+    return replace(_named(history, found, f"the commit of {reference}"), ref=reference)
 
 
 def _named(history: History, revision: str, why: str) -> Revision:

@@ -15,9 +15,10 @@ from ci_ml.adapters.dvc import cache, definitions, digests
 from ci_ml.core import config
 from ci_ml.core.listing import some
 from ci_ml.core.pipeline import Pipeline, conflicts, part
+from ci_ml.core.references import Reference
 from ci_ml.core.staleness import Freshness
 from ci_ml.core.training import secrets
-from ci_ml.core.types import Change, Revision
+from ci_ml.core.types import Change, Gap, Revision
 from ci_ml.errors import UsageError
 from ci_ml.ports import Tree
 from ci_ml.usecases import baseline, policy, verify
@@ -122,7 +123,7 @@ class Workspace:
                 self.head, dirty=False, why="HEAD, whose recorded results its training anew is compared with"
             )
         if explicit:
-            return baseline.resolve(self.history, "auto", explicit, self.head, self.change)
+            return baseline.resolve(self.history, "auto", explicit, self.head, self.change, self._promoted)
         try:
             anchor = baseline.resolve(self.history, "auto", None, self.head, self.change)
         except UsageError:
@@ -133,7 +134,13 @@ class Workspace:
             configured = self._configured_baseline(anchor)
             if configured == "auto":
                 return anchor
-        return baseline.resolve(self.history, configured, None, self.head, self.change)
+        return baseline.resolve(self.history, configured, None, self.head, self.change, self._promoted)
+
+    def _promoted(self, reference: Reference) -> str | Gap:
+        """The commit of the model that has an alias. Raises DependencyError when MLflow is down."""
+        from ci_ml.wiring import registry
+
+        return registry.commit(self, reference)
 
     def _is_trained_anew(self) -> bool:
         """Whether nothing changed but machines and packages, and every stage runs to see what that does."""

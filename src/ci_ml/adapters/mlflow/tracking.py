@@ -9,9 +9,7 @@ would break them: it clashes with `mlflow.set_experiment`.
 import contextlib
 import hashlib
 import json
-import logging
 import math
-import os
 import re
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,18 +17,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ci_ml.adapters.mlflow.client import ABSENT, asking, connected
 from ci_ml.core import documents, environments
 from ci_ml.core.exhibits import BeforePart
 from ci_ml.core.references import Kept, Origin, Reference, Watch
 from ci_ml.core.training import Earlier, Environment, StageState, Training, TrainingOutcome, redact
 from ci_ml.core.types import Gap
-from ci_ml.errors import DependencyError
 
 CONTEXT_VARIABLE = "MLFLOW_RUN_CONTEXT"
 MARK = "ci-ml.training"
-_CLIENT_LIMITS = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "20", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2"}
-# Else it prints the address, password and all, on stdout.
-_CLIENT_SETTINGS = {"MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true"}
 _NAME = re.compile(r"[^\w.\-/ ]")
 _EXPERIMENTS_PER_SEARCH = 50
 _STAGES = "ci-ml.stage_seconds"
@@ -39,7 +34,6 @@ _PARENT = "ci-ml.parent_run"
 _FOLDER = "ci-ml"  # among the artifacts of a run
 _KEPT = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,120}")
 _CANDIDATES = 20
-_ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")  # the second for an alias that nobody has set
 _ENVIRONMENT = "ci-ml.environment."  # and a number: one tag is too short for the packages
 _MOST_TAGS = 20
 
@@ -61,12 +55,12 @@ class Tracking:
 
         Raises DependencyError when MLflow is down or refuses. A run that could not be completed is marked as failed.
         """
-        with _limits(), _told():
+        with asking():
             return self._log(training, mark, metrics)
 
     def _log(self, training: Training, mark: str, metrics: Mapping[str, float]) -> tuple[str, tuple[str, ...]]:
         client = self._client()
-        run = client.create_run(self._experiment(client), run_name=f"ci-ml {(training.commit or '')[:7]}".strip())
+        run = client.create_run(self.experiment_id(client), run_name=f"ci-ml {(training.commit or '')[:7]}".strip())
         run_id = str(run.info.run_id)
         with _ended(client, run_id, succeeded=training.outcome is TrainingOutcome.SUCCESS):
             linked = _linked(client, mark, run_id)
@@ -89,10 +83,10 @@ class Tracking:
             "ci-ml.reference": watch.reference or "",
             "ci-ml.run_url": watch.run_url or "",
         }
-        with _limits(), _told():
+        with asking():
             client = self._client()
             name = f"ci-ml monitor {watch.name} {watch.at:%Y-%m-%d %H:%M}"
-            run_id = str(client.create_run(self._experiment(client), run_name=name).info.run_id)
+            run_id = str(client.create_run(self.experiment_id(client), run_name=name).info.run_id)
             with _ended(client, run_id, succeeded=True):
                 known = {key: value for key, value in tags.items() if value}
                 _write(client, run_id, int(watch.at.timestamp() * 1000), watch.metrics, {}, known)
@@ -106,7 +100,7 @@ class Tracking:
         text = json.dumps(document, allow_nan=False, ensure_ascii=False, sort_keys=True)
         if not _KEPT.fullmatch(name) or len(text.encode()) > documents.MAX_BYTES:
             raise ValueError(f"{name} is too large to be kept, or no name")
-        with _limits(), _told():
+        with asking():
             client = self._client()
             client.log_text(run_id, text, f"{_FOLDER}/{name}.json")
             client.set_tag(run_id, _digest_tag(name), _digest(text.encode()))
@@ -117,7 +111,7 @@ class Tracking:
         A model's run is often one that a stage has logged: then it is kept with the training that ran the stage.
         Raises DependencyError when MLflow is down or refuses.
         """
-        with _limits(), _told():
+        with asking():
             client = self._client()
             runs = self._meant(client, reference)
             if isinstance(runs, Gap):
@@ -132,14 +126,14 @@ class Tracking:
         from mlflow.exceptions import MlflowException
 
         if reference.origin is Origin.LOCK:
-            return self._trainings(client, reference.value)
+            return self.trainings(client, reference.value)
         try:
             maker = _maker(client, reference)
             if not maker:
                 return Gap(reason=f"MLflow does not say which run made {reference}")
             run = client.get_run(maker)
         except MlflowException as error:
-            if error.error_code not in _ABSENT:
+            if error.error_code not in ABSENT:
                 raise
             said = redact(" ".join(error.message.split()), ())
             return Gap(reason=f"MLflow knows no {reference}: {said[:200]}", absent=True)
@@ -151,7 +145,7 @@ class Tracking:
                 found.append(client.get_run(parent))
         return found
 
-    def _trainings(self, client: Any, lock: str) -> list[Any]:
+    def trainings(self, client: Any, lock: str) -> list[Any]:
         """The newest trainings that made a dvc.lock."""
         experiment = client.get_experiment_by_name(self.experiment)
         if experiment is None:
@@ -164,8 +158,8 @@ class Tracking:
 
         Raises DependencyError when MLflow is down or refuses.
         """
-        with _limits(), _told():
-            for run in self._trainings(self._client(), lock):
+        with asking():
+            for run in self.trainings(self._client(), lock):
                 with contextlib.suppress(ValueError, TypeError, AttributeError):
                     stages = json.loads(run.data.tags.get(_STAGES, "{}"))
                     if stages:
@@ -175,13 +169,10 @@ class Tracking:
         return None
 
     def _client(self) -> Any:
-        from mlflow import MlflowClient
+        return connected(self.address())
 
-        for name in ("mlflow", "alembic"):  # importing it sets its own levels
-            logging.getLogger(name).setLevel(logging.ERROR)
-        return MlflowClient(tracking_uri=self.address())
-
-    def _experiment(self, client: Any) -> str:
+    def experiment_id(self, client: Any) -> str:
+        """The experiment that runs are logged to, made when it is not there yet."""
         found = client.get_experiment_by_name(self.experiment)
         if found is not None:
             return str(found.experiment_id)
@@ -189,16 +180,6 @@ class Tracking:
         if self.uri is None:
             location = (self.folder.resolve() / "mlflow-artifacts").as_uri()
         return str(client.create_experiment(self.experiment, artifact_location=location))
-
-
-@contextlib.contextmanager
-def _told() -> Iterator[None]:
-    """Whatever MLflow raises becomes one error, without a password."""
-    try:
-        yield
-    except Exception as error:
-        words = redact(" ".join(str(error).split()), ())  # before it is cut, or half a password could remain
-        raise DependencyError(f"MLflow: {words[:500] or type(error).__name__}") from error
 
 
 @contextlib.contextmanager
@@ -323,18 +304,19 @@ def _seconds(training: Training) -> str | None:
 
 def _linked(client: Any, mark: str, run_id: str) -> tuple[str, ...]:
     """The runs that stages started, each tagged with the run of the training."""
-    experiments = [str(item.experiment_id) for item in _pages(client.search_experiments)]
+    experiments = [str(item.experiment_id) for item in pages(client.search_experiments)]
     found: list[str] = []
     for start in range(0, len(experiments), _EXPERIMENTS_PER_SEARCH):
         some = experiments[start : start + _EXPERIMENTS_PER_SEARCH]
-        runs = _pages(client.search_runs, experiment_ids=some, filter_string=f"tags.`{MARK}` = '{mark}'")
+        runs = pages(client.search_runs, experiment_ids=some, filter_string=f"tags.`{MARK}` = '{mark}'")
         found.extend(str(run.info.run_id) for run in runs if run.info.run_id != run_id)
     for other in found:
         client.set_tag(other, _PARENT, run_id)
     return tuple(found)
 
 
-def _pages(search: Any, **arguments: Any) -> Iterator[Any]:
+def pages(search: Any, **arguments: Any) -> Iterator[Any]:
+    """Everything that a search of MLflow finds, page after page."""
     token = None
     while True:
         page = search(page_token=token, **arguments)
@@ -346,17 +328,3 @@ def _pages(search: Any, **arguments: Any) -> Iterator[Any]:
 
 def _name(key: str) -> str:
     return _NAME.sub("_", key).replace("..", "_")[:250].strip("/")
-
-
-@contextlib.contextmanager
-def _limits() -> Iterator[None]:
-    """Keep MLflow's client quiet, and from retrying for minutes unless the user chose limits of their own."""
-    before = dict(os.environ)
-    os.environ.update({**_CLIENT_LIMITS, **before, **_CLIENT_SETTINGS})
-    try:
-        yield
-    finally:
-        for key in (*_CLIENT_LIMITS, *_CLIENT_SETTINGS):
-            os.environ.pop(key, None)
-            if key in before:
-                os.environ[key] = before[key]

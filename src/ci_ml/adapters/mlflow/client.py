@@ -1,0 +1,57 @@
+"""MLflow's client: quiet, bounded in time, and every error of it one of ours. Layer: adapters."""
+
+import contextlib
+import logging
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ci_ml.core.training import redact
+from ci_ml.errors import DependencyError
+
+_LIMITS = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "20", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2"}
+# A server that hands files on answers only once its own store has all of one: 5 GB take minutes.
+_OF_FILES = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "1800", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2"}
+_SETTINGS = {
+    # Else it prints the address, password and all, on stdout.
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+}
+# Of a version for an alias that nobody has set it says that a parameter is invalid.
+ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
+
+
+def connected(address: str, registry: str | None = None) -> Any:
+    """A client for a tracking server or store; it is the registry, too, unless another is named."""
+    from mlflow import MlflowClient
+
+    for name in ("mlflow", "alembic"):  # importing it sets its own levels
+        logging.getLogger(name).setLevel(logging.ERROR)
+    return MlflowClient(tracking_uri=address, registry_uri=registry or address)
+
+
+@contextlib.contextmanager
+def asking(hint: str | None = None, *, files: bool = False) -> Iterator[None]:
+    """Whatever MLflow raises becomes one error, without a password; it neither prints nor retries for minutes."""
+    with _limits(_OF_FILES if files else _LIMITS):
+        try:
+            yield
+        except DependencyError:
+            raise
+        except Exception as error:
+            words = redact(" ".join(str(error).split()), ())  # before it is cut, or half a password could remain
+            raise DependencyError(f"MLflow: {words[:500] or type(error).__name__}", hint) from error
+
+
+@contextlib.contextmanager
+def _limits(limits: Mapping[str, str]) -> Iterator[None]:
+    """Keep MLflow's client quiet, and from retrying for minutes unless the user chose limits of their own."""
+    before = dict(os.environ)
+    os.environ.update({**limits, **before, **_SETTINGS})
+    try:
+        yield
+    finally:
+        for key in (*limits, *_SETTINGS):
+            os.environ.pop(key, None)
+            if key in before:
+                os.environ[key] = before[key]

@@ -1,0 +1,426 @@
+"""Moving an alias of a registered model, forth and back, in steps that may be done again. Layer: usecases.
+
+The order: the files are put where versions are made from, the ledger is told what begins, the version is made, the
+alias is set, the ledger is told that it is done, the version is tagged. Whoever is killed in between leaves a `begin`
+in the ledger; the same command again goes on from there. docs/registry.md says what is where after each step.
+"""
+
+import contextlib
+import datetime as dt
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from ci_ml.core import promotions
+from ci_ml.core.bundle import Bundle
+from ci_ml.core.promotions import (
+    LEASE,
+    Action,
+    ApprovalPart,
+    OriginPart,
+    Promotion,
+    RunPart,
+    State,
+    Step,
+    fold,
+    moved,
+    next_semantic,
+)
+from ci_ml.core.report import WaiverPart
+from ci_ml.core.types import Gap
+from ci_ml.errors import CiMlError, DependencyError, Overtaken, UsageError
+from ci_ml.ports import Ledger, Registry
+
+ENTRY, COMMIT, BYTES, REPORT = "ci-ml.entry", "ci-ml.commit", "ci-ml.sha256", "ci-ml.report"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """A model that may be promoted, and what says so."""
+
+    bundle: Bundle
+    commit: str
+    report: str
+    policy: str
+    outcome: str
+    verdict: str | None = None
+    training: str | None = None
+    run: str | None = None
+    lock: str | None = None
+    change: OriginPart | None = None
+    approvals: tuple[ApprovalPart, ...] = ()
+    waivers: tuple[WaiverPart, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Around:
+    """What moving an alias needs: where models are, what is written down, the time, and who is told."""
+
+    registry: Registry
+    ledger: Ledger
+    now: Callable[[], dt.datetime]
+    say: Callable[[str], None]
+    is_newer: Callable[[str, str], bool] = field(default=lambda one, other: False)  # noqa: ARG005
+    """Whether the second commit has the first among its ancestors."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Moved:
+    """What became of it: the version, where each alias was before, and the record; `sentence` says it to people.
+
+    `changed` is False when everything was as it should be, or had better stay so.
+    """
+
+    model: str
+    version: str | None
+    previous: Mapping[str, str | None]
+    sentence: str
+    changed: bool = True
+    record: str | None = None
+    entry: str | None = None
+
+
+def promote(
+    model: str, aliases: tuple[str, ...], candidate: Candidate, around: Around, *, forced: bool = False
+) -> Moved:
+    """Register the candidate and let the aliases be its version; finishes what another run of this has begun.
+
+    Raises Overtaken when somebody else has the turn or an alias was moved by hand, DependencyError when the registry or
+    the ledger is down.
+    """
+    state, actual, ended = _settled(model, around)
+    wanted = None if around.registry.chooses else next_semantic(state, actual.values())
+    what = _begin(model, aliases, candidate, state, actual, around.registry)
+    what = what.model_copy(update={"forced": forced, "version": wanted})
+    if ended is not None and ended.what.of is Action.PROMOTE and _alike(ended.what, what):
+        return _done(ended, around)
+    begun = state.holder if state.holder and state.holder.what.same(what) else None
+    if begun is None and not forced and (better := _stays(model, aliases, candidate, state, actual, around)):
+        return better
+    if not forced:
+        _refuse_moved(model, aliases, state, actual)
+        _refuse_turn(model, state, begun, around.now())
+    marks = {COMMIT: candidate.commit, BYTES: candidate.bundle.mark}
+    staged = around.registry.stage(candidate.bundle, candidate.run, candidate.lock, marks)
+    what = what.model_copy(
+        update={"mlflow": RunPart(uri=around.registry.address, run=staged.run, source=staged.source)}
+    )
+    if begun is not None:
+        around.say(f"going on with what was begun {_when(begun)}")
+    else:
+        begun = around.ledger.enter(what, candidate.bundle.digest, state.last)
+    with _abandoned(begun, candidate.bundle.digest, around):
+        version = around.registry.register(model, staged, marks, begun.what.version or wanted, candidate.bundle)
+    return _finished(begun, version, candidate.bundle.digest, around)
+
+
+def rollback(model: str, alias: str, to: str | None, why: str, around: Around, *, forced: bool = False) -> Moved:
+    """Let an alias be an earlier version again: `to`, else the one before.
+
+    Raises UsageError when there is none, and what `promote` does. It has the right of way before promotions.
+    """
+    state, actual, ended = _settled(model, around)
+    ended = ended or _unmarked(alias, state, around)
+    if ended is not None and ended.what.action is Action.ROLLBACK and to in (None, ended.what.version):
+        return _done(ended, around)
+    there = actual.get(alias)
+    if there is None:
+        raise UsageError(f"nothing is {alias} of {model}", "`ci-ml history` tells what was; `--alias` names another")
+    if not forced:
+        _refuse_moved(model, (alias,), state, actual)
+    known = state.targets.get(alias)
+    target = to or (known if known != there and known else promotions.before(state, alias))
+    if target is None:
+        raise UsageError(f"the ledger knows no version of {model} that was {alias} before {there}", "name one: --to")
+    if target == there == known:
+        sentence = f"{alias} of {model} is version {target} already"
+        return Moved(model=model, version=target, previous={alias: there}, sentence=sentence, changed=False)
+    found = around.registry.marks(model, target)
+    if isinstance(found, Gap):
+        raise UsageError(found.reason, f"`ci-ml history {model}` lists versions that were promoted")
+    made = state.of_version(target)
+    if made is None:
+        around.say(f"no record says what version {target} of {model} is: ci-ml has not promoted it")
+    what = _back(model, alias, target, why, made, state, there, around, forced=forced)
+    begun = state.holder if state.holder and state.holder.what.same(what) else None
+    digest = {"version": target} if made is None else _digest(made.what)
+    begun = begun or around.ledger.enter(what, digest, state.last)
+    return _finished(begun, target, digest, around)
+
+
+def _back(
+    model: str,
+    alias: str,
+    target: str,
+    why: str,
+    made: Step | None,
+    state: State,
+    there: str,
+    around: Around,
+    *,
+    forced: bool,
+) -> Promotion:
+    """What begins when an alias goes back: everything about the version is as it was when it was promoted."""
+    known = made.what if made else None
+    return Promotion(
+        model=model,
+        action=Action.BEGIN,
+        of=Action.ROLLBACK,
+        after=state.last,
+        version=target,
+        aliases=(alias,),
+        previous={alias: there},
+        why=why,
+        forced=forced,
+        **(known.model_dump(include=_KEPT) if known else {}),
+        mlflow=known.mlflow if known else RunPart(uri=around.registry.address),
+    )
+
+
+_KEPT = {
+    "commit", "report", "policy", "verdict", "training", "outcome", "outputs", "change", "approvals", "waivers",
+}  # fmt: skip
+
+
+def _digest(what: Promotion) -> dict[str, str]:
+    """What a version is recognised by; of a folder the list of its files is in the record."""
+    if len(what.outputs) == 1:
+        return {"sha256": next(iter(what.outputs.values()))}
+    return {"version": what.version or "1"}
+
+
+def _alike(one: Promotion, other: Promotion) -> bool:
+    """Whether one is what the other begins."""
+    return one.model_copy(update={"version": other.version}).same(other)
+
+
+def _unmarked(alias: str, state: State, around: Around) -> Step | None:
+    """A rollback of an alias that was killed just before its version was tagged: going back once more is not meant."""
+    step = state.set_by(alias)
+    if step is None or step.what.action is not Action.ROLLBACK or not around.registry.keeps_aliases:
+        return None
+    found = around.registry.marks(step.what.model, step.what.version or "")
+    return step if not isinstance(found, Gap) and found.get(ENTRY) != step.entry else None
+
+
+def _settled(model: str, around: Around) -> tuple[State, Mapping[str, str], Step | None]:
+    """What the ledger says of a model, where its aliases are, and what has come to its end just now.
+
+    What another has done but for saying so is said in its place: every alias is where it was to be brought.
+    """
+    state = fold(around.ledger.read(model))
+    if not around.registry.keeps_aliases:
+        return state, state.targets, None
+    actual = around.registry.targets(model)
+    holder = state.holder
+    if holder is None:
+        return state, actual, None
+    there = {actual.get(alias) for alias in holder.what.aliases}
+    version = next(iter(there))
+    if len(there) > 1 or version is None or not _is_it(holder, version, around):
+        return state, actual, None
+    end = _end(holder, version, _digest(holder.what), around)
+    around.say(f"version {version} of {model} is {_words(holder.what.aliases)} since what was begun {_when(holder)}")
+    return fold(around.ledger.read(model)), actual, end
+
+
+def _is_it(holder: Step, version: str, around: Around) -> bool:
+    """Whether a version is what was to be set."""
+    what = holder.what
+    if what.version is not None:
+        return what.version == version
+    if version in what.previous.values():
+        return False
+    marks = around.registry.marks(what.model, version)
+    known = {} if isinstance(marks, Gap) else marks
+    return known.get(COMMIT) == what.commit and bool(what.commit)
+
+
+def _begin(
+    model: str,
+    aliases: tuple[str, ...],
+    candidate: Candidate,
+    state: State,
+    actual: Mapping[str, str],
+    registry: Registry,
+) -> Promotion:
+    return Promotion(
+        model=model,
+        action=Action.BEGIN,
+        of=Action.PROMOTE,
+        after=state.last,
+        aliases=aliases,
+        previous={alias: actual.get(alias) for alias in aliases},
+        commit=candidate.commit,
+        report=candidate.report,
+        policy=candidate.policy,
+        verdict=candidate.verdict,
+        training=candidate.training,
+        outcome=candidate.outcome,
+        outputs=candidate.bundle.outputs,
+        change=candidate.change,
+        approvals=candidate.approvals,
+        waivers=candidate.waivers,
+        mlflow=RunPart(uri=registry.address),
+    )
+
+
+def _stays(
+    model: str,
+    aliases: tuple[str, ...],
+    candidate: Candidate,
+    state: State,
+    actual: Mapping[str, str],
+    around: Around,
+) -> Moved | None:
+    """What is said where nothing is to be done: it is there already, was taken back, or is older than what is there."""
+    outputs = candidate.bundle.outputs
+    previous = {alias: actual.get(alias) for alias in aliases}
+    last = [state.set_by(alias) for alias in aliases]
+    steps = [step for step in last if step is not None]
+    if len(steps) < len(aliases) or any(
+        actual.get(alias) != step.what.version for alias, step in zip(aliases, steps, strict=True)
+    ):
+        return None
+    version = steps[0].what.version
+    if all(step.what.outputs == outputs for step in steps):
+        if version:
+            around.registry.mark(model, version, {ENTRY: steps[-1].entry})
+        sentence = f"version {version} of {model}, which is {_words(aliases)} already, holds these very files"
+        return Moved(model=model, version=version, previous=previous, sentence=sentence, changed=False)
+    for step in steps:
+        if step.what.action is Action.ROLLBACK and _left(step, state) == outputs:
+            why = f"{step.what.why} ({_when(step)})" if step.what.why else _when(step)
+            sentence = f"{_words(step.what.aliases)} of {model} was taken back from these very files: {why}; --force"
+            return Moved(model=model, version=version, previous=previous, sentence=sentence, changed=False)
+        if step.what.commit and around.is_newer(candidate.commit, step.what.commit):
+            sentence = (
+                f"version {version} of {model} was made by {step.what.commit[:7]}, which comes after "
+                f"{candidate.commit[:7]}: `ci-ml rollback` goes back"
+            )
+            return Moved(model=model, version=version, previous=previous, sentence=sentence, changed=False)
+    return None
+
+
+def _left(step: Step, state: State) -> Mapping[str, str] | None:
+    """The files of the version that a rollback went away from."""
+    away = next(iter(step.what.previous.values()), None)
+    made = state.of_version(away) if away else None
+    return made.what.outputs if made else None
+
+
+def _refuse_moved(model: str, aliases: tuple[str, ...], state: State, actual: Mapping[str, str]) -> None:
+    for alias, (expected, there) in moved(state, actual, aliases).items():
+        step = state.set_by(alias)
+        since = f" since {_when(step)}" if step else ""
+        raise Overtaken(
+            f"{alias} of {model} was moved by hand: it is version {there or 'none'}, and by the ledger it is version "
+            f"{expected}{since}",
+            f"find out who has; `ci-ml history {model}` tells what the ledger knows, --force takes it as it is",
+        )
+
+
+def _refuse_turn(model: str, state: State, begun: Step | None, now: dt.datetime) -> None:
+    holder = state.holder
+    if holder is None or begun is not None or now - holder.at >= LEASE:
+        return
+    commit = f" of {holder.what.commit[:7]}" if holder.what.commit else ""
+    where = f" in {holder.run_url}" if holder.run_url else ""
+    raise Overtaken(
+        f"a {holder.what.of}{commit} of {model} is under way since {holder.at:%H:%M:%S} UTC{where}",
+        f"wait for it; one that was killed holds its turn until {holder.at + LEASE:%H:%M:%S} UTC, the same command "
+        "again finishes it, and --force does not wait",
+    )
+
+
+def _finished(begun: Step, version: str, digest: Mapping[str, str], around: Around) -> Moved:
+    """Set the aliases, say that it is done, and tag the version."""
+    what = begun.what
+    with _abandoned(begun, digest, around) as untouched:
+        _require_turn(begun, around)
+        actual = around.registry.targets(what.model) if around.registry.keeps_aliases else dict(what.previous)
+        for alias in what.aliases:
+            there = actual.get(alias)
+            if there not in (version, what.previous.get(alias)) and not what.forced:
+                _require_turn(begun, around)  # it may have been somebody's turn since
+                raise Overtaken(
+                    f"{alias} of {what.model} was moved by hand just now: it was version {what.previous.get(alias)}, "
+                    f"and it is version {there}",
+                    "find out who has, and run this again; --force takes it as it is",
+                )
+        for alias in what.aliases:
+            if actual.get(alias) != version:
+                untouched.clear()
+                around.registry.point(what.model, alias, version)
+    try:
+        end = _end(begun, version, digest, around)
+    except Overtaken:
+        _mended(begun, version, around)
+        raise
+    return _done(end, around)
+
+
+def _done(end: Step, around: Around) -> Moved:
+    """What has come to its end; its version is tagged with the entry that says so."""
+    what = end.what
+    assert what.version is not None
+    around.registry.mark(what.model, what.version, _tags(end))
+    before = ", ".join(f"{alias} was {f'version {old}' if old else 'nothing'}" for alias, old in what.previous.items())
+    sentence = f"version {what.version} of {what.model} is {_words(what.aliases)} ({before})"
+    return Moved(
+        model=what.model,
+        version=what.version,
+        previous=dict(what.previous),
+        sentence=sentence,
+        record=end.record,
+        entry=end.entry,
+    )
+
+
+def _end(begun: Step, version: str, digest: Mapping[str, str], around: Around) -> Step:
+    done = {"action": begun.what.of, "begun": begun.record, "after": begun.record, "version": version}
+    return around.ledger.enter(begun.what.model_copy(update=done), digest, begun.record)
+
+
+def _tags(end: Step) -> dict[str, str]:
+    known = {ENTRY: end.entry, REPORT: end.what.report, COMMIT: end.what.commit}
+    return {key: value for key, value in known.items() if value}
+
+
+def _require_turn(begun: Step, around: Around) -> None:
+    holder = fold(around.ledger.read(begun.what.model)).holder
+    if holder is None or holder.record != begun.record:
+        who = f"a {holder.what.of} by {holder.by or 'somebody'}" if holder else "another run"
+        raise Overtaken(f"{who} has taken over {begun.what.model}", f"`ci-ml history {begun.what.model}` tells")
+
+
+def _mended(begun: Step, version: str, around: Around) -> None:
+    """Somebody took the turn while an alias was being set: it goes where the ledger says that it is, if it is ours."""
+    state = fold(around.ledger.read(begun.what.model))
+    actual = around.registry.targets(begun.what.model)
+    for alias in begun.what.aliases:
+        target = state.targets.get(alias)
+        if state.holder is None and target and target != version and actual.get(alias) == version:
+            around.registry.point(begun.what.model, alias, target)
+
+
+@contextlib.contextmanager
+def _abandoned(begun: Step, digest: Mapping[str, str], around: Around) -> Iterator[set[str]]:
+    """What fails before an alias has moved gives the turn back; after that, only the same command again helps."""
+    untouched = {"aliases"}
+    try:
+        yield untouched
+    except CiMlError:
+        if untouched:
+            gone = {"action": Action.ABANDON, "begun": begun.record, "after": begun.record}
+            with contextlib.suppress(DependencyError):
+                around.ledger.enter(begun.what.model_copy(update=gone), digest, begun.record)
+        raise
+
+
+def _when(step: Step) -> str:
+    who = f" by {step.by}" if step.by else ""
+    return f"{step.at.astimezone(dt.UTC):%Y-%m-%d %H:%M} UTC{who}"
+
+
+def _words(aliases: tuple[str, ...]) -> str:
+    return " and ".join(aliases)

@@ -1,0 +1,456 @@
+"""Registered models: which is meant, what may be promoted, where it is written down. Layer: wiring."""
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TextIO
+
+from ci_ml.adapters import files, fingerprints
+from ci_ml.adapters.dvc import commands, digests
+from ci_ml.core import statements
+from ci_ml.core.approvals import Approval, Merged, brought, counted
+from ci_ml.core.bundle import Bundle
+from ci_ml.core.chain import Entry
+from ci_ml.core.config import Config
+from ci_ml.core.listing import some
+from ci_ml.core.pipeline import Digest, covering
+from ci_ml.core.promotions import Action, ApprovalPart, OriginPart, Promotion, Step
+from ci_ml.core.promotions import read as read_promotion
+from ci_ml.core.references import Origin, Reference
+from ci_ml.core.registry import RegisteredConfig
+from ci_ml.core.report import MAX_BYTES, Report, WaiverPart, load
+from ci_ml.core.statements import Kind, Statement, Subject
+from ci_ml.core.training import redact, secrets
+from ci_ml.core.types import Gap, Outcome
+from ci_ml.errors import DependencyError, Overtaken, UsageError, Withheld
+from ci_ml.ports import Forge, Registry
+from ci_ml.usecases import candidate, policy, promote
+from ci_ml.usecases.candidate import Evidence
+from ci_ml.usecases.promote import Around, Candidate, Moved
+from ci_ml.wiring import chronicle, publishing, training
+from ci_ml.wiring.workspace import Workspace, require_dvc
+
+REPORT = "report.json"
+_NEEDED = "it is counted in a CI job on GitHub or GitLab, with a token that may read pull or merge requests"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Registered:
+    """A model under `registry`, and the configuration of the commit that says so."""
+
+    name: str
+    about: RegisteredConfig
+    config: Config
+    digest: str
+    commit: str
+
+
+def find(space: Workspace, name: str) -> Registered:
+    """A model by its name, as the commit says, for what is not committed asks for nothing. Raises UsageError."""
+    commit = space.head.sha
+    assert commit is not None
+    path = space.project.config
+    loaded = policy.load(space.history.tree(commit), path, f"{path} at {space.head.short}")
+    if loaded is None:
+        raise UsageError(f"{space.head.short} has no {path}", "commit it: what is promoted is what is committed")
+    about = loaded.config.registry.get(name)
+    if about is None:
+        known = ", ".join(loaded.config.registry)
+        hint = f"there are: {known}" if known else "say what is registered under `registry`: docs/registry.md"
+        raise UsageError(f"there is no model {name} under registry in {path} at {space.head.short}", hint)
+    return Registered(name=name, about=about, config=loaded.config, digest=loaded.digest, commit=commit)
+
+
+def models(space: Workspace) -> Registry:
+    """Where models are registered."""
+    from ci_ml.adapters.mlflow import gitlab, registry
+
+    tracking = training.tracker(space)
+    other = space.env.get("MLFLOW_REGISTRY_URI") or None
+    if gitlab.speaks(other or tracking.address()):
+        return gitlab.GitLabModels(tracking=tracking)
+    return registry.Models(tracking=tracking, registry=other)
+
+
+@dataclass(frozen=True)
+class Chronicled:
+    """The ledger of a repository, as far as it is about models; `evidence` comes into it with the first entry."""
+
+    space: Workspace
+    evidence: tuple[Statement, ...] = ()
+
+    def read(self, model: str) -> tuple[Step, ...]:
+        """What the ledger says of a model. Raises DependencyError for an entry that is none of ours."""
+        found = chronicle.find(self.space, Kind.PROMOTION, model)
+        return tuple(_step(entry, record.predicate) for entry, record in found)
+
+    def enter(self, what: Promotion, digest: Mapping[str, str], last: str | None) -> Step:
+        """Keep a record and enter it, unless the model has a newer one than `last`."""
+        subject = Subject(name=what.model, digest=dict(digest))
+        hidden = secrets(self.space.env)
+        clean = statements.cleaned(what.data(), lambda text: redact(text, hidden))
+        record = statements.statement(Kind.PROMOTION, [subject], clean)
+        chronicle.keep(self.space, record)
+
+        def guard(entries: Sequence[Entry]) -> None:
+            mine = (entry for entry in reversed(entries) if (entry.kind, entry.subject) == (Kind.PROMOTION, what.model))
+            newest = next(mine, None)
+            if any(entry.record == record.digest for entry in entries):
+                return  # somebody has entered just this
+            if newest is not None and newest.record != last:
+                who = f" by {newest.by}" if newest.by else ""
+                where = f" in {newest.run_url}" if newest.run_url else ""
+                raise Overtaken(
+                    f"another run was faster: it has entered {newest.record[:19]} for {what.model} at "
+                    f"{newest.at:%H:%M:%S} UTC{who}{where}",
+                    f"`ci-ml history {what.model}` tells what it did; run this again if it is still wanted",
+                )
+
+        evidence = self.evidence if what.action is Action.BEGIN else ()
+        made = chronicle.enter(self.space, [*evidence, record], guard=guard)
+        entry = next(one for one in made if one.record == record.digest)
+        return _step(entry, record.predicate)
+
+
+def _step(entry: Entry, predicate: Mapping[str, object]) -> Step:
+    try:
+        what = read_promotion(predicate)
+    except ValueError as error:
+        raise DependencyError(
+            f"entry {entry.number} of the ledger is {error}", "`ci-ml audit verify` tells whether somebody edited it"
+        ) from None
+    return Step(
+        number=entry.number,
+        at=entry.at,
+        record=entry.record,
+        entry=entry.digest,
+        what=what,
+        by=entry.by,
+        run_url=entry.run_url,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What somebody asked to promote: the aliases, the report to go by, and the number of the change, if named."""
+
+    model: Registered
+    aliases: tuple[str, ...]
+    place: Path
+    number: int | None
+
+
+@dataclass(kw_only=True)
+class _Case:
+    """Everything that is looked at before a model is promoted."""
+
+    space: Workspace
+    asked: Asked
+    stream: TextIO
+
+    @cached_property
+    def data(self) -> bytes:
+        place = self.asked.place
+        try:
+            with place.open("rb") as stream:
+                return stream.read(MAX_BYTES + 1)
+        except OSError as error:
+            hint = "`ci-ml ci` writes one, or name it: --report FILE"
+            raise UsageError(f"there is no report {place}: {error.strerror}", hint) from None
+
+    @cached_property
+    def report(self) -> Report:
+        return load(self.data, str(self.asked.place))
+
+    @cached_property
+    def output(self) -> str:
+        """The output of the pipeline that is the model, or a folder around it."""
+        path = self.space.project.inside(self.asked.model.about.model)
+        found = covering(path, self.space.head_pipeline.outputs())
+        if found is None:
+            made = some(list(self.space.head_pipeline.outputs()), 5)
+            raise UsageError(
+                f"registry.{self.asked.model.name}.model: no stage makes {path}",
+                f"name an output of the pipeline; there are: {made}",
+            )
+        return found
+
+    @cached_property
+    def recorded(self) -> Digest | None:
+        """DVC's digest of that output, as the work tree's dvc.lock has it."""
+        return self.space.head_pipeline.outputs()[self.output][0].recorded
+
+    @cached_property
+    def evidence(self) -> Evidence:
+        space, commit = self.space, self.asked.model.commit
+        known = space.pipeline(space.history.tree(commit)).outputs().get(self.output)
+        committed = str(known[0].recorded) if known and known[0].recorded else None
+        return Evidence(
+            report=self.report,
+            place=str(self.asked.place),
+            head=commit,
+            policies=self._policies(),
+            committed=committed,
+        )
+
+    def _policies(self) -> dict[str, str]:
+        """What may have judged: the ci-ml.yaml of this commit, of the one that was judged, or of its base."""
+        space, path = self.space, self.space.project.config
+        found = {f"this commit {self.asked.model.commit[:7]}": self.asked.model.digest}
+        base = self.report.base.sha if self.report.policy.source == "base" else None
+        if base and self._known(base) and _ancestor(space, base, self.asked.model.commit):
+            data = space.history.tree(base).read([path])[path]
+            if not isinstance(data, Gap):
+                found[f"its base {base[:7]}"] = statements.digest(data)
+        return found
+
+    def _known(self, sha: str) -> bool:
+        history = self.space.history
+        if history.commit(sha) is None and (remote := history.remote()):
+            history.fetch("--depth=1", remote, sha)
+        return history.commit(sha) is not None
+
+    @cached_property
+    def forge(self) -> Forge | None:
+        return publishing.outlet(self.space.change, self.space.env).forge
+
+    def origin(self, judged: str) -> Merged:
+        """The request that brought the commit. Raises Withheld where there is none that can be told from others."""
+        if self.forge is None:
+            raise Withheld("who has approved this commit cannot be known here", _NEEDED)
+        commits = dict.fromkeys((judged, self.asked.model.commit))
+        if self.asked.number is not None:
+            one = self.forge.origin(self.asked.number)
+            found = tuple(one for sha in commits if brought(sha, (one,)))[:1]
+        else:
+            found = next((got for sha in commits if (got := brought(sha, self.forge.origins(sha)))), ())
+        if not found:
+            what = f"#{self.asked.number} has not brought" if self.asked.number else "no merged request has brought"
+            hint = "merge it with a pull or merge request, or name the one it came with: --change NUMBER"
+            raise Withheld(f"{what} {judged[:7]}, so nobody has approved it", hint)
+        if len(found) > 1:
+            numbers = some([f"#{one.number}" for one in found], 5)
+            raise Withheld(f"{judged[:7]} came with several requests: {numbers}", "name one: --change NUMBER")
+        return found[0]
+
+    def approvals(self, origin: Merged) -> tuple[Approval, ...]:
+        """Those that count for every alias. Raises Withheld when one lacks some."""
+        assert self.forge is not None
+        counting: dict[str, Approval] = {}
+        for alias in self.asked.aliases:
+            needed = self.asked.model.about.aliases[alias]
+            if not needed.approvals:
+                continue
+            given = self.forge.approvals(origin, needed.from_)
+            fine = counted(given)
+            if len(fine) < needed.approvals:
+                doubts = [one.doubt for one in given if one.doubt]
+                more = f"; not counted: {some(doubts, 5, between='; ')}" if doubts else ""
+                among = f" by {', '.join(needed.from_)}" if needed.from_ else ""
+                raise Withheld(
+                    f"{alias} of {self.asked.model.name} needs {needed.approvals} approvals{among} of "
+                    f"#{origin.number}, and has {len(fine)}{more}",
+                    f"let somebody approve its last commit: {origin.url}" if origin.url else None,
+                )
+            counting |= {one.by: one for one in fine}
+        return tuple(counting.values())
+
+    def waivers(self, judged: str) -> tuple[WaiverPart, ...]:
+        """Who accepted a verdict that says no, if the forge says so, too. Raises Withheld."""
+        report = self.report
+        if not report.verdict.waivers:
+            raise Withheld(
+                f"the report says {report.verdict.outcome.value}: {report.verdict.sentence}",
+                "only what passes is promoted",
+            )
+        origin = self.origin(judged)
+        assert self.forge is not None
+        for waiver in report.verdict.waivers:
+            found = self.forge.labelling(origin.number, waiver.label)
+            if found is None or found.doubt or found.by != waiver.by:
+                why = found.doubt if found and found.doubt else f"#{origin.number} has no such label by {waiver.by}"
+                raise Withheld(f"the waiver of {waiver.by} does not count: {why}", "only what passes is promoted")
+        return report.verdict.waivers
+
+    def bundle(self) -> Bundle:
+        """The model's bytes, brought from DVC's remote where they are not here."""
+        space, about = self.space, self.asked.model.about
+        path, root = space.project.inside(about.model), space.project.root
+        if not (root / path).exists():
+            print(f"note: {path} is not here: DVC gets it", file=self.stream)
+            env = publishing.without_token(space.change, space.env)
+            target = f"./{self.output.removeprefix(f'{space.project.dvc}/') if space.project.dvc else self.output}"
+            commands.run([["pull", "--quiet", "--", target]], cwd=root / (space.project.dvc or ""), env=env)
+        ignore = digests.ignore_rules(space.head_tree, space.project.dvc or "")
+        facts = digests.Digests(root=root, outputs={}, stamp=-1.0, ignore=ignore)
+        like = self.recorded or Digest(algorithm="md5", value="")
+        return fingerprints.bundle(path, root / path, ignore, lambda: str(facts(self.output, like)))
+
+
+def _ancestor(space: Workspace, one: str, other: str) -> bool:
+    """Whether one commit is among the ancestors of another, as far as this clone reaches."""
+    history = space.history
+    if history.commit(one) is None or history.commit(other) is None:
+        return False
+    if history.merge_base(one, other) == one:
+        return True
+    remote = history.remote()
+    if history.is_shallow() and remote and history.fetch("--unshallow", remote):
+        return history.merge_base(one, other) == one
+    return False
+
+
+def promoted(
+    space: Workspace,
+    name: str,
+    aliases: Sequence[str],
+    stream: TextIO,
+    *,
+    report: str | None = None,
+    number: int | None = None,
+    forced: bool = False,
+) -> Moved:
+    """Promote the model of this commit to some aliases, the first one under `registry` where none is named.
+
+    Raises Withheld when it may not be, UsageError when the question makes no sense, DependencyError.
+    """
+    require_dvc(space)
+    asked = _asked(space, find(space, name), aliases, report, number)
+    case = _Case(space=space, asked=asked, stream=stream)
+    chosen, verdict = _candidate(case)
+    evidence = _evidence(space, chosen, verdict)
+    around = _around(space, Chronicled(space, evidence), stream)
+    return _told(space, promote.promote(name, asked.aliases, chosen, around, forced=forced), around.registry, stream)
+
+
+def _asked(
+    space: Workspace, model: Registered, aliases: Sequence[str], report: str | None, number: int | None
+) -> Asked:
+    chosen = tuple(dict.fromkeys(aliases)) or (next(iter(model.about.aliases)),)
+    if stranger := next((alias for alias in chosen if alias not in model.about.aliases), None):
+        hint = f"there are: {', '.join(model.about.aliases)}"
+        raise UsageError(f"there is no alias {stranger} under registry.{model.name}.aliases", hint)
+    place = space.here / report if report else space.output / REPORT
+    return Asked(model=model, aliases=chosen, place=place, number=number)
+
+
+def _candidate(case: _Case) -> tuple[Candidate, Statement]:
+    """The model, once its report, its bytes and its approvals allow it. What costs nothing is asked first."""
+    space, asked, evidence = case.space, case.asked, case.evidence
+    outcome = candidate.judged(evidence)
+    judged = candidate.about(evidence, space.history, space.head_pipeline, space.history.differing)
+    candidate.policy(evidence)
+    waivers = case.waivers(judged) if outcome in (Outcome.FAIL, Outcome.UNDECIDED) else ()
+    bundle = case.bundle()
+    candidate.bytes_(evidence, bundle, case.output)
+    if asked.model.about.serve is not None and not bundle.can_load:
+        raise Withheld(
+            f"{bundle.path} is no folder with a file MLmodel, and registry.{asked.model.name}.serve wants it loaded",
+            "let the stage save it with mlflow's save_model",
+        )
+    origin = None
+    approvals: tuple[Approval, ...] = ()
+    if any(asked.model.about.aliases[alias].approvals for alias in asked.aliases):
+        origin = case.origin(judged)
+        approvals = case.approvals(origin)
+    verdict = chronicle.keep_verdict(space, case.report)
+    change = None
+    if origin is not None:
+        change = OriginPart(forge=space.change.forge or "", number=origin.number, url=origin.url)
+    return Candidate(
+        bundle=bundle,
+        commit=asked.model.commit,
+        report=statements.digest(case.data),
+        policy=case.report.policy.digest,
+        outcome=outcome.value,
+        verdict=verdict.digest,
+        training=statements.at(verdict.predicate, "ciMl", "training"),
+        run=case.report.training.mlflow_run if case.report.training else None,
+        lock=space.lock,
+        change=change,
+        approvals=tuple(ApprovalPart(by=one.by, at=one.at, what=one.what) for one in approvals),
+        waivers=waivers,
+    ), verdict
+
+
+def _evidence(space: Workspace, chosen: Candidate, verdict: Statement) -> tuple[Statement, ...]:
+    """What the promotion rests on comes into the ledger with it: the verdict, and the training where it is at hand."""
+    if chosen.training is None:
+        return (verdict,)
+    place = space.output / chronicle.FOLDER / f"{chosen.training.removeprefix('sha256:')}.json"
+    with contextlib.suppress(ValueError, OSError):
+        found = statements.read(files.read_plain(place, statements.MAX_BYTES + 1))
+        if found.digest == chosen.training:
+            return (found, verdict)
+    return (verdict,)
+
+
+def rolled_back(
+    space: Workspace, name: str, alias: str | None, to: str | None, why: str, stream: TextIO, *, forced: bool = False
+) -> Moved:
+    """Let an alias be an earlier version again. Raises UsageError, DependencyError."""
+    model = find(space, name)
+    chosen = alias or next(iter(model.about.aliases))
+    if chosen not in model.about.aliases:
+        hint = f"there are: {', '.join(model.about.aliases)}"
+        raise UsageError(f"there is no alias {chosen} under registry.{name}.aliases", hint)
+    if not why.strip():
+        raise UsageError("a rollback has a reason", "say it: --why TEXT")
+    around = _around(space, Chronicled(space), stream)
+    done = promote.rollback(name, chosen, to, why.strip()[:2000], around, forced=forced)
+    return _told(space, done, around.registry, stream)
+
+
+def _around(space: Workspace, ledger: Chronicled, stream: TextIO) -> Around:
+    return Around(
+        registry=models(space),
+        ledger=ledger,
+        now=lambda: chronicle.now(space),
+        say=lambda text: print(f"note: {text}", file=stream),
+        is_newer=lambda one, other: one != other and _ancestor(space, one, other),
+    )
+
+
+def _told(space: Workspace, done: Moved, registry: Registry, stream: TextIO) -> Moved:
+    for limit in registry.limits:
+        print(f"note: {limit}", file=stream)
+    values = {"version": done.version or "", "promoted": str(done.changed).lower(), "record": done.record or ""}
+    publishing.outputs(space.env, values)
+    return done
+
+
+def commit(space: Workspace, reference: Reference) -> str | Gap:
+    """The commit of the version that has an alias, or of a version. An absent Gap while nothing has the alias."""
+    registry = models(space)
+    name = reference.model or ""
+    if reference.origin is Origin.VERSION:
+        return registry.commit(name, reference.value)
+    targets = registry.targets(name) if registry.keeps_aliases else _by_ledger(space, name)
+    version = targets.get(reference.value)
+    if version is None:
+        return Gap(reason=f"nothing is {reference}", absent=True)
+    return registry.commit(name, version)
+
+
+def _by_ledger(space: Workspace, name: str) -> Mapping[str, str]:
+    from ci_ml.core.promotions import fold
+
+    return fold(Chronicled(space).read(name)).targets
+
+
+def anchors(space: Workspace) -> dict[str, str]:
+    """The entries of the ledger that versions of registered models remember, by NAME/VERSION; none without any.
+
+    Raises DependencyError when the registry is down.
+    """
+    loaded = policy.load(space.head_tree, space.project.config, space.project.config)
+    found: dict[str, str] = {}
+    registry = models(space) if loaded is not None and loaded.config.registry else None
+    for name in loaded.config.registry if loaded is not None and registry is not None else ():
+        assert registry is not None
+        for version, tags in registry.versions(name).items():
+            if entry := tags.get(promote.ENTRY):
+                found[f"{name}/{version}"] = entry
+    return found

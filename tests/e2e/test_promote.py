@@ -1,0 +1,236 @@
+"""From a verdict to an alias and back, with real git, DVC and MLflow's embedded store."""
+
+import json
+import shutil
+import signal
+from collections.abc import Callable
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ci_ml.core.statements import digest
+from tests.e2e import promoting
+from tests.e2e.project import CI_ML_YAML, Project, copy
+from tests.e2e.promoting import REGISTRY, aliases, killed, report
+
+
+@pytest.fixture(scope="module")
+def ready(trained: Path, environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project whose head was judged and passes; nothing is promoted yet."""
+    folder = tmp_path_factory.mktemp("ready")
+    copy(trained, folder / "p")
+    project = Project(root=folder / "p" / "repo", env=environment)
+    project.write("ci-ml.yaml", CI_ML_YAML + REGISTRY)
+    project.commit("a registry")
+    promoting.trained(project, 0.2)
+    return folder / "p"
+
+
+@pytest.fixture
+def judged(ready: Path, environment: dict[str, str], tmp_path: Path) -> Project:
+    copy(ready, tmp_path / "p")
+    return Project(root=tmp_path / "p" / "repo", env=environment)
+
+
+def edited(project: Project, change: Callable[[dict[str, Any]], None]) -> None:
+    document = json.loads(report(project).read_text())
+    change(document)
+    report(project).write_text(json.dumps(document))
+
+
+def refused(project: Project, words: str, *more: str, code: int = 10) -> None:
+    done = project.ci_ml("promote", "churn", *more).expect(code)
+    assert words in " ".join(done.err.split()), done.text
+    assert not (project.root / ".ci-ml" / "mlflow.db").exists(), "nobody was asked"
+    assert project.git("for-each-ref", "refs/ci-ml") == ""
+
+
+def test_a_model_goes_to_production_and_back(judged: Project) -> None:
+    first = judged.ci_ml("promote", "churn", "--to", "champion,shadow", "--format", "json").expect(0).json()
+    assert (first["version"], first["changed"]) == ("1", True)
+    sha = promoting.trained(judged, 0.3)
+    done = judged.ci_ml("promote", "churn").expect(0)
+    assert done.out == "version 2 of churn is champion (champion was version 1)\n"
+    assert aliases(judged) == {"champion": "2", "shadow": "1"}
+    judged.ci_ml("rollback", "churn", "--why", "it drifts").expect(0)
+    assert aliases(judged) == {"champion": "1", "shadow": "1"}
+    story = judged.ci_ml("history", "churn", "--format", "json").expect(0).json()
+    assert [(row["action"], row["alias"], row["previous"], row["version"]) for row in story["changes"]] == [
+        ("rollback", "champion", "2", "1"),
+        ("promote", "champion", "1", "2"),
+        ("promote", "champion", None, "1"),
+        ("promote", "shadow", None, "1"),
+    ]
+    assert (story["changes"][0]["why"], story["changes"][0]["by"]) == ("it drifts", None)
+    assert (story["changes"][1]["commit"], story["doubts"]) == (sha, [])
+    told = judged.ci_ml("history", "churn").expect(0).out
+    assert told.startswith("champion of churn is version 1\n")
+    assert "rollback: it drifts" in told
+
+
+def test_a_report_of_another_commit_is_stale(judged: Project) -> None:
+    judged.write("src/train.py", judged.read("src/train.py") + "\n# another\n")
+    judged.commit("code")
+    refused(judged, "has other files: src/train.py")
+
+
+@pytest.mark.thorough
+def test_a_commit_of_the_same_files_is_as_good(judged: Project) -> None:
+    judged.git("commit", "--quiet", "--allow-empty", "-m", "nothing")
+    judged.ci_ml("promote", "churn").expect(0)
+
+
+def test_bytes_that_were_not_judged(judged: Project) -> None:
+    place = judged.root / "model.json"
+    place.unlink()
+    place.write_text('{"slope": 0, "offset": 0}')
+    refused(judged, "model.json is not the model that was judged: it is md5:")
+
+
+def test_a_report_that_fails(judged: Project) -> None:
+    def fail(document: dict[str, Any]) -> None:
+        document["verdict"] |= {"outcome": "fail", "sentence": "It is worse."}
+
+    edited(judged, fail)
+    refused(judged, "the report says fail: It is worse.")
+
+
+def test_a_report_that_somebody_has_edited(judged: Project) -> None:
+    def better(document: dict[str, Any]) -> None:
+        document["comparisons"][0]["head"] -= 0.5
+
+    edited(judged, better)
+    refused(judged, "contradicts itself")
+
+
+def test_a_waiver_that_nobody_can_ask_about(judged: Project) -> None:
+    def waive(document: dict[str, Any]) -> None:
+        waiver = {"by": "eve", "at": "2026-01-01", "label": "ci-ml: accept regression", "outcome": "fail"}
+        document["verdict"] |= {"outcome": "warn", "waivers": [waiver]}
+
+    edited(judged, waive)
+    refused(judged, "who has approved this commit cannot be known here")
+
+
+def test_gates_of_another_ci_ml_yaml(judged: Project) -> None:
+    edited(judged, lambda document: document["policy"].update(digest=f"sha256:{'0' * 64}"))
+    refused(judged, "is stale: another ci-ml.yaml has judged")
+
+
+def test_a_report_without_the_model(judged: Project) -> None:
+    edited(judged, lambda document: document.update(outputs=[]))
+    refused(judged, "says no digest of model.json")
+
+
+@pytest.mark.thorough
+def test_a_work_tree_that_was_never_committed(judged: Project) -> None:
+    edited(judged, lambda document: document["head"].update(dirty=True))
+    judged.ci_ml("promote", "churn").expect(0)  # its model is the one of the commit all the same
+
+
+def test_approvals_that_cannot_be_counted_here(judged: Project) -> None:
+    judged.write("ci-ml.yaml", judged.read("ci-ml.yaml").replace("champion: {}", "champion: {approvals: 1}"))
+    judged.commit("approvals")
+    judged.ci_ml("check").expect(0)
+    refused(judged, "who has approved this commit cannot be known here")
+
+
+def test_questions_that_make_no_sense(judged: Project) -> None:
+    for arguments, words in (
+        (("promote", "chrun"), "there is no model chrun under registry"),
+        (("promote", "churn", "--alias", "king"), "there is no alias king"),
+        (("promote", "churn", "--alias", "shadow", "--to", "shadow"), "--alias and --to say the same"),
+        (("promote", "churn", "--report", "gone.json"), "there is no report"),
+        (("rollback", "churn", "--why", " "), "a rollback has a reason"),
+        (("rollback", "churn"), "Missing option '--why'"),
+        (("serve-check", "churn"), "says nothing of `serve`"),
+    ):
+        done = judged.ci_ml(*arguments).expect(2)
+        assert words in done.err, done.text
+
+
+def test_a_report_that_is_none(judged: Project) -> None:
+    report(judged).write_text("{")
+    refused(judged, "is not strict JSON", code=2)
+
+
+@pytest.mark.thorough
+def test_the_model_comes_from_the_remote_where_it_is_not_here(judged: Project) -> None:
+    judged.run("dvc", "push", "--quiet").expect(0)
+    (judged.root / "model.json").unlink()
+    shutil.rmtree(judged.root / ".dvc" / "cache")
+    assert "DVC gets it" in judged.ci_ml("promote", "churn").expect(0).err
+
+
+@pytest.mark.thorough
+def test_an_artifact_store_that_is_full_registers_nothing(judged: Project) -> None:
+    place = judged.root / ".ci-ml" / "mlflow-artifacts"
+    place.parent.mkdir(exist_ok=True)
+    place.write_text("no folder")  # as root nothing else keeps a write from succeeding
+    done = judged.ci_ml("promote", "churn").expect(3)
+    assert "nothing has been registered, and no alias has moved" in done.err
+    assert "churn" not in judged.git("for-each-ref", "refs/ci-ml")
+    place.unlink()
+    judged.ci_ml("promote", "churn").expect(0)
+    assert aliases(judged) == {"champion": "1"}
+
+
+@pytest.mark.thorough
+def test_an_alias_moved_by_hand_is_told_and_not_overwritten(judged: Project) -> None:
+    judged.ci_ml("promote", "churn").expect(0)
+    promoting.trained(judged, 0.3)
+    judged.ci_ml("promote", "churn").expect(0)
+    uri = f"sqlite:///{judged.root}/.ci-ml/mlflow.db"
+    code = f"from mlflow import MlflowClient\nMlflowClient({uri!r}, {uri!r}).set_registered_model_alias('churn', 'champion', '1')"
+    judged.run("python", "-W", "ignore", "-c", code).expect(0)
+    done = judged.ci_ml("rollback", "churn", "--why", "it drifts").expect(3)
+    assert "champion of churn was moved by hand: it is version 1, and by the ledger it is version 2" in done.err
+    assert "moved by hand" in judged.ci_ml("history", "churn").expect(0).out
+    assert aliases(judged) == {"champion": "1"}
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("where", ["before", "after"])
+@pytest.mark.parametrize("action", ["promote", "rollback"])
+def test_killed_at_every_step_and_run_again(judged: Project, tmp_path: Path, action: str, where: str) -> None:
+    """By SIGKILL, in a process of its own; then the same command again, and the end state is right."""
+    judged.ci_ml("promote", "churn").expect(0)
+    promoting.trained(judged, 0.3)
+    if action == "rollback":
+        judged.ci_ml("promote", "churn").expect(0)
+    arguments = (action, "churn", *(("--why", "it drifts") if action == "rollback" else ()))
+    wanted = {"champion": "2" if action == "promote" else "1"}
+    for number in count(1):
+        there = tmp_path / f"{number}"
+        shutil.copytree(judged.root.parent, there, symlinks=True)
+        project = Project(root=there / "repo", env={**judged.env, "MLFLOW_TRACKING_URI": f"sqlite:///{there}/m.db"})
+        shutil.copy(judged.root / ".ci-ml" / "mlflow.db", there / "m.db")
+        done = killed(project, where, number, *arguments)
+        if done.code == 0:
+            assert number > 8
+            return
+        assert done.code == -signal.SIGKILL, done.text
+        if not _marked(project, wanted):
+            project.ci_ml(*arguments).expect(0)
+        assert aliases(project) == wanted, number
+        story = project.ci_ml("history", "churn", "--format", "json").expect(0).json()
+        assert story["ledger"] == wanted
+        assert story["doubts"] == []
+        shutil.rmtree(there)
+
+
+def _marked(project: Project, wanted: dict[str, str]) -> bool:
+    """Whether the last step was done, and only the word of it was lost: what comes after is another command."""
+    code = (
+        "import sys\nfrom mlflow import MlflowClient\nclient = MlflowClient(sys.argv[1], sys.argv[1])\n"
+        "version = client.get_model_version_by_alias('churn', 'champion')\n"
+        "print(version.version, version.tags.get('ci-ml.entry', ''))\n"
+    )
+    said = project.run("python", "-W", "ignore", "-c", code, project.env["MLFLOW_TRACKING_URI"]).expect(0).out
+    version, _, entry = said.strip().partition(" ")
+    places = project.git("ls-tree", "-r", "--name-only", "refs/ci-ml/ledger").split()
+    newest = max(name for name in places if name.startswith("entries/"))
+    line = project.run("git", "show", f"refs/ci-ml/ledger:{newest}").out
+    return version == wanted["champion"] and entry == digest(line.encode())

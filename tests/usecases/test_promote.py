@@ -1,0 +1,338 @@
+"""An alias moves forth and back; whoever is killed, is late or finds somebody else there leaves nothing half."""
+
+import contextlib
+import datetime as dt
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from ci_ml.core.bundle import Bundle, Part
+from ci_ml.core.promotions import LEASE, Action, fold
+from ci_ml.errors import DependencyError, Overtaken, UsageError
+from ci_ml.usecases.promote import BYTES, COMMIT, ENTRY, Around, Candidate, Moved, promote, rollback
+from tests.fakes.registry import Job, Killed, World
+
+COMMITS = {"one": "1" * 40, "two": "2" * 40, "three": "3" * 40}
+ORDER = list(COMMITS.values())
+
+
+def candidate(name: str) -> Candidate:
+    bundle = Bundle(
+        path="model.json",
+        place=Path("model.json"),
+        is_folder=False,
+        files={"model.json": Part(sha256=name.encode().hex().ljust(64, "0"), size=3)},
+        dvc="md5:0",
+    )
+    digest = f"sha256:{'a' * 64}"
+    return Candidate(bundle=bundle, commit=COMMITS[name], report=digest, policy=digest, outcome="pass")
+
+
+def newer(one: str, other: str) -> bool:
+    return ORDER.index(one) < ORDER.index(other)
+
+
+def around(job: Job, said: list[str] | None = None) -> Around:
+    notes = [] if said is None else said
+    return Around(registry=job, ledger=job, now=job.world.now, say=notes.append, is_newer=newer)
+
+
+def promoted(world: World, name: str, *aliases: str, job: Job | None = None, forced: bool = False) -> Moved:
+    return promote("churn", aliases or ("champion",), candidate(name), around(job or Job(world)), forced=forced)
+
+
+def back(world: World, to: str | None = None, *, job: Job | None = None, forced: bool = False) -> Moved:
+    return rollback("churn", "champion", to, "it drifts", around(job or Job(world)), forced=forced)
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+@contextlib.contextmanager
+def told() -> Iterator[None]:
+    """Who is overtaken is told so, in words."""
+    said: list[str] = []
+    try:
+        yield
+    except Overtaken as error:
+        said.append(error.what)
+    assert all("faster" in what or "taken over" in what for what in said), said
+
+
+def consistent(world: World) -> None:
+    """What is true once a command has come to its end."""
+    state = fold(world.ledger)
+    assert state.holder is None
+    assert {alias: world.aliases[alias] for alias in state.targets} == state.targets
+    marks = [(tags[COMMIT], tags[BYTES]) for tags in world.versions.values()]
+    assert len(set(marks)) == len(marks), "a twin"
+    for step in state.done:
+        assert step.what.version in world.versions
+
+
+def test_a_promotion_is_written_down_before_and_after(world: World) -> None:
+    done = promoted(world, "one", "champion", "shadow")
+    assert (done.version, done.previous, done.changed) == ("1", {"champion": None, "shadow": None}, True)
+    assert world.aliases == {"champion": "1", "shadow": "1"}
+    assert world.steps == [
+        "read", "targets", "stage", "enter begin", "register", "read", "targets", "point champion", "point shadow",
+        "enter promote", "mark",
+    ]  # fmt: skip
+    assert world.versions["1"][ENTRY] == done.entry == world.ledger[-1].entry
+    assert world.ledger[-1].what.begun == world.ledger[0].record
+    consistent(world)
+
+
+def test_the_same_files_again_are_nothing_to_do(world: World) -> None:
+    promoted(world, "one")
+    again = promoted(world, "one")
+    assert not again.changed
+    assert again.version == "1"
+    assert "already" in again.sentence
+    assert len(world.ledger) == 2
+
+
+def test_back_and_further_back_and_forth(world: World) -> None:
+    for name in COMMITS:
+        promoted(world, name)
+    assert back(world).version == "2"
+    assert back(world).version == "1"
+    with pytest.raises(UsageError, match="knows no version of churn that was champion before 1"):
+        back(world)
+    assert back(world, "3").version == "3"
+    assert back(world).version == "1", "the one that was there before"
+    consistent(world)
+    assert world.ledger[-1].what.why == "it drifts"
+    assert world.ledger[-1].what.commit == COMMITS["one"], "what is known of the version is in the record"
+
+
+def test_a_model_that_was_taken_back_does_not_come_again_by_itself(world: World) -> None:
+    promoted(world, "one")
+    promoted(world, "two")
+    back(world)
+    again = promoted(world, "two")
+    assert not again.changed
+    assert "taken back" in again.sentence
+    assert world.aliases["champion"] == "1"
+    assert promoted(world, "two", forced=True).version == "2"
+    assert len(world.versions) == 2
+    assert back(world).version == "1"
+    consistent(world)
+
+
+def test_an_older_commit_does_not_push_away_a_newer(world: World) -> None:
+    promoted(world, "two")
+    late = promoted(world, "one")
+    assert not late.changed
+    assert "comes after 1111111" in late.sentence
+    assert world.aliases["champion"] == "1"
+
+
+def test_a_rollback_of_nothing_or_to_nothing(world: World) -> None:
+    with pytest.raises(UsageError, match="nothing is champion of churn"):
+        back(world)
+    promoted(world, "one")
+    with pytest.raises(UsageError, match="there is no version 9"):
+        back(world, "9")
+    assert not back(world, "1").changed
+    consistent(world)
+
+
+@pytest.mark.parametrize("when", ["dies_before", "dies_after"])
+@pytest.mark.parametrize("action", ["promote", "rollback"])
+def test_killed_at_every_step_and_run_again(action: str, when: str) -> None:
+    """The end is the same as if nobody had died: no twin of a version, every alias where the ledger says."""
+    for number in count(1):
+        world = World()
+        promoted(world, "one", "champion", "shadow")
+        promoted(world, "two", "champion", "shadow")
+        job = Job(world, **{when: number})  # type: ignore[arg-type]
+        try:
+            if action == "promote":
+                promoted(world, "three", "champion", "shadow", job=job)
+            else:
+                back(world, job=job)
+        except Killed:
+            pass
+        else:
+            assert number > 8
+            return
+        world.clock += dt.timedelta(seconds=20)
+        if action == "promote":
+            promoted(world, "three", "champion", "shadow")
+            assert world.aliases == {"champion": "3", "shadow": "3"}
+        else:
+            if world.steps[-1] != "mark" or number == 1:
+                back(world)  # else it had come to its end: another would go further back
+            assert world.aliases == {"champion": "1", "shadow": "2"}
+        consistent(world)
+        assert len(world.versions) == (3 if action == "promote" else 2)
+        done = fold(world.ledger).done
+        assert len(done) == 3, "said once"
+
+
+@pytest.mark.parametrize("number", range(1, 12))
+def test_whoever_comes_after_a_killed_promotion_can_go_back_at_once(number: int) -> None:
+    world = World()
+    promoted(world, "one")
+    promoted(world, "two")
+    with contextlib.suppress(Killed):
+        promoted(world, "three", job=Job(world, dies_after=number))
+    live = world.aliases["champion"]
+    back(world)
+    assert world.aliases["champion"] == {"3": "2", "2": "1"}[live]
+    consistent(world)
+
+
+def test_another_promotion_waits_for_one_that_was_killed_and_then_takes_its_turn(world: World) -> None:
+    promoted(world, "one")
+    with pytest.raises(Killed):
+        promoted(world, "two", job=Job(world, dies_before=5))
+    assert fold(world.ledger).holder is not None
+    with pytest.raises(Overtaken, match=r"a promote of 2222222 of churn is under way since 12:00:00 UTC") as error:
+        promoted(world, "three")
+    assert "--force" in str(error.value.hint)
+    world.clock += LEASE
+    assert promoted(world, "three").changed
+    consistent(world)
+
+
+def test_two_at_once_one_wins_and_the_other_says_so() -> None:
+    """The other comes in before each step of the first, in turn."""
+    for number in count(1):
+        world = World()
+        promoted(world, "one")
+        lost: list[str] = []
+
+        def meanwhile(step: int, name: str, world: World = world, at: int = number, lost: list[str] = lost) -> None:
+            if step == at:
+                try:
+                    promoted(world, "three")
+                except Overtaken as error:
+                    lost.append(error.what)
+
+        try:
+            promoted(world, "two", job=Job(world, between=meanwhile))
+        except Overtaken as error:
+            lost.append(error.what)
+        moves = [step for step in fold(world.ledger).done if step.what.action is Action.PROMOTE]
+        consistent(world)
+        if len(lost) == 0:  # one after the other
+            assert len(moves) in (2, 3)
+        else:
+            assert len(lost) == 1
+            assert len(moves) == 2
+        if number > 12:
+            return
+
+
+def test_the_same_promotion_twice_at_once_makes_one_version() -> None:
+    for number in range(1, 13):
+        world = World()
+
+        def meanwhile(step: int, name: str, world: World = world, at: int = number) -> None:
+            if step == at:
+                promoted(world, "two")
+
+        with told():
+            promoted(world, "two", job=Job(world, between=meanwhile))
+        assert world.aliases == {"champion": "1"}
+        assert list(world.versions) == ["1"]
+        consistent(world)
+
+
+def test_a_rollback_goes_before_a_promotion_that_is_under_way() -> None:
+    for number in range(5, 12):
+        world = World()
+        promoted(world, "one")
+        promoted(world, "two")
+
+        def meanwhile(step: int, name: str, world: World = world, at: int = number) -> None:
+            if step == at:
+                rollback("churn", "champion", "1", "it drifts", around(Job(world)))
+
+        job = Job(world, between=meanwhile)
+        with told():
+            promoted(world, "three", job=job)
+        if job.count >= number:
+            assert world.aliases["champion"] == "1", number
+            consistent(world)
+
+
+@pytest.mark.parametrize("broken", ["targets", "stage", "register", "point champion", "mark"])
+def test_a_registry_that_is_down_leaves_nothing_half(broken: str) -> None:
+    world = World()
+    promoted(world, "one")
+    with pytest.raises(DependencyError, match="does not answer"):
+        promoted(world, "two", job=Job(world, broken=(broken,)))
+    assert world.aliases["champion"] == ("2" if broken == "mark" else "1")
+    if broken != "point champion":
+        assert fold(world.ledger).holder is None, "others need not wait"
+    promoted(world, "two")
+    assert world.aliases["champion"] == "2"
+    consistent(world)
+    assert len(world.versions) == 2
+    assert world.versions["2"][ENTRY] == world.ledger[-1].entry
+
+
+@pytest.mark.parametrize("broken", ["enter begin", "enter promote", "read"])
+def test_a_ledger_that_is_down_leaves_nothing_half(broken: str) -> None:
+    world = World()
+    promoted(world, "one")
+    with pytest.raises(DependencyError, match="does not answer"):
+        promoted(world, "two", job=Job(world, broken=(broken,)))
+    promoted(world, "two")
+    assert world.aliases["champion"] == "2"
+    consistent(world)
+    assert len(world.versions) == 2
+
+
+def test_an_alias_that_was_moved_by_hand_is_not_overwritten(world: World) -> None:
+    promoted(world, "one")
+    promoted(world, "two")
+    world.by_hand("champion", "1")
+    for attempt in (lambda: promoted(world, "three"), lambda: back(world)):
+        with pytest.raises(Overtaken, match="champion of churn was moved by hand: it is version 1, and by the ledger"):
+            attempt()
+    assert world.aliases["champion"] == "1"
+    assert len(world.ledger) == 4
+    done = promoted(world, "three", forced=True)
+    assert done.previous == {"champion": "1"}
+    assert world.ledger[-1].what.forced
+    consistent(world)
+
+
+def test_an_alias_that_is_moved_by_hand_in_the_middle(world: World) -> None:
+    promoted(world, "one")
+    promoted(world, "two")
+
+    def meanwhile(step: int, name: str) -> None:
+        if name == "register":
+            world.by_hand("champion", "1")
+
+    with pytest.raises(Overtaken, match="moved by hand just now"):
+        promoted(world, "three", job=Job(world, between=meanwhile))
+    assert world.aliases["champion"] == "1"
+    assert fold(world.ledger).holder is None
+
+
+def test_an_alias_that_was_there_before_ci_ml_is_kept_as_the_previous_one(world: World) -> None:
+    world.versions["1"] = {COMMIT: "9" * 40, BYTES: "sha256:9"}
+    world.by_hand("champion", "1")
+    assert promoted(world, "one").previous == {"champion": "1"}
+    said: list[str] = []
+    assert rollback("churn", "champion", None, "why not", around(Job(world), said)).version == "1"
+    assert said == ["no record says what version 1 of churn is: ci-ml has not promoted it"]
+    consistent(world)
+
+
+def test_a_registry_without_aliases_leaves_them_to_the_ledger(world: World) -> None:
+    for name in ("one", "two"):
+        promoted(world, name, job=Job(world, keeps_aliases=False, chooses=False))
+    back(world, job=Job(world, keeps_aliases=False, chooses=False))
+    assert fold(world.ledger).targets == {"champion": "1"}
+    assert [step.what.version for step in world.ledger if step.what.action is Action.BEGIN] == ["1.0.0", "2.0.0", "1"]
