@@ -32,6 +32,7 @@ from ci_ml.core.monitoring import LabelsConfig, MonitorConfig, TableConfig
 from ci_ml.core.pipelines import CredentialsConfig, PipelineConfig, PythonConfig
 from ci_ml.core.rescoring import RescoreConfig
 from ci_ml.core.retraining import BudgetConfig, RefreshConfig, RetrainConfig, SearchConfig
+from ci_ml.core.signing import AuditConfig, IdentityConfig, PublicKeyConfig
 from ci_ml.core.sources import SourceConfig, WindowConfig
 from ci_ml.core.types import Direction, Margin, Metric, MetricKey, Require, Severity, TableKey
 from ci_ml.errors import ConfigError
@@ -530,6 +531,7 @@ class Config(Model):
         default={}, description="What is watched in production, by name, for `ci-ml monitor`."
     )
     retrain: RetrainConfig | None = Field(default=None, description="Continuous training, for `ci-ml retrain`.")
+    audit: AuditConfig = Field(default=AuditConfig(), description="How records and models are signed.")
     report: ReportConfig = Field(default=ReportConfig(), description="History, pictures and templates of reports.")
     pipelines: tuple[PipelineConfig, ...] = Field(
         default=(), description="CI files to be written by `ci-ml generate`, one entry for each forge."
@@ -723,6 +725,9 @@ def _known_keys(location: Sequence[Any]) -> list[str]:
         "budget": BudgetConfig,
         "refresh": RefreshConfig,
         "search": SearchConfig,
+        "audit": AuditConfig,
+        "public_keys": PublicKeyConfig,
+        "identities": IdentityConfig,
         "data": DataConfig,
         "columns": ColumnConfig,
         "length": LengthConfig,
