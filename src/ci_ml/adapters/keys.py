@@ -99,14 +99,15 @@ def _signing(key: Any, place: str) -> PrivateKey:
     from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
     if isinstance(key, ed25519.Ed25519PrivateKey):
-        sign = key.sign
+        rest: tuple[Any, ...] = ()
     elif isinstance(key, ec.EllipticCurvePrivateKey) and key.curve.name in _HASHES:
-        algorithm = _ecdsa(key.curve.name)
-
-        def sign(data: bytes) -> bytes:
-            return key.sign(data, algorithm)
+        rest = (_ecdsa(key.curve.name),)
     else:
         raise UsageError(f"{place} is a key of a kind that ci-ml does not sign with", _MAKE)
+
+    def sign(data: bytes) -> bytes:
+        return bytes(key.sign(data, *rest))
+
     half = key.public_key()
     pem = half.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     return PrivateKey(keyid=_keyid(half), public=pem, is_curve=isinstance(key, ec.EllipticCurvePrivateKey), sign=sign)

@@ -6,7 +6,8 @@ one too, but takes only digests of the SHA-2 and SHA-3 families in it, and DVC's
 """
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -39,21 +40,22 @@ class Sigstore:
     trust: Path | None = None
     token: str | None = field(default=None, repr=False)
 
-    def signer(self) -> Any:
+    def signer(self) -> Callable[[bytes], bytes]:
         """Signs any number of files as who runs this: a function from bytes to a bundle.
 
-        Raises UsageError without an identity, DependencyError when Sigstore does not answer.
+        Raises UsageError without an identity, DependencyError when Sigstore does not answer; so does the function.
         """
         library = _library()
         token = self._identity(library)
         trust = self._trusted(offline=False)
-
-        def sign(data: bytes) -> bytes:
-            with _told("could not sign"):
-                return bytes(made.sign_artifact(data).to_json().encode())
-
         with _told("gave no certificate"):
             made = library.sign.Signer(token, library.sign.SigningContext.from_trust_config(trust))
+
+        def sign(data: bytes) -> bytes:
+            with _told("did not sign"):
+                bundle: str = made.sign_artifact(data).to_json()
+            return bundle.encode()
+
         return sign
 
     def believed(self, bundle: bytes, record: bytes, identities: Iterable[IdentityConfig]) -> str:
@@ -78,16 +80,20 @@ class Sigstore:
 
     def _trusted(self, *, offline: bool) -> Any:
         """Whose certificates and logs count. Raises UsageError for a broken file, DependencyError without a network."""
-        models = _library().models
-        if self.trust is None:
-            with _told("could not be asked whom to trust"):
-                return models.ClientTrustConfig.production(offline=offline)
-        try:
-            return models.ClientTrustConfig.from_json(self.trust.read_text("utf-8"))
-        except Exception as error:  # noqa: BLE001  its own errors, pydantic's, and OSError
-            raise UsageError(
-                f"{self.trust} is no trust configuration of Sigstore: {_said(error)}", "look at `audit.trust`"
-            ) from None
+        config = _library().models.ClientTrustConfig
+        if self.trust is not None:
+            try:
+                return config.from_json(self.trust.read_text("utf-8"))
+            except Exception as error:  # noqa: BLE001  its own errors, pydantic's, and OSError
+                what = f"{self.trust} is no trust configuration of Sigstore: {_said(error)}"
+                raise UsageError(what, "look at `audit.trust`") from None
+        with _told("could not be asked whom to trust"):
+            found = config.production(offline=offline)
+        return found
+
+    def identity(self) -> str:
+        """The token that says who runs this. Raises UsageError without one: nobody is asked in a browser."""
+        return str(self._identity(_library()))
 
     def _identity(self, library: _Library) -> Any:
         try:
@@ -100,20 +106,14 @@ class Sigstore:
         return found
 
 
-class _told:  # noqa: N801  reads as what it does
+@contextmanager
+def _told(what: str) -> Iterator[None]:
     """Turns whatever the library raises into one sentence: its network, its answers, its logs."""
-
-    def __init__(self, what: str) -> None:
-        self.what = what
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> bool:
-        if not isinstance(error, Exception) or isinstance(error, CiMlError):
-            return False
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001  its own, those of requests, and what broken answers make it raise
         hint = "nothing was left unsigned in silence: run this again when it answers"
-        raise DependencyError(f"Sigstore {self.what}: {_said(error)}", hint) from None
+        raise DependencyError(f"Sigstore {what}: {_said(error)}", hint) from None
 
 
 def _library() -> _Library:

@@ -60,7 +60,7 @@ class Envelope(BaseModel):
 def pae(payload_type: str, payload: bytes) -> bytes:
     """The bytes that are signed: the type and the payload, each after its length."""
     kind = payload_type.encode()
-    return b"DSSEv1 %d %s %d %s" % (len(kind), kind, len(payload), payload)
+    return b" ".join((b"DSSEv1", str(len(kind)).encode(), kind, str(len(payload)).encode(), payload))
 
 
 def wrap(payload: bytes, signatures: Iterable[Signature], payload_type: str = IN_TOTO) -> bytes:
