@@ -88,8 +88,7 @@ class Sigstore:
                 what = f"{self.trust} is no trust configuration of Sigstore: {_said(error)}"
                 raise UsageError(what, "look at `audit.trust`") from None
         with _told("could not be asked whom to trust"):
-            found = config.production(offline=offline)
-        return found
+            return config.production(offline=offline)
 
     def identity(self) -> str:
         """The token that says who runs this. Raises UsageError without one: nobody is asked in a browser."""

@@ -173,7 +173,7 @@ def findings(
             "name `audit.public_keys` or `audit.identities` in ci-ml.yaml, or bring keys with --key FILE",
         )
     checks = _Checks(space=space, config=config, trusted=trusted)
-    return {number: one for number, one in checks.over(book, entries)}
+    return dict(checks.over(book, entries))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -241,7 +241,7 @@ def _own(space: Workspace, config: AuditConfig) -> PrivateKey:
     if not ours:
         names = ", ".join(one.name for one in believed[:5])
         raise UsageError(
-            f"{place} is the key {chain.short(key.keyid)}, and none of `audit.public_keys` is its public half ({names})",
+            f"{place} is the key {chain.short(key.keyid)}, whose public half is none of `audit.public_keys` ({names})",
             "sign with one of those, or add its public half",
         )
     today = chronicle.now(space).date()
