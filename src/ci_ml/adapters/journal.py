@@ -194,14 +194,18 @@ def places(name: str) -> str:
     return f"records/{value[:2]}/{value[2:]}.json"
 
 
+def beside(name: str, data: bytes) -> str:
+    """Where the file of a signature is: beside its record, and named after its own bytes: none replaces another."""
+    return f"{places(name).removesuffix('.json')}.{digest(data).removeprefix('sha256:')[:12]}.sig.json"
+
+
 def _places(added: Addition) -> Iterator[tuple[str, bytes]]:
     for entry in added.entries:
         yield chain.folder(entry.number), entry.line
     for name, data in added.records.items():
         yield places(name), data
     for name, data in added.attachments.items():
-        mark = digest(data).removeprefix("sha256:")[:12]
-        yield f"{places(name).removesuffix('.json')}.{mark}.sig.json", data
+        yield beside(name, data), data
 
 
 def _message(added: Addition) -> str:
