@@ -48,8 +48,24 @@ def record(config: str | None, output: str | None, files: tuple[Path, ...]) -> N
     metavar="DIGEST",
     help="The digest of an entry that is known from elsewhere, such as an earlier run's; may be repeated.",
 )
+@click.option("--signatures", is_flag=True, help="Every record must be signed, by a key that ci-ml.yaml names.")
+@click.option(
+    "--key",
+    "keys",
+    multiple=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="A public key to believe instead of those; may be repeated.",
+)
 @options.formats("terminal", "json")
-def verify(config: str | None, output: str | None, anchors: tuple[str, ...], format: str) -> None:
+def verify(
+    config: str | None,
+    output: str | None,
+    anchors: tuple[str, ...],
+    signatures: bool,
+    keys: tuple[Path, ...],
+    format: str,
+) -> None:
     """Walk the whole ledger: every edit, removal, insertion and other order is found, with the entry.
 
     Exits with 0 when it holds and 10 when it does not, and with 3 when it cannot be read.
@@ -57,7 +73,8 @@ def verify(config: str | None, output: str | None, anchors: tuple[str, ...], for
     with boundary.errors():
         from ci_ml.wiring import auditing, workspace
 
-        found = auditing.verify(workspace.find(config, output), anchors)
+        space = workspace.find(config, output)
+        found = auditing.verify(space, anchors, signatures=signatures, keys=keys)
         click.echo(found.to_json() if format == "json" else _checked(found), nl=False)
     sys.exit(10 if found.problems else 0)
 

@@ -1,6 +1,5 @@
 """The ledger, for who writes it and for who checks it: record, verify, export. Layer: wiring."""
 
-import importlib.util
 import io
 import json
 import re
@@ -87,9 +86,12 @@ class Checked:
         return json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def verify(space: Workspace, given: Sequence[str] = ()) -> Checked:
+def verify(
+    space: Workspace, given: Sequence[str] = (), *, signatures: bool = False, keys: Sequence[Path] = ()
+) -> Checked:
     """Walk the whole ledger. `given` are digests of entries that somebody knows from elsewhere.
 
+    With `signatures` every record must have one that is believed: by these public keys, else by those of ci-ml.yaml.
     Raises UsageError for what is no digest, DependencyError when the ledger cannot be read.
     """
     if wrong := [name for name in given if not _DIGEST.fullmatch(name)]:
@@ -97,7 +99,8 @@ def verify(space: Workspace, given: Sequence[str] = ()) -> Checked:
     kept = chronicle.ledger(space)
     book = kept.read()
     anchors = [*(Anchor(place="--anchor", entry=name) for name in given), *_anchors(space)]
-    problems = chain.in_order([*_problems(kept, book, anchors)])
+    signed = _unsigned(space, book, keys) if signatures or keys else ()
+    problems = chain.in_order([*_problems(kept, book, anchors), *signed])
     if not problems:
         kept.remember(book)
     return Checked(
@@ -123,6 +126,15 @@ def _problems(kept: Journal, book: Book, anchors: Sequence[Anchor]) -> Iterator[
     yield from kept.altered(book)
 
 
+def _unsigned(space: Workspace, book: Book, keys: Sequence[Path]) -> Sequence[Problem]:
+    """What is wrong with signatures. Raises UsageError where none can be checked."""
+    signing = chronicle.optional("signing")
+    if signing is None:
+        raise UsageError("this build of ci-ml checks no signatures", "leave --signatures out")
+    found: Sequence[Problem] = signing.verify(space, book, tuple(keys))
+    return found
+
+
 def _contents(kept: Journal, book: Book) -> Iterator[Problem]:
     """Records whose bytes are others, or that are not of the kind that their entry says."""
     names = {object_id: name for name, object_id in book.records.items()}
@@ -141,9 +153,8 @@ def _contents(kept: Journal, book: Book) -> Iterator[Problem]:
 
 def _anchors(space: Workspace) -> Iterator[Anchor]:
     """What the registry remembers: each version of a model has the digest of the entry that put it in place."""
-    if importlib.util.find_spec("ci_ml.wiring.registry") is None:
-        return
-    found: Mapping[str, str] = importlib.import_module("ci_ml.wiring.registry").anchors(space)
+    registry = chronicle.optional("registry")
+    found: Mapping[str, str] = registry.anchors(space) if registry else {}
     yield from (Anchor(place=f"{name} in the registry", entry=entry) for name, entry in found.items())
 
 
