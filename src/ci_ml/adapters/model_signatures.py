@@ -54,10 +54,9 @@ def _secret(pem: bytes) -> Iterator[str]:
 def _library() -> Any:
     try:
         from model_signing import signing
-    except ImportError:
-        raise UsageError(
-            "signatures of models need the package model-signing", "install ci-ml[model-signing]"
-        ) from None
+    except ImportError as error:
+        what = f"signatures of models need the package model-signing ({error})"
+        raise UsageError(what, "install ci-ml[model-signing]") from None
     return signing
 
 

@@ -157,8 +157,8 @@ def _components(dossier: Dossier) -> Iterator[dict[str, Any]]:
     if environment.interpreter:
         said = ", ".join(f"{key} {value}" for key, value in environment.interpreter.items())
         yield {"type": "platform", "bom-ref": "interpreter", "name": printable(said)}
-    for name, version in sorted(environment.packages.items()):
-        yield _package(name, version)
+    for place, (name, version) in enumerate(sorted(environment.packages.items())):
+        yield _package(name, version, f"package:{place}")
 
 
 def _data(one: Artifact, ref: str) -> dict[str, Any]:
@@ -179,12 +179,12 @@ def _file(one: Artifact, ref: str) -> dict[str, Any]:
     }
 
 
-def _package(name: str, version: str) -> dict[str, Any]:
+def _package(name: str, version: str, ref: str) -> dict[str, Any]:
     plain = re.sub(r"[-_.]+", "-", name).lower()
     purl = f"pkg:pypi/{_PURL.sub(_quoted, plain)}@{_PURL.sub(_quoted, version)}"
     return {
         "type": "library",
-        "bom-ref": f"package:{printable(name)}",
+        "bom-ref": ref,
         "name": printable(name),
         "version": printable(version),
         "purl": purl,

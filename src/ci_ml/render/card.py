@@ -229,7 +229,7 @@ def _training(dossier: Dossier) -> Iterator[str]:
     if environment.packages:
         names = sorted(environment.packages.items())[:_ROWS]
         listed = ", ".join(code(f"{name}=={version}") for name, version in names)
-        yield f"{len(environment.packages):,} packages: {listed}."
+        yield f"<details><summary>{len(environment.packages):,} packages</summary>\n\n{listed}\n\n</details>"
 
 
 def _people(dossier: Dossier) -> Iterator[str]:

@@ -8,6 +8,7 @@ from typing import Any
 from ci_ml.adapters import files
 from ci_ml.core import attestation as attesting
 from ci_ml.core import dossier as dossiers
+from ci_ml.core import statements
 from ci_ml.core.chain import Book, Entry
 from ci_ml.core.dossier import Dossier, Records
 from ci_ml.core.listing import some
@@ -91,7 +92,8 @@ def _of_commit(space: Workspace, book: Book, entries: Iterable[Entry], asked: st
         return None
     found = _opened(space, book, entries, set(), commit)
     if not found:
-        found = [(chronicle.now(space).isoformat(), record) for record in chronicle.kept(space)]
+        kept = [record for record in chronicle.kept(space) if statements.commit(record) == commit]
+        found = [(chronicle.now(space).isoformat(), record) for record in kept]
     verdicts = [record for _, record in found if record.kind is Kind.VERDICT]
     wanted = {Kind.TRAINING: _behind(verdicts[-1:]), Kind.PROMOTION: None}
     found += _opened(space, book, entries, set(filter(None, wanted.values())), None)
