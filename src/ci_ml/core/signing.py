@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from ci_ml.core import envelopes
 from ci_ml.core.models import Model
@@ -89,9 +89,15 @@ class IdentityConfig(Model):
 
 
 def _keys(value: Any) -> Any:
-    """Files, or files with their days, or one of them alone."""
-    found = value if isinstance(value, list | tuple) else (value,)
-    return tuple({"file": one} if isinstance(one, str) else one for one in found)
+    """Files, or files with their days."""
+    if not isinstance(value, list | tuple):
+        return value
+    return tuple({"file": one} if isinstance(one, str) else one for one in value)
+
+
+def _or_a_file(schema: dict[str, Any]) -> None:
+    """In the JSON Schema each key may be a file alone."""
+    schema["items"] = {"anyOf": [{"type": "string"}, schema["items"]]}
 
 
 class AuditConfig(Model):
@@ -110,27 +116,20 @@ class AuditConfig(Model):
     password: Annotated[_Text, AfterValidator(_variable)] = Field(
         default=PASSWORD, description="Where the password of an encrypted key is: env:NAME."
     )
-    public_keys: Annotated[
-        tuple[PublicKeyConfig, ...],
-        BeforeValidator(_keys),
-        WithJsonSchema(
-            {
-                "anyOf": [
-                    {"type": "string"},
-                    {"type": "array", "items": {"anyOf": [{"type": "string"}, {"$ref": "#/$defs/PublicKeyConfig"}]}},
-                ]
-            }
-        ),
-    ] = Field(
-        default=(), max_length=100, description="The keys whose signatures are believed, as files in the repository."
+    public_keys: Annotated[tuple[PublicKeyConfig, ...], BeforeValidator(_keys)] = Field(
+        default=(),
+        max_length=100,
+        json_schema_extra=_or_a_file,
+        description="The keys whose signatures are believed: files in the repository, with their days where they have "
+        "some.",
     )
     identities: tuple[IdentityConfig, ...] = Field(
         default=(), max_length=100, description="The identities whose Sigstore signatures are believed."
     )
     trust: _File | None = Field(
         default=None,
-        description="A trust configuration of Sigstore (ClientTrustConfig in JSON), for an instance of your own.  "
-        "[default: the public instance]",
+        description="A trust configuration of Sigstore (ClientTrustConfig in JSON), for an instance of your own; "
+        "without it, the public one.",
     )
     models: bool = Field(
         default=False, description="Also sign the model's files, in the format of OpenSSF Model Signing."
