@@ -98,7 +98,7 @@ class Journal:
 
     def forgotten(self, book: Book) -> str | None:
         """The newest commit of the ledger that this clone remembers, if that is not in it any more."""
-        seen = self.history.commit(self._memory)
+        seen = self.history.commit(self.memory)
         if seen is None or seen == book.tip:
             return None
         known = book.tip and self.history.ask("merge-base", "--is-ancestor", seen, book.tip).code == 0
@@ -106,11 +106,12 @@ class Journal:
 
     def remember(self, book: Book) -> None:
         """Remember in this clone where the ledger was, so that a later look notices when it was rewritten."""
-        if book.tip and self.history.commit(self._memory) != book.tip:
-            self.history.ask("update-ref", "--no-deref", self._memory, book.tip)
+        if book.tip and self.history.commit(self.memory) != book.tip:
+            self.history.ask("update-ref", "--no-deref", self.memory, book.tip)
 
     @property
-    def _memory(self) -> str:
+    def memory(self) -> str:
+        """The ref of this clone that remembers where the ledger was."""
         head, _, name = self.ref.rpartition("/")
         return f"{head}/seen/{name}"
 

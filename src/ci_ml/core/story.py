@@ -165,6 +165,12 @@ def _each(value: Any, *keys: str) -> Iterator[Mapping[str, Any]]:
     yield from (one for one in (found if isinstance(found, list) else []) if isinstance(one, Mapping))
 
 
+def _texts(value: Any, *keys: str) -> list[str]:
+    """The items of a list of a stranger's, as text."""
+    found = at(value, *keys)
+    return [text(one) for one in found] if isinstance(found, list) else []
+
+
 def _pairs(value: Any, *keys: str) -> list[tuple[str, Any]]:
     found = at(value, *keys)
     return sorted(found.items()) if isinstance(found, Mapping) else []
@@ -183,8 +189,8 @@ def _title(sources: Sources) -> str:
     if promotion is None:
         return f"commit {sources.name[:12]}" if re.fullmatch("[0-9a-f]{40,64}", sources.name) else sources.name
     said = promotion.record.predicate
-    aliases = ", ".join(map(str, said.get("aliases") or [])) if isinstance(said.get("aliases"), list) else ""
-    return f"{text(said.get('model'))} version {text(said.get('version'))}{f' ({aliases})' if aliases else ''}"
+    named = ", ".join(aliases(promotion.record))
+    return f"{text(said.get('model'))} version {text(said.get('version'))}{f' ({named})' if named else ''}"
 
 
 def _data(sources: Sources) -> Answer:
@@ -234,13 +240,12 @@ def _code(sources: Sources) -> Answer:
         _fact("packages", f"{len(packages)}, {text(at(environment, 'packages_digest'))}" if packages else None),
         _fact("system", at(environment, "os")),
         _fact("processor", at(environment, "cpu")),
-        _fact("accelerators", ", ".join(map(str, at(environment, "gpu") or [])) if environment else None),
+        _fact("accelerators", ", ".join(_texts(environment, "gpu"))),
         _fact("container", at(internal, "container")),
     ]
     others = [one for one in _each(build, "resolvedDependencies") if at(one, "annotations", "kind") in _KIND]
     stages = [
-        (name, " && ".join(map(str, at(stage, "command") or [])), _state(run, name))
-        for name, stage in _pairs(external, "stages")
+        (name, " && ".join(_texts(stage, "command")), _state(run, name)) for name, stage in _pairs(external, "stages")
     ]
     again = [
         (one.record.predicate.get("sameness"), one.record.predicate.get("sentence"), one.where)
@@ -361,7 +366,7 @@ def _approval(sources: Sources) -> Answer:
             moment(one.entry.at.isoformat()) if one.entry else None,
             one.record.predicate.get("action"),
             one.record.predicate.get("version"),
-            ", ".join(map(str, one.record.predicate.get("aliases") or [])),
+            ", ".join(aliases(one.record)),
             one.entry.by if one.entry else None,
             one.record.predicate.get("why"),
         )
@@ -449,8 +454,14 @@ def completed(found: Iterable[Held], *, alias: str | None = None, version: str |
         if one.record.kind is Kind.PROMOTION
         and one.record.predicate.get("action") in DONE
         and (version is None or str(one.record.predicate.get("version")) == version)
-        and (alias is None or alias in (one.record.predicate.get("aliases") or []))
+        and (alias is None or alias in aliases(one.record))
     )
+
+
+def aliases(record: Statement) -> tuple[str, ...]:
+    """The aliases that a promotion is about."""
+    found = record.predicate.get("aliases")
+    return tuple(map(text, found)) if isinstance(found, list) else ()
 
 
 def name(held: Held) -> str:

@@ -120,9 +120,10 @@ def _problems(kept: Journal, book: Book, anchors: Sequence[Anchor]) -> Iterator[
         what = f"the ledger was written anew: {seen[:12]}, which this clone has seen, is not in its history any more"
         yield Problem(number=None, what=what)
     yield from chain.verify(book.lines, anchors=anchors)
-    yield from chain.listed(chain.known(book.lines), book.records)
+    entries = chain.known(book.lines)
+    yield from chain.listed(entries, book.records)
     yield from (Problem(number=None, what=f"{path} does not belong in a ledger") for path in book.strange)
-    yield from _contents(kept, book)
+    yield from _contents(kept, book, entries)
     yield from kept.altered(book)
 
 
@@ -135,10 +136,10 @@ def _unsigned(space: Workspace, book: Book, keys: Sequence[Path]) -> Sequence[Pr
     return found
 
 
-def _contents(kept: Journal, book: Book) -> Iterator[Problem]:
+def _contents(kept: Journal, book: Book, entries: Sequence[Entry]) -> Iterator[Problem]:
     """Records whose bytes are others, or that are not of the kind that their entry says."""
     names = {object_id: name for name, object_id in book.records.items()}
-    told = {entry.record: entry for entry in chain.known(book.lines)}
+    told = {entry.record: entry for entry in entries}
     for object_id, data in kept.contents(names):
         name = names[object_id]
         entry = told.get(name)

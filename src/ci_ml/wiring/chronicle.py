@@ -193,6 +193,7 @@ def enter(
 
     def prepare(book: Book) -> Addition:
         there = ordered(book)
+        _refuse_rewritten(journal, book)
         if guard is not None:
             guard(there)
         known = {entry.record for entry in there}
@@ -277,6 +278,15 @@ def _signer(space: Workspace) -> Callable[[bytes], bytes] | None:
     signing = optional("signing")
     found: Callable[[bytes], bytes] | None = signing.signer(space) if signing else None
     return found
+
+
+def _refuse_rewritten(journal: Journal, book: Book) -> None:
+    """Nothing is added to a ledger that has lost what this clone has seen in it. Raises DependencyError."""
+    if seen := journal.forgotten(book):
+        raise DependencyError(
+            f"the ledger was written anew: {seen[:12]}, which this clone has seen, is not in its history any more",
+            f"find out who did that; once it is right, `git update-ref -d {journal.memory}` forgets it",
+        )
 
 
 def _entry(space: Workspace, last: Entry | None, record: Statement, subject: str) -> Entry:

@@ -126,7 +126,9 @@ def _of_commit(shelf: Shelf, sha: str) -> Sources:
         for one in promotions
         if statements.commit(one.record) == sha or (digest and one.record.predicate.get("verdict") == digest)
     )
-    return _sources(shelf, sha, about[-1] if about else None, about, verdict, None)
+    promotion = about[-1] if about else None
+    training = shelf.named(promotion.record.predicate.get("training")) if promotion else None
+    return _sources(shelf, sha, promotion, about, verdict, training)
 
 
 def _sources(
