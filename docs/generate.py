@@ -63,6 +63,9 @@ _SECTIONS = {
     "pipelines.monitor": "MonitorJobConfig",
     "pipelines.retrain": "RetrainJobConfig",
     "pipelines.retrain.app": "AppConfig",
+    "audit": "AuditConfig",
+    "audit.public_keys": "PublicKeyConfig",
+    "audit.identities": "IdentityConfig",
 }
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from ci_ml.cli import boundary, options
+from ci_ml.cli import attesting, boundary, options
 
 
 @click.group()
@@ -15,6 +15,9 @@ def audit() -> None:
 
     It is on the ref refs/ci-ml/ledger of the repository, and only ever added to.
     """
+
+
+attesting.register(audit)
 
 
 @audit.command()

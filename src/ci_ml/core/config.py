@@ -34,6 +34,7 @@ from ci_ml.core.references import IN_PRODUCTION
 from ci_ml.core.registry import AliasConfig, ModelName, RegisteredConfig, ServeConfig
 from ci_ml.core.rescoring import RescoreConfig
 from ci_ml.core.retraining import BudgetConfig, RefreshConfig, RetrainConfig, SearchConfig
+from ci_ml.core.signing import AuditConfig, IdentityConfig, PublicKeyConfig
 from ci_ml.core.sources import SourceConfig, WindowConfig
 from ci_ml.core.types import Direction, Margin, Metric, MetricKey, Require, Severity, TableKey
 from ci_ml.errors import ConfigError
@@ -541,6 +542,7 @@ class Config(Model):
         description="Models that `ci-ml promote` registers, by their names in MLflow, and what each alias asks for.",
     )
     retrain: RetrainConfig | None = Field(default=None, description="Continuous training, for `ci-ml retrain`.")
+    audit: AuditConfig = Field(default=AuditConfig(), description="How records and models are signed.")
     report: ReportConfig = Field(default=ReportConfig(), description="History, pictures and templates of reports.")
     pipelines: tuple[PipelineConfig, ...] = Field(
         default=(), description="CI files to be written by `ci-ml generate`, one entry for each forge."
@@ -747,6 +749,9 @@ def _known_keys(location: Sequence[Any]) -> list[str]:
         "budget": BudgetConfig,
         "refresh": RefreshConfig,
         "search": SearchConfig,
+        "audit": AuditConfig,
+        "public_keys": PublicKeyConfig,
+        "identities": IdentityConfig,
         "data": DataConfig,
         "columns": ColumnConfig,
         "length": LengthConfig,

@@ -1,0 +1,280 @@
+"""What is made from the records of a real training: signatures, a bill of materials, a card, an attestation."""
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
+
+from ci_ml.core import chain, statements
+from ci_ml.core.statements import Kind, Subject
+from ci_ml.wiring import chronicle, signing, workspace
+from tests.e2e.predictions import ABOUT, customers, wobbling, write
+from tests.e2e.project import Project, copy
+from tests.fakes import sigstore as fake
+from tests.signers import Pair, pair
+
+GATES = f"""\
+  - {{metric: test.roc_auc, margin: 0.02, floor: 0.5, slices: {{by: plan}}}}
+  - {{metric: test.accuracy, margin: 0.03}}
+predictions:
+  test: {{path: pred/test.csv, {ABOUT}}}
+"""
+
+
+def space(project: Project, env: Mapping[str, str] | None = None) -> workspace.Workspace:
+    return workspace.find(None, None, cwd=project.root, env={**project.env, **(env or {})})
+
+
+def entered(project: Project) -> tuple[chain.Entry, ...]:
+    """Everything that lies beside the report, in the ledger."""
+    here = space(project)
+    return chronicle.enter(here, chronicle.kept(here))
+
+
+def promoted(project: Project, **said: Any) -> statements.Statement:
+    """A promotion of the model, as `ci-ml promote` records one."""
+    here = space(project)
+    kept = {one.kind: one.digest for one in chronicle.kept(here)}
+    data = (project.root / "model.json").read_bytes()
+    sha256 = hashlib.sha256(data).hexdigest()
+    record = statements.statement(
+        Kind.PROMOTION,
+        [Subject(name="churn", digest={"sha256": sha256})],
+        {
+            "model": "churn",
+            "version": "3",
+            "aliases": ["champion"],
+            "action": "promote",
+            "commit": project.git("rev-parse", "HEAD"),
+            "outputs": {"model.json": f"sha256:{sha256}"},
+            "approvals": [{"by": "ada", "at": "2026-11-20T10:00:00+00:00", "what": "approved #7"}],
+            "verdict": kept.get(Kind.VERDICT),
+            "training": kept.get(Kind.TRAINING),
+            **said,
+        },
+    )
+    chronicle.enter(here, [record])
+    return record
+
+
+@pytest.fixture(scope="session")
+def told(trained: Path, environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project that has trained and judged a change, with numbers and a table; its records are in the ledger."""
+    folder = tmp_path_factory.mktemp("told")
+    copy(trained, folder / "p")
+    project = Project(root=folder / "p" / "repo", env=environment)
+    table = customers(900)
+    write(project, "pred/test.csv", table)
+    project.write("ci-ml.yaml", f"{project.read('ci-ml.yaml')}{GATES}")
+    project.commit("a table")
+    project.branch()
+    write(project, "pred/test.csv", wobbling(table, 0.02))
+    project.write("params.yaml", {"prepare": {"keep": 1.0}, "train": {"rate": 0.2, "steps": 3}})
+    project.commit("faster")
+    project.ci_ml("ci", "--no-publish")
+    entered(project)
+    return folder / "p"
+
+
+@pytest.fixture
+def judged(told: Path, environment: dict[str, str], tmp_path: Path) -> Project:
+    """The same for one test alone."""
+    copy(told, tmp_path / "p")
+    return Project(root=tmp_path / "p" / "repo", env=environment)
+
+
+def signing_with(project: Project, key: Pair, **said: Any) -> dict[str, str]:
+    """ci-ml.yaml that signs with a key and believes it; the environment that holds it."""
+    project.write("keys/ci.pub", key.public)
+    text = project.read("ci-ml.yaml").partition("audit:")[0]
+    audit = {"sign": "key", "public_keys": ["keys/ci.pub"], **said}
+    project.write("ci-ml.yaml", f"{text}audit: {json.dumps(audit)}\n")
+    return {"CI_ML_SIGNING_KEY": key.private.decode()}
+
+
+def problems(project: Project, *brought: Path) -> list[str]:
+    here = space(project)
+    return [str(one) for one in signing.verify(here, chronicle.ledger(here).read(), brought)]
+
+
+def test_records_are_signed_once_and_verify(judged: Project) -> None:
+    env = signing_with(judged, pair())
+    done = judged.ci_ml("audit", "sign", env=env).expect(0)
+    assert "signed 2 records with the key sha256:" in done.out
+    assert problems(judged) == []
+    again = judged.ci_ml("audit", "sign", env=env).expect(0)
+    assert "signed 0 records" in again.out
+    assert "2 were signed already" in again.out
+
+
+@pytest.mark.parametrize("kind", ["p384", "p521", "ed25519"])
+def test_every_kind_of_key_signs(judged: Project, kind: str) -> None:
+    judged.ci_ml("audit", "sign", env=signing_with(judged, pair(kind))).expect(0)
+    assert problems(judged) == []
+
+
+def test_the_bill_of_materials_holds_to_its_schema(judged: Project) -> None:
+    promoted(judged)
+    done = judged.ci_ml("audit", "bom", "churn@champion").expect(0)
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(done.out) is None
+    bill = done.json()
+    model = bill["metadata"]["component"]
+    data = (judged.root / "model.json").read_bytes()
+    assert {"alg": "SHA-256", "content": hashlib.sha256(data).hexdigest()} in model["hashes"]
+    assert (model["type"], model["name"], model["version"]) == ("machine-learning-model", "churn", "3")
+    measured = model["modelCard"]["quantitativeAnalysis"]["performanceMetrics"]
+    assert {one["type"] for one in measured} >= {"metrics.json:accuracy", "test.roc_auc"}
+    auc = {one.get("slice"): one for one in measured if one["type"] == "test.roc_auc"}
+    assert auc.keys() >= {None, "plan = free", "plan = pro"}
+    for one in auc.values():
+        low, high = (float(one["confidenceInterval"][end]) for end in ("lowerBound", "upperBound"))
+        assert low < float(one["value"]) < high
+    differences = [one for one in measured if one["type"] == "test.roc_auc, difference from the base"]
+    assert all("confidenceInterval" in one for one in differences)
+    assert len(differences) == len(auc)
+    assert [one["name"] for one in bill["components"] if one["type"] == "data"] == ["data/raw.csv"]
+    assert any(one.get("purl", "").startswith("pkg:pypi/dvc@") for one in bill["components"])
+    said = [(one["name"], one["value"]) for one in model["properties"]]
+    assert ("ci-ml:approval", "ada, 2026-11-20T10:00:00+00:00, approved #7") in said
+    assert judged.ci_ml("audit", "bom", "churn").out == done.out  # the same records, the same bytes
+
+
+def test_a_card_is_what_hugging_face_reads(judged: Project) -> None:
+    from huggingface_hub import ModelCard
+
+    promoted(judged)
+    judged.ci_ml("audit", "card", "churn", "--task", "tabular-classification", "--to", "CARD.md").expect(0)
+    text = judged.read("CARD.md")
+    card = ModelCard(text)
+    results = card.data.eval_results
+    assert {one.metric_type for one in results} == {"accuracy", "loss_log", "roc_auc"}
+    sliced = next(one for one in results if one.dataset_name == "test (plan = free)")
+    assert len(sliced.metric_args["difference_interval"]) == 2
+    assert {one.task_type for one in results} == {"tabular-classification"}
+    assert all(isinstance(one.metric_value, float) for one in results)
+    front = yaml.safe_load(text.split("---\n")[1])
+    assert front["model-index"][0]["name"] == "churn"
+    assert "approved by `ada`" in text
+    assert "Nobody has said this" in text
+
+
+def test_an_attestation_is_what_the_action_takes(judged: Project, tmp_path: Path) -> None:
+    promoted(judged)
+    told = tmp_path / "outputs"
+    judged.ci_ml("audit", "attestation", "--", "churn", env={"GITHUB_OUTPUT": str(told)}).expect(0)
+    folder = judged.root / ".ci-ml" / "attestation"
+    sha256 = hashlib.sha256((judged.root / "model.json").read_bytes()).hexdigest()
+    assert (folder / "subjects.txt").read_text() == f"{sha256}  model.json\n"
+    assert (folder / "predicate-type.txt").read_text() == "https://in-toto.io/attestation/test-result/v0.1\n"
+    assert json.loads((folder / "predicate.json").read_text())["ciMl"]["verdict"]
+    assert str(folder / "predicate.json") in told.read_text()
+
+
+def test_what_a_commit_made_has_a_bill_and_a_card_too(judged: Project) -> None:
+    bill = judged.ci_ml("audit", "bom", "HEAD").expect(0)
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(bill.out) is None
+    limits = bill.json()["metadata"]["component"]["modelCard"]["considerations"]["technicalLimitations"]
+    assert limits == ["no record says that it was promoted: nobody has approved it"]
+    assert "nobody has approved it" in judged.ci_ml("audit", "card", "HEAD").expect(0).out
+
+
+def test_models_are_signed_as_a_record_has_them(judged: Project) -> None:
+    from model_signing import verifying
+
+    key = pair(password=b"secret")
+    hidden = {**signing_with(judged, key), "CI_ML_SIGNING_PASSWORD": "secret"}
+    done = judged.ci_ml("audit", "sign", "--kept", "--model", "model.json", env=hidden).expect(0)
+    signature = judged.root / ".ci-ml" / "signatures" / "model.json.sig"
+    assert done.out.splitlines()[-1] == str(signature)
+    check = verifying.Config().use_elliptic_key_verifier(public_key=judged.root / "keys/ci.pub")
+    check.verify(judged.root / "model.json", signature)
+    judged.remove("model.json")
+    judged.write("model.json", '{"slope": 9, "offset": 9}')
+    with pytest.raises(ValueError, match="mismatch"):
+        check.verify(judged.root / "model.json", signature)
+    refused = judged.ci_ml("audit", "sign", "--kept", "--model", "model.json", env=hidden).expect(2)
+    assert "what nobody judged is not signed" in refused.err
+    for path, why in (("data/raw.csv", "no record of a training"), ("../outside", "no output of a stage")):
+        assert why in judged.ci_ml("audit", "sign", "--kept", "--model", path, env=hidden).expect(2).err
+
+
+def test_models_are_signed_with_an_identity(judged: Project, tmp_path: Path) -> None:
+    from model_signing import verifying
+
+    with fake.running() as service:
+        trust = service.trust(judged.root / "trust.json")
+        text = judged.read("ci-ml.yaml")
+        judged.write("ci-ml.yaml", f"{text}audit: {{sign: sigstore, trust: trust.json}}\n")
+        env = {"SIGSTORE_ID_TOKEN": service.token("https://example.org/workflow")}
+        judged.ci_ml("audit", "sign", "--kept", "--model", "model.json", env=env).expect(0)
+        assert [one["kind"] for one in service.entries] == ["hashedrekord", "hashedrekord", "dsse"]
+        verifying.Config().use_sigstore_verifier(
+            identity="https://example.org/workflow", oidc_issuer=fake.ISSUER, trust_config=trust
+        ).verify(judged.root / "model.json", judged.root / ".ci-ml" / "signatures" / "model.json.sig")
+
+
+def test_a_key_that_model_signing_does_not_take_is_said_so(judged: Project) -> None:
+    env = signing_with(judged, pair("ed25519"))
+    done = judged.ci_ml("audit", "sign", "--kept", "--model", "model.json", env=env).expect(2)
+    assert "P-256" in done.err
+
+
+def test_verify_checks_signatures_where_it_is_asked_to(judged: Project, tmp_path: Path) -> None:
+    key = pair()
+    env = signing_with(judged, key)
+    unsigned = judged.ci_ml("audit", "verify", "--signatures").expect(10)
+    assert "its record is not signed" in unsigned.out
+    judged.ci_ml("audit", "sign", env=env).expect(0)
+    judged.ci_ml("audit", "verify", "--signatures").expect(0)
+    _, brought = pair().write(tmp_path, "auditor")
+    assert "nobody who is believed" in judged.ci_ml("audit", "verify", "--key", str(brought)).expect(10).out
+
+
+def test_what_no_record_tells_of_is_said_so(judged: Project) -> None:
+    for command, asked in (("bom", "nobody"), ("card", "churn@champion"), ("attestation", "main~1"), ("bom", "--help")):
+        done = judged.ci_ml("audit", command, "--", asked).expect(2)
+        assert f"no record tells of {asked}" in done.err
+        assert "no model was promoted yet" in done.err
+
+
+def test_without_a_promotion_no_checksum_is_made_up(judged: Project) -> None:
+    done = judged.ci_ml("audit", "attestation", "HEAD", "--kind", "promotion").expect(2)
+    assert "no record of a promotion" in done.err
+
+
+def test_versions_and_aliases_are_told_apart(judged: Project) -> None:
+    promoted(judged, version="1", aliases=["champion"], why="one")
+    promoted(judged, version="2", aliases=["champion", "shadow"])
+    promoted(judged, version="3", aliases=["shadow"])
+    promoted(judged, version="4", aliases=["champion"], action="begin")
+
+    def version(asked: str) -> str:
+        return str(judged.ci_ml("audit", "bom", asked).expect(0).json()["metadata"]["component"]["version"])
+
+    assert [version(asked) for asked in ("churn", "churn@champion", "churn@shadow", "churn/1")] == ["3", "2", "3", "1"]
+    assert "no record tells of" in judged.ci_ml("audit", "bom", "churn/4").expect(2).err
+
+
+def test_an_envelope_is_checked_by_other_hands(judged: Project) -> None:
+    """By openssl's mathematics and the DSSE specification, not by our own reader."""
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key = pair()
+    judged.ci_ml("audit", "sign", "--kept", env=signing_with(judged, key)).expect(0)
+    place = min((judged.root / ".ci-ml" / "signatures").glob("*.sig.json"))
+    envelope = json.loads(place.read_bytes())
+    payload = base64.b64decode(envelope["payload"])
+    assert hashlib.sha256(payload).hexdigest() == place.name.partition(".")[0]
+    kind = envelope["payloadType"]
+    signed = f"DSSEv1 {len(kind)} {kind} {len(payload)} ".encode() + payload
+    public = serialization.load_pem_public_key(key.public)
+    assert isinstance(public, ec.EllipticCurvePublicKey)
+    public.verify(base64.b64decode(envelope["signatures"][0]["sig"]), signed, ec.ECDSA(hashes.SHA256()))
