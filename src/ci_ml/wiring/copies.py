@@ -15,19 +15,20 @@ _NO_HOOKS = ("-c", "core.hooksPath=/dev/null")
 _COMMITTER = ("-c", "user.name=ci-ml", "-c", "user.email=ci-ml@localhost", "-c", "commit.gpgSign=false")
 
 
-def copied(space: Workspace, root: Path, without: Iterable[str] = ()) -> Workspace:
+def copied(space: Workspace, root: Path, without: Iterable[str] = (), *, at: str | None = None) -> Workspace:
     """The repository with the work tree's files but `without` some of them, at `root`, which is not there yet.
 
     It shares git's objects, DVC's cache and remotes with the original, and holds none of DVC's data: stages are given
-    what they need. What git ignores is not in it.
+    what they need. What git ignores is not in it. With `at` it holds that commit, and nothing of the work tree. Unlike
+    what `git worktree` makes, the original knows nothing of it: killed at any time, it has nothing to prune.
     """
-    history, sha = space.history, space.head.sha
+    history, sha = space.history, at or space.head.sha
     assert sha is not None
     left = dict.fromkeys(without)
     history.tell("clone", "--quiet", "--shared", "--no-checkout", "--", str(history.root), str(root))
     there = dataclasses.replace(history, root=root, access={})
     there.tell(*_NO_HOOKS, "checkout", "--quiet", "--detach", sha)
-    for change in history.changed(sha):
+    for change in history.changed(sha) if at is None else ():
         if covering(change.path, left) is None:
             _take(history.root, change.path, root)
     inner = dataclasses.replace(space.project, root=root)

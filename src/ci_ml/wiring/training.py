@@ -28,10 +28,13 @@ def run(
     chosen: config.TrainConfig | None = None,
     targets: Sequence[str] = (),
     only: str | None = None,
+    *,
+    kept: bool = True,
 ) -> Training:
     """Reproduce what is stale, as `chosen` or else the work tree's ci-ml.yaml says, and write training.json.
 
-    With `only`, that stage alone is looked at, and its outputs are here afterwards whether it was stale or not.
+    With `only`, that stage alone is looked at, and its outputs are here afterwards whether it was stale or not. What is
+    made to be compared, and no more, is not `kept`: it gets into no cache.
     Raises StageFailed or DependencyError when it fails, OutOfDate when `train.when` is never and dvc.lock is stale.
     """
     reports.forget(space.output)  # it is not about what is there after a training
@@ -51,7 +54,8 @@ def run(
     events: Iterator[Event] = iter(())
     if chosen.when != "never":
         asked = (only,) if only else tuple(targets or chosen.targets)
-        events = repro.reproduce(folder, asked, force=chosen.when == "always", alone=only is not None, env=env)
+        force = chosen.when == "always"
+        events = repro.reproduce(folder, asked, force=force, alone=only is not None, kept=kept, env=env)
     with (
         console.display(stream, 1 if only else len(stages)) as display,
         contextlib.closing(_generator(events)) as running,
