@@ -5,7 +5,7 @@ out, and a text in it is a name to be compared and never a place to write to.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Annotated, Any
@@ -141,9 +141,12 @@ def _digest(digest: Mapping[str, str]) -> str | None:
     return next((f"{name.removesuffix('-dos2unix')}:{value}" for name, value in own.items()), None)
 
 
-def strangers(found: Recorded, at_commit: Mapping[str, str]) -> tuple[str, ...]:
-    """The inputs that the commit has with another digest than the record: nobody can train from both."""
-    return tuple(path for path, digest in sorted(found.inputs.items()) if at_commit.get(path, digest) != digest)
+def strangers(found: Recorded, there: Mapping[str, Collection[str]]) -> tuple[str, ...]:
+    """The inputs of which the commit has another digest than the record, or none at all.
+
+    A file of git has two: DVC 2 read line ends otherwise. Of what the commit says nothing, nothing is wrong yet.
+    """
+    return tuple(path for path, digest in sorted(found.inputs.items()) if digest not in there.get(path, (digest,)))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ import hashlib
 import posixpath
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, ValidationError
 
@@ -54,7 +54,7 @@ class TestSetPart(Part):
 
     __test__ = False
 
-    name: str = Field(max_length=NAME_LENGTH, pattern=NAME)
+    name: str = Field(max_length=NAME_LENGTH)
     digest: str = Field(max_length=300, pattern=_DIGEST)
     look: int | None = Field(default=None, ge=1)
     of: int = Field(ge=1)
@@ -270,10 +270,3 @@ def _limits(part: TestSetPart, asked: TestSetConfig, beyond: list[str], notices:
             "prepare a new one"
         )
 
-
-def standing(config: Mapping[str, TestSetConfig], digests: Mapping[str, str], known: Sequence[Look]) -> list[Any]:
-    """Each test set with its digest (None: it is not there) and how many looks it has had."""
-    return [
-        (name, asked, digests.get(name), count(known, digests[name]) if name in digests else None)
-        for name, asked in config.items()
-    ]

@@ -7,7 +7,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ci_ml.adapters.dvc import commands
+from ci_ml.adapters.git import Git
 from ci_ml.core.pipeline import covering
+from ci_ml.errors import DependencyError
 from ci_ml.wiring import publishing
 from ci_ml.wiring.workspace import Workspace
 
@@ -27,6 +29,8 @@ def copied(space: Workspace, root: Path, without: Iterable[str] = (), *, at: str
     left = dict.fromkeys(without)
     history.tell("clone", "--quiet", "--shared", "--no-checkout", "--", str(history.root), str(root))
     there = dataclasses.replace(history, root=root, access={})
+    if at is not None and there.commit(sha) is None:
+        _fetched(history, there, sha)
     there.tell(*_NO_HOOKS, "checkout", "--quiet", "--detach", sha)
     for change in history.changed(sha) if at is None else ():
         if covering(change.path, left) is None:
@@ -39,6 +43,18 @@ def copied(space: Workspace, root: Path, without: Iterable[str] = (), *, at: str
     env = publishing.without_token(space.change, space.env)
     commands.run(space.data.elsewhere(), cwd=root / dvc, env=env)
     return dataclasses.replace(space, project=inner, history=there, output=root / inner.folder / ".ci-ml")
+
+
+class NoCommit(DependencyError):
+    """Neither this clone nor its remote has a commit."""
+
+
+def _fetched(history: Git, there: Git, sha: str) -> None:
+    """Fetch a commit into the copy: the original stays as shallow as it is. Raises NoCommit."""
+    place = history.address()
+    knowing = dataclasses.replace(there, access=history.access)
+    if place is None or not knowing.fetch("--depth=1", place, sha) or there.commit(sha) is None:
+        raise NoCommit(f"this clone does not have the commit {sha[:7]}, and it could not be fetched")
 
 
 def settled(copy: Workspace) -> None:

@@ -120,6 +120,11 @@ def _environment(space: Workspace, folder: Path, ran: Collection[str]) -> Enviro
     return environment.read(folder, calls, space.env)
 
 
+def environment_of(space: Workspace) -> Environment:
+    """What stages that run now would have around them."""
+    return _environment(space, space.project.root / space.project.folder, ())
+
+
 def _generator(events: Iterator[Event]) -> Generator[Event]:
     """Events that can be closed, which stops the training behind them."""
     yield from events
