@@ -50,7 +50,7 @@ class TestReportJson:
             "base": {"sha": "a" * 40, "ref": "main", "why": "merge base of HEAD and origin/main", "dirty": False},
             "head": {"sha": "b" * 40, "ref": "feature", "why": "the work tree", "dirty": True},
             "change": None,
-            "policy": {"digest": f"sha256:{'0' * 64}", "from": "base", "changed_in_head": False},
+            "policy": {"digest": f"sha256:{'0' * 64}", "from": "base", "changed_in_head": False, "read_at": None},
             "comparisons": [
                 {
                     "metric": "eval/metrics.json:accuracy",
@@ -93,6 +93,7 @@ class TestReportJson:
             "params": [{"path": "params.yaml", "key": "train.lr", "base": 0.1, "head": 0.2, "location": None}],
             "data": [{"path": "data/train.csv", "base": "md5:1", "head": "md5:2"}],
             "stages": [{"name": "train", "change": "changed", "what": ["command"], "location": None}],
+            "outputs": [],
             "code": [],
             "packages": [],
             "environment": None,

@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import fcntl
+import hashlib
 import os
 import re
 import shutil
@@ -171,6 +172,27 @@ def is_file(path: Path, mark: re.Pattern[bytes] | None = None) -> bool:
         return mark.search(read_plain(path, _READ)) is not None
     except UsageError:
         return False
+
+
+def sha256(path: Path, most: int) -> str | None:
+    """The SHA-256 of a plain file of at most so many bytes, in hexadecimal; None where there is no such file."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        with os.fdopen(handle, "rb", buffering=0) as stream:
+            status = os.fstat(handle)
+            if not stat.S_ISREG(status.st_mode) or status.st_size > most:
+                return None
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError:
+        return None
+
+
+def changed(path: Path) -> float:
+    """When a file was last written, in seconds; 0 when there is none."""
+    try:
+        return path.lstat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def size(path: Path) -> int:

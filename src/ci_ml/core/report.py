@@ -117,11 +117,15 @@ class ChangePart(Part):
 
 
 class PolicyPart(Part):
-    """The gates: the digest of the file they came from, the side it was read from, and whether the change edits it."""
+    """The gates: the digest of the file they came from, the side it was read from, and whether the change edits it.
+
+    `read_at` is when it was read (ISO 8601).
+    """
 
     digest: str
     source: Literal["base", "head"] = Field(alias="from")
     changed_in_head: bool = False
+    read_at: str | None = Field(default=None, max_length=64)
 
 
 class ComparisonPart(Part):
@@ -226,6 +230,13 @@ class StageChangePart(Part):
     location: LocationPart | None = None
 
 
+class OutputPart(Part):
+    """A file or folder that a stage made, with the digest that dvc.lock has of it: `md5:…`, of a folder `md5:….dir`."""
+
+    path: str
+    digest: str
+
+
 class StageRunPart(Part):
     """What became of one stage in training."""
 
@@ -263,6 +274,7 @@ class Report(Part):
     params: Many[ParamPart] = ()
     data: Many[DataPart] = ()
     stages: Many[StageChangePart] = ()
+    outputs: Many[OutputPart] = ()
     code: Many[CodePart] = ()
     packages: Many[PackagePart] = ()
     environment: EnvironmentPart | None = None
@@ -294,6 +306,7 @@ def build(
     notices: Sequence[str],
     shown: Exhibits | None = None,
     subject: Literal["change", "production"] = "change",
+    outputs: Sequence[OutputPart] = (),
 ) -> Report:
     """Put a report together; comparisons come out with the most harmful first."""
     shown = shown or Exhibits()
@@ -330,6 +343,7 @@ def build(
             )
             for item in differences.stages
         ),
+        outputs=tuple(outputs),
         code=shown.code,
         packages=shown.packages,
         environment=shown.environment,

@@ -12,8 +12,8 @@ from ci_ml.core.compare import Comparison
 from ci_ml.core.config import NAME_LENGTH, Config
 from ci_ml.core.distributions import DriftPart
 from ci_ml.core.exhibits import EnvironmentPart, Exhibits, HistoryPart, PlotPart, RatePart
-from ci_ml.core.pipeline import Stage, covering
-from ci_ml.core.report import Report, TrainingPart
+from ci_ml.core.pipeline import Pipeline, Stage, covering
+from ci_ml.core.report import OutputPart, Report, TrainingPart
 from ci_ml.core.staleness import STALE_LOCK, Freshness
 from ci_ml.core.training import Earlier, Environment
 from ci_ml.core.types import Change, DataKey, Gap, Metric, MetricKey, Require, Severity
@@ -39,6 +39,7 @@ class Question:
     scored: Side | None = None  # the base's model on the head's test data, where the base has others
     told: tuple[str, ...] = ()
     prefer: Literal["base", "head"] = "base"
+    read_at: str | None = None  # when the policy is read (ISO 8601)
     freshness: Callable[[], tuple[Freshness, ...]] = tuple
     training: TrainingPart | None = None
     trained_in: tuple[Environment | Gap, Environment | Gap] | None = None
@@ -76,13 +77,29 @@ def check(question: Question) -> Report:
         head=head.revision,
         change=question.change,
         policy=report.PolicyPart.model_validate(
-            {"digest": chosen.digest, "from": chosen.source, "changed_in_head": chosen.changed_in_head}
+            {
+                "digest": chosen.digest,
+                "from": chosen.source,
+                "changed_in_head": chosen.changed_in_head,
+                "read_at": question.read_at,
+            }
         ),
         comparisons=comparisons,
         differences=found.changes,
         training=_training(question.training, chosen.config),
         notices=(*chosen.notices, *question.told, *seen, *found.notices),
         shown=_shown(question, comparisons, found, chosen.config, drawn),
+        outputs=_outputs(head.pipeline),
+    )
+
+
+def _outputs(pipeline: Pipeline) -> tuple[OutputPart, ...]:
+    """What the stages made, by what dvc.lock says of it: the bytes that this verdict is about."""
+    return tuple(
+        OutputPart(path=out.path, digest=str(out.recorded))
+        for stage in pipeline.stages
+        for out in stage.outs
+        if out.recorded is not None
     )
 
 

@@ -15,8 +15,8 @@ from ci_ml.core.trials import Trial
 from ci_ml.core.types import Revision
 from ci_ml.errors import CiMlError, UsageError
 from ci_ml.usecases import baseline, check, difference, policy
+from ci_ml.wiring import chronicle, publishing, reports, rescoring, stages, tables, training
 from ci_ml.wiring import plots as drawing
-from ci_ml.wiring import publishing, reports, rescoring, stages, tables, training
 from ci_ml.wiring.rescoring import Rescored
 from ci_ml.wiring.workspace import Workspace, require_dvc, settled
 
@@ -53,6 +53,7 @@ def ci(
         report, trouble = out.waived(report)
     place = space.output / reports.FILE
     files.write(place, report.to_json())
+    chronicle.keep_verdict(space, report)  # before anybody is told
     with publishing.harmless(stream):
         for problem in reports.leave(report, space.output, style.templates):
             print(f"note: {problem}", file=stream)
@@ -129,6 +130,7 @@ def run(space: Workspace, base: str | None, prefer: Literal["base", "head"], str
     reports.forget(space.output)  # which is another, where the base has the configuration elsewhere
     report = judge(space, against, prefer, stream)
     files.write(space.output / reports.FILE, report.to_json())
+    chronicle.keep_verdict(space, report)
     return report
 
 
@@ -185,6 +187,7 @@ def judge(
         base=base,
         head=head,
         prefer=prefer,
+        read_at=chronicle.now(space).isoformat(),
         freshness=space.freshness,
         training=behind,
         trained_in=check.trained_in(record, before) if behind is not None else None,

@@ -28,7 +28,7 @@ from ci_ml.ports import Forge
 from ci_ml.usecases import policy, propose
 from ci_ml.usecases import retrain as loop
 from ci_ml.usecases.retrain import Turn
-from ci_ml.wiring import branches, gate, publishing, reports, searching, training
+from ci_ml.wiring import branches, chronicle, gate, publishing, reports, searching, training
 from ci_ml.wiring.workspace import Workspace, require_dvc
 
 LEDGER = "refs/ci-ml/retraining"
@@ -298,6 +298,7 @@ class _Retraining:
         hidden = secrets(space.env)
         report = report.model_copy(update={"notices": (*report.notices, *(redact(note, hidden) for note in self.told))})
         files.write(space.output / reports.FILE, report.to_json())
+        chronicle.keep_verdict(space, report)
         for problem in reports.leave(report, space.output, {}):
             self._tell(problem)
         with publishing.harmless(self.stream):

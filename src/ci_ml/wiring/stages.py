@@ -21,7 +21,7 @@ from ci_ml.errors import DependencyError, OutOfDate, UsageError
 from ci_ml.usecases import baseline, policy
 from ci_ml.usecases import generate as generating
 from ci_ml.usecases.policy import Policy
-from ci_ml.wiring import generate, publishing, training
+from ci_ml.wiring import chronicle, generate, publishing, training
 from ci_ml.wiring.workspace import Workspace, require_dvc, settled
 
 # The place of what one job trained, all stages together; no stage has this id.
@@ -229,3 +229,4 @@ def collect(space: Workspace, needs: str | None, planned_before: Sequence[str]) 
     with contextlib.suppress(FileNotFoundError):
         (space.output / training.FILE).unlink()
     files.write(space.output / training.FILE, record.to_json())
+    chronicle.keep_training(after, record)

@@ -16,7 +16,7 @@ from ci_ml.core.types import Revision
 from ci_ml.errors import CiMlError
 from ci_ml.usecases import check, difference, policy, train, verify
 from ci_ml.usecases.policy import Policy
-from ci_ml.wiring import publishing, reports
+from ci_ml.wiring import chronicle, publishing, reports
 from ci_ml.wiring.workspace import Workspace, lock, require_dvc
 
 FILE = "training.json"
@@ -75,6 +75,8 @@ def run(
                 hidden=secrets(space.env),
             )
         )
+    if only is None:
+        chronicle.keep_training(dataclasses.replace(space), done, targets or chosen.targets)
     if done.mlflow_run is not None:
         _recorded(dataclasses.replace(space), done.mlflow_run, stream)
     return done
