@@ -16,7 +16,9 @@ def test_a_pipeline_that_makes_the_same_is_deterministic_and_leaves_nothing(proj
 
 @pytest.mark.thorough
 def test_the_stage_that_is_not_is_named_and_those_after_it_are_judged_by_themselves(project: Project) -> None:
-    project.edit("src/train.py", "slope = offset = 0.0", "import os\nslope = offset = int.from_bytes(os.urandom(6)) / 2**60")
+    project.edit(
+        "src/train.py", "slope = offset = 0.0", "import os\nslope = offset = int.from_bytes(os.urandom(6)) / 2**60"
+    )
     project.edit("src/evaluate.py", "import json, math", "import json, math, time")
     done = project.ci_ml("train", "--twice").expect(10)
     assert "not deterministic: 1 of 3 stages" in done.out

@@ -127,10 +127,12 @@ def scratch(prefix: str) -> Iterator[Path]:
         with contextlib.suppress(OSError):
             if left.is_dir() and not left.is_symlink() and left.stat().st_uid == os.getuid():
                 _swept(left)
-    with tempfile.TemporaryDirectory(prefix=prefix, dir=around, ignore_cleanup_errors=True) as folder:
-        with (Path(folder) / _ALIVE).open("w") as held:
-            fcntl.flock(held, fcntl.LOCK_EX)
-            yield Path(folder)
+    with (
+        tempfile.TemporaryDirectory(prefix=prefix, dir=around, ignore_cleanup_errors=True) as folder,
+        (Path(folder) / _ALIVE).open("w") as held,
+    ):
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield Path(folder)
 
 
 _ALIVE = ".alive"

@@ -41,15 +41,15 @@ class _Stage(Part):
 
 class _Parameters(Part):
     commit: str
-    params: dict[str, Any] = {}
+    params: dict[str, Any] = Field(default={})
     targets: tuple[str, ...] = ()
     stages: dict[str, _Stage]
 
 
 class _Dependency(Part):
     name: str = ""
-    digest: dict[str, str] = {}
-    annotations: dict[str, Any] = {}
+    digest: dict[str, str] = Field(default={})
+    annotations: dict[str, Any] = Field(default={})
 
 
 class _Internal(Part):

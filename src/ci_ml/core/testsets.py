@@ -20,6 +20,7 @@ from ci_ml.core.statements import Kind, Statement, Subject, at, canonical, state
 DEFAULT = 64
 NAME = r"^[A-Za-z][A-Za-z0-9_-]*$"
 NAME_LENGTH = 80
+TestSetName = Annotated[str, Field(pattern=NAME, max_length=NAME_LENGTH)]
 _DIGEST = r"^[A-Za-z0-9_-]{1,40}:[0-9a-zA-Z.+/=_-]{1,200}$"
 
 
@@ -269,4 +270,3 @@ def _limits(part: TestSetPart, asked: TestSetConfig, beyond: list[str], notices:
             f"test set {part.name}: {part.words}, which is half of what it is thought to last or more; "
             "prepare a new one"
         )
-

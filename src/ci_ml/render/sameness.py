@@ -121,6 +121,7 @@ def markdown(found: Reproduction, required: Sameness) -> str:
 def data(found: Reproduction, record: Statement) -> str:
     """What came of a reproduction, as strict JSON: what its record says, and the record's digest."""
     document = {"schema": "ci-ml/reproduction/v1", "record": record.digest, **record.predicate}
-    return json.dumps(
-        {**document, "seconds": found.seconds}, indent=1, ensure_ascii=False, allow_nan=False, default=str
-    ) + "\n"
+    return (
+        json.dumps({**document, "seconds": found.seconds}, indent=1, ensure_ascii=False, allow_nan=False, default=str)
+        + "\n"
+    )

@@ -11,8 +11,8 @@ from ci_ml.render import safe, words
 from ci_ml.render.layout import grid, line, to_text
 
 _HONEST = (
-    "A look is a result that was judged on these rows. Each one that is kept for its numbers fits them a little, and no "
-    "interval of one comparison accounts for that; the ledger counts the looks that it was told of."
+    "A look is a result that was judged on these rows. Each one that is kept for its numbers fits them a little, and "
+    "no interval of one comparison accounts for that; the ledger counts the looks that it was told of."
 )
 
 
@@ -45,7 +45,9 @@ def terminal(found: Sequence[Row], *, width: int = 120, color: bool = False) -> 
     said: list[RenderableType] = [table]
     for one in found:
         said.extend(
-            line(f"  {one.name} was rotated after {turn.looks:,} looks{f' by {turn.by}' if turn.by else ''}: {turn.why}")
+            line(
+                f"  {one.name} was rotated after {turn.looks:,} looks{f' by {turn.by}' if turn.by else ''}: {turn.why}"
+            )
             for turn in one.rotations
         )
     said.extend([line(""), line(_HONEST, style="dim")])
@@ -84,5 +86,7 @@ def rotated(found: Rotation, trouble: str | None) -> str:
     after = f" after {found.looks:,} looks at the old one" if found.looks else ""
     text = f"the test set {found.name} is a new one from here on ({words.digest(found.digest)}){after}\n"
     if trouble:
-        text += f"note: it is in .ci-ml/records, and not in the ledger yet ({trouble}): `ci-ml audit record` enters it\n"
+        text += (
+            f"note: it is in .ci-ml/records, and not in the ledger yet ({trouble}): `ci-ml audit record` enters it\n"
+        )
     return safe.inert("\n".join(safe.printable(part) for part in text.splitlines()) + "\n")

@@ -67,6 +67,7 @@ def provenance(report: Report) -> list[str]:
         f"gates from {'the base' if report.policy.source == 'base' else 'the change'} ({report.policy.digest[:14]}…)",
     ]
     lines.extend(evidence.lines(report.comparisons))
+    lines.extend(one.sentence for one in report.testsets)
     return lines
 
 

@@ -21,7 +21,7 @@ SCRATCH = "ci-ml-twice-"
 
 @dataclass(frozen=True, kw_only=True)
 class Repetition:
-    """A training, the stages that were run a second time on what the first one gave them, and those that came out other.
+    """A training, the stages that ran a second time on what the first one gave them, and those that came out other.
 
     `left` are stages that were not: frozen ones, which nothing runs.
     """

@@ -1,4 +1,4 @@
-"""Training again what a record says was trained: in a clean copy of the commit, from the record alone. Layer: wiring."""
+"""Training again, in a clean copy of the commit and from its record alone, to compare what comes out. Layer: wiring."""
 
 import contextlib
 import dataclasses
@@ -28,6 +28,7 @@ from ci_ml.wiring.workspace import Workspace, require_dvc
 SCRATCH = "ci-ml-reproduce-"
 _PROMOTED = ("promote", "rollback")
 _CHILDREN = 1000
+_HASHED = 2**30  # bytes of a lock file, which is never that long
 _WHERE = "records are made by `ci-ml train` and `ci-ml ci`, and entered into the ledger by `ci-ml audit record`"
 
 
@@ -99,9 +100,7 @@ def _records(space: Workspace) -> tuple[tuple[Statement, ...], str | None]:
     return (*(record for record in kept if record.digest not in there), *entered), None
 
 
-def _of_commit(
-    space: Workspace, sha: str, what: str, records: Sequence[Statement], trouble: str | None
-) -> _Found:
+def _of_commit(space: Workspace, sha: str, what: str, records: Sequence[Statement], trouble: str | None) -> _Found:
     """The newest training whose dvc.lock the commit has, else the newest one of the commit itself."""
     known = [found for record in records if (found := _read(record, trouble_at=None)) is not None]
     locks = _locks(space, sha)
@@ -212,7 +211,7 @@ def _fits(copy: Workspace, found: _Found) -> None:
     wrong += tuple(
         path
         for path, value in sorted(recorded.locks.items())
-        if path.rpartition("/")[2] != "dvc.lock" and files.sha256(copy.project.root / path, None) != value
+        if path.rpartition("/")[2] != "dvc.lock" and files.sha256(copy.project.root / path, _HASHED) != value
     )
     if not wrong:
         return

@@ -117,7 +117,9 @@ def _told(
     found: tuple[tuple[Look, ...], tuple[Rotation, ...]] | Gap,
 ) -> tuple[tuple[Look, ...], tuple[Rotation, ...]]:
     if isinstance(found, Gap):
-        raise DependencyError(f"how often test sets were looked at is not known: {found.reason}", "`ci-ml audit verify`")
+        raise DependencyError(
+            f"how often test sets were looked at is not known: {found.reason}", "`ci-ml audit verify`"
+        )
     return found
 
 
@@ -128,4 +130,3 @@ def _configured(space: Workspace) -> dict[str, TestSetConfig]:
             f"{space.project.config} names no test set", "testsets: {test: {path: data/test.csv, looks: 64}}"
         )
     return dict(loaded.config.testsets)
-

@@ -75,7 +75,7 @@ def run(
                 hidden=secrets(space.env),
             )
         )
-    if only is None:
+    if only is None and kept:
         chronicle.keep_training(dataclasses.replace(space), done, targets or chosen.targets)
     if done.mlflow_run is not None:
         _recorded(dataclasses.replace(space), done.mlflow_run, stream)

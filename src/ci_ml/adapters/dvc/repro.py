@@ -31,8 +31,8 @@ def reproduce(
     """Reproduce `targets` (every stage below `folder` when empty), pulling what that needs; yields what happens.
 
     `alone`: none of the stages upstream of the targets is looked at, and the targets' outputs are here afterwards.
-    `anew`: outputs that outlive a run (`persist`) are put back to what dvc.lock has first. Not `kept`: what is made gets
-    into no cache, and dvc.lock of `folder` says all the same what it was.
+    `anew`: outputs that outlive a run (`persist`) are put back to what dvc.lock has first. Not `kept`: what is made
+    gets into no cache, and dvc.lock of `folder` says all the same what it was.
 
     Closing the generator, or an exception in its consumer such as KeyboardInterrupt, stops the training: when it
     returns, no process of it is left. In a thread, `stopped` says that there
