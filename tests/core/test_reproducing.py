@@ -90,3 +90,15 @@ def test_the_record_of_a_reproduction_holds_no_time() -> None:
     assert one.digest == reproducing.reproduction(other, Sameness.METRICS).digest
     assert one.predicate["met"] is False
     assert one.predicate["environment"]["missing"]
+
+
+@pytest.mark.parametrize("aliases", [["champion", "shadow"], "champion", {"champion": "2"}])
+def test_which_promotion_is_meant(aliases: Any) -> None:
+    said = {"model": "churn", "version": 3, "aliases": aliases}
+    assert all(reproducing.promotes(said, what) for what in ("churn", "churn/3", "churn@champion"))
+    assert not any(reproducing.promotes(said, what) for what in ("chur", "churn/4", "churn@other", "@champion", ""))
+
+
+@pytest.mark.parametrize("said", [{}, {"model": 7}, {"model": None, "version": None}, {"model": "x", "aliases": 7}])
+def test_a_promotion_that_is_none_is_of_nothing(said: dict[str, Any]) -> None:
+    assert not any(reproducing.promotes(said, what) for what in ("7", "None", "None/None", "x@7", ""))

@@ -141,6 +141,15 @@ def _digest(digest: Mapping[str, str]) -> str | None:
     return next((f"{name.removesuffix('-dos2unix')}:{value}" for name, value in own.items()), None)
 
 
+def promotes(predicate: Mapping[str, Any], what: str) -> bool:
+    """Whether a promotion is of NAME, NAME@ALIAS or NAME/VERSION."""
+    name = predicate.get("model")
+    aliases = predicate.get("aliases") or predicate.get("alias") or ()
+    listed = [aliases] if isinstance(aliases, str) else list(aliases) if isinstance(aliases, list | dict) else []
+    named = [name, f"{name}/{predicate.get('version')}", *(f"{name}@{alias}" for alias in listed)]
+    return isinstance(name, str) and what in named
+
+
 def strangers(found: Recorded, there: Mapping[str, Collection[str]]) -> tuple[str, ...]:
     """The inputs of which the commit has another digest than the record, or none at all.
 

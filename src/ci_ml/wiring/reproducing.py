@@ -121,7 +121,7 @@ def _of_model(space: Workspace, what: str, records: Sequence[Statement], trouble
         for record in records
         if record.kind is Kind.PROMOTION and record.predicate.get("action", "promote") in _PROMOTED
     ]
-    chosen = next((one for one in reversed(promoted) if _is_meant(one, what)), None)
+    chosen = next((one for one in reversed(promoted) if reproducing.promotes(one, what)), None)
     if chosen is None:
         shallow = ", and this clone is shallow: `git fetch --unshallow` gets older commits"
         why = f"; the ledger could not be read: {trouble}" if trouble else ""
@@ -139,15 +139,6 @@ def _of_model(space: Workspace, what: str, records: Sequence[Statement], trouble
     if sha is None:
         raise DependencyError(f"the record of the training of {what} is not there", _WHERE)
     return _of_commit(space, sha, what, records, trouble)
-
-
-def _is_meant(predicate: Mapping[str, object], what: str) -> bool:
-    """Whether a promotion is of NAME, NAME@ALIAS or NAME/VERSION."""
-    name = predicate.get("model")
-    aliases = predicate.get("aliases") or predicate.get("alias") or ()
-    listed = [aliases] if isinstance(aliases, str) else list(aliases) if isinstance(aliases, list | dict) else []
-    named = [name, f"{name}/{predicate.get('version')}", *(f"{name}@{alias}" for alias in listed)]
-    return isinstance(name, str) and what in named
 
 
 def _read(record: Statement, trouble_at: str | None) -> Recorded | None:
