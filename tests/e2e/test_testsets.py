@@ -34,6 +34,7 @@ def test_a_look_is_shown_everywhere_and_the_same_result_is_none(project: Project
 def test_worn_out_it_warns_and_a_rotation_begins_anew(project: Project) -> None:
     project.write("ci-ml.yaml", project.read("ci-ml.yaml") + ASKED.replace("looks: 3", "looks: 1, past: undecided"))
     project.commit("a test set")
+    project.commit("the first that is judged by it")
     project.ci_ml("check", "--base", "HEAD~1")
     for steps in ("2", "4"):
         project.write("params.yaml", {"prepare": {"keep": 1.0}, "train": {"rate": 0.1, "steps": int(steps)}})
@@ -65,6 +66,7 @@ def test_worn_out_it_warns_and_a_rotation_begins_anew(project: Project) -> None:
 def test_a_ledger_that_cannot_be_read_is_no_small_number(project: Project) -> None:
     project.write("ci-ml.yaml", project.read("ci-ml.yaml") + ASKED)
     project.commit("a test set")
+    project.commit("the first that is judged by it")
     project.git("remote", "add", "origin", "file:///nowhere/at/all")
     done = project.ci_ml("check", "--base", "HEAD~1").expect(0)
     assert looks(project)[0]["look"] is None
