@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import generate, repositories, results, timing
+from benchmarks import audit, generate, repositories, results, timing
 from benchmarks.results import Result
 
 
@@ -59,6 +59,8 @@ BENCHMARKS: dict[str, Callable[[Path, int], Result]] = {
     "predictions": predictions,
     "generate": generate.generate,
     "plan": generate.plan,
+    "audit": audit.audit,
+    "hashing": audit.hashing,
 }
 
 

@@ -49,8 +49,16 @@ def test_every_edit_of_an_entry_is_found_and_located(size: int, data: st.DataObj
     place = data.draw(st.integers(0, size - 2))
     field, value = data.draw(
         st.sampled_from(
-            [("by", "eve"), ("subject", "another"), ("kind", Kind.PROMOTION), ("at", NOON), ("run_url", "http://x")]
-            + [("record", digest(b"x")), ("previous", digest(b"x")), ("number", size + 5)]
+            [
+                ("by", "eve"),
+                ("subject", "another"),
+                ("kind", Kind.PROMOTION),
+                ("at", NOON),
+                ("run_url", "http://x"),
+                ("record", digest(b"x")),
+                ("previous", digest(b"x")),
+                ("number", size + 5),
+            ]
         )
     )
     edited = entries[place].model_copy(update={field: value})

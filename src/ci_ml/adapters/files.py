@@ -9,7 +9,7 @@ import re
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from ci_ml.errors import DependencyError, UsageError
@@ -69,6 +69,41 @@ def write_new(path: Path, text: str) -> None:
         raise UsageError(f"{path} is there already", "take it away, or edit it") from None
     except OSError as error:
         raise DependencyError(f"{path} could not be written: {error.strerror}") from None
+
+
+def write_alone(path: Path, data: bytes) -> None:
+    """Write a file where somebody asked for it, whole or not at all. Raises DependencyError."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        try:
+            with os.fdopen(handle, "wb") as stream:
+                stream.write(data)
+            Path(name).chmod(0o644)
+            Path(name).replace(path)
+        except OSError:
+            Path(name).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise DependencyError(f"{path} could not be written: {error.strerror}") from None
+
+
+def write_folder(folder: Path, content: Mapping[str, bytes]) -> None:
+    """Write a folder of files by their paths in it, whole or not at all. Raises DependencyError."""
+    temporary = None
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+        for path, data in content.items():
+            place = temporary / path
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(data)
+        temporary.chmod(0o755)
+        temporary.replace(folder)  # which may be there, if it is empty
+    except OSError as error:
+        if temporary:
+            shutil.rmtree(temporary, ignore_errors=True)
+        raise DependencyError(f"{folder} could not be written: {error.strerror}") from None
 
 
 def write_tracked(root: Path, path: str, text: str) -> None:

@@ -98,7 +98,7 @@ class Journal:
 
     def forgotten(self, book: Book) -> str | None:
         """The newest commit of the ledger that this clone remembers, if that is not in it any more."""
-        seen = self.history.commit(self._memory)
+        seen = self.history.commit(self.memory)
         if seen is None or seen == book.tip:
             return None
         known = book.tip and self.history.ask("merge-base", "--is-ancestor", seen, book.tip).code == 0
@@ -106,11 +106,12 @@ class Journal:
 
     def remember(self, book: Book) -> None:
         """Remember in this clone where the ledger was, so that a later look notices when it was rewritten."""
-        if book.tip and self.history.commit(self._memory) != book.tip:
-            self.history.ask("update-ref", "--no-deref", self._memory, book.tip)
+        if book.tip and self.history.commit(self.memory) != book.tip:
+            self.history.ask("update-ref", "--no-deref", self.memory, book.tip)
 
     @property
-    def _memory(self) -> str:
+    def memory(self) -> str:
+        """The ref of this clone that remembers where the ledger was."""
         head, _, name = self.ref.rpartition("/")
         return f"{head}/seen/{name}"
 
@@ -194,14 +195,18 @@ def places(name: str) -> str:
     return f"records/{value[:2]}/{value[2:]}.json"
 
 
+def beside(name: str, data: bytes) -> str:
+    """Where the file of a signature is: beside its record, and named after its own bytes: none replaces another."""
+    return f"{places(name).removesuffix('.json')}.{digest(data).removeprefix('sha256:')[:12]}.sig.json"
+
+
 def _places(added: Addition) -> Iterator[tuple[str, bytes]]:
     for entry in added.entries:
         yield chain.folder(entry.number), entry.line
     for name, data in added.records.items():
         yield places(name), data
     for name, data in added.attachments.items():
-        mark = digest(data).removeprefix("sha256:")[:12]
-        yield f"{places(name).removesuffix('.json')}.{mark}.sig.json", data
+        yield beside(name, data), data
 
 
 def _message(added: Addition) -> str:

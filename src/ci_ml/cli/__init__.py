@@ -1,11 +1,13 @@
 """The command line: options, one call into wiring, one exit. Layer: cli."""
 
+from ci_ml.cli.audit import audit
 from ci_ml.cli.commands import cli
 from ci_ml.cli.data import data
 from ci_ml.cli.monitoring import monitor
 from ci_ml.cli.reproducing import reproduce, testset
 from ci_ml.cli.retraining import retrain
 
+cli.add_command(audit)
 cli.add_command(data)
 cli.add_command(monitor)
 cli.add_command(reproduce)

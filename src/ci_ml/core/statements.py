@@ -93,20 +93,30 @@ def read(data: bytes) -> Statement:
     document = parsed(data, MAX_BYTES)
     if not isinstance(document, dict) or document.get("_type") != STATEMENT:
         raise ValueError(f"it is no in-toto statement: its _type is not {STATEMENT}")
-    kind = _KINDS.get(text) if isinstance(text := document.get("predicateType"), str) else None
-    if kind is None:
+    told = _KINDS.get(text) if isinstance(text := document.get("predicateType"), str) else None
+    if told is None:
         raise ValueError(f"its predicateType is none of ci-ml's: {str(text)[:_SHOWN]!r}")
     subjects, predicate = document.get("subject"), document.get("predicate")
     if document.keys() != {"_type", "predicateType", "subject", "predicate"} or not isinstance(subjects, list):
         raise ValueError("a statement holds _type, predicateType, subject and predicate, and nothing else")
     try:
-        found = Statement.model_validate({"kind": kind, "subject": tuple(subjects), "predicate": predicate})
+        found = Statement.model_validate({"kind": told, "subject": tuple(subjects), "predicate": predicate})
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         raise ValueError(f"{'.'.join(map(str, first['loc']))[:_SHOWN]}: {first['msg']}") from None
     if found.data != data:
         raise ValueError("its bytes are not those that ci-ml writes of it: keys sorted, no spaces, UTF-8")
     return found
+
+
+def kind(data: bytes) -> Kind | None:
+    """The kind of a record whose bytes are known to be those that were entered; None for what is none."""
+    try:
+        document = json.loads(data)
+    except (ValueError, RecursionError):
+        return None
+    found = document.get("predicateType") if isinstance(document, dict) else None
+    return _KINDS.get(found) if isinstance(found, str) else None
 
 
 def canonical(value: Any) -> bytes:

@@ -1,8 +1,11 @@
 """Records: kept as files by whoever makes them, entered into the ledger by who may write it. Layer: wiring."""
 
 import datetime as dt
+import importlib
+import importlib.util
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from ci_ml.adapters import files
 from ci_ml.adapters.journal import Journal
@@ -186,10 +189,11 @@ def enter(
     signatures, by the digests of records. Raises DependencyError when it cannot be written, or is no chain any more.
     """
 
-    journal = ledger(space)
+    journal, sign = ledger(space), _signer(space)
 
     def prepare(book: Book) -> Addition:
         there = ordered(book)
+        _refuse_rewritten(journal, book)
         if guard is not None:
             guard(there)
         known = {entry.record for entry in there}
@@ -199,11 +203,13 @@ def enter(
                 known.add(record.digest)
                 entries.append(_entry(space, entries[-1] if entries else None, record, subject_of(record)))
         added = tuple(entries[len(there) :])
-        contents = {record.digest: record.data for record in records}
+        known_bytes = {record.digest: record.data for record in records}
+        contents = {entry.record: known_bytes[entry.record] for entry in added}
+        signatures = {name: sign(data) for name, data in contents.items()} if sign else {}
         return Addition(
             entries=added,
-            records={entry.record: contents[entry.record] for entry in added},
-            attachments=_new(journal, book, attachments or {}),
+            records=contents,
+            attachments={**signatures, **_new(journal, book, attachments or {})},
         )
 
     book = journal.append(prepare)
@@ -259,6 +265,28 @@ def ordered(book: Book) -> tuple[Entry, ...]:
         return book.ordered
     except ValueError as error:
         raise DependencyError(f"the ledger is not as it was written: {error}", _BROKEN) from None
+
+
+def optional(name: str) -> Any:
+    """A module of this layer that not every build has; None without it."""
+    place = f"ci_ml.wiring.{name}"
+    return importlib.import_module(place) if importlib.util.find_spec(place) else None
+
+
+def _signer(space: Workspace) -> Callable[[bytes], bytes] | None:
+    """What signs a record, where signing is configured. Raises UsageError when it is and there is no key."""
+    signing = optional("signing")
+    found: Callable[[bytes], bytes] | None = signing.signer(space) if signing else None
+    return found
+
+
+def _refuse_rewritten(journal: Journal, book: Book) -> None:
+    """Nothing is added to a ledger that has lost what this clone has seen in it. Raises DependencyError."""
+    if seen := journal.forgotten(book):
+        raise DependencyError(
+            f"the ledger was written anew: {seen[:12]}, which this clone has seen, is not in its history any more",
+            f"find out who did that; once it is right, `git update-ref -d {journal.memory}` forgets it",
+        )
 
 
 def _entry(space: Workspace, last: Entry | None, record: Statement, subject: str) -> Entry:

@@ -1,6 +1,5 @@
 """Copies of the work tree, elsewhere: what runs there changes nothing here. Layer: wiring."""
 
-import contextlib
 import dataclasses
 import shutil
 from collections.abc import Iterable
@@ -37,8 +36,9 @@ def copied(space: Workspace, root: Path, without: Iterable[str] = (), *, at: str
             _take(history.root, change.path, root)
     inner = dataclasses.replace(space.project, root=root)
     dvc = space.project.dvc or ""
-    with contextlib.suppress(FileNotFoundError):
-        shutil.copyfile(history.root / dvc / ".dvc" / "config.local", root / dvc / ".dvc" / "config.local")
+    # Where data are is a matter of today, also for a commit of another time, whose remotes may have moved since.
+    for name in ("config.local", "config")[: 1 if at is None else 2]:
+        _configured(history.root / dvc / ".dvc" / name, root, root / dvc / ".dvc" / name)
     assert space.data is not None
     env = publishing.without_token(space.change, space.env)
     commands.run(space.data.elsewhere(), cwd=root / dvc, env=env)
@@ -69,6 +69,17 @@ def reset(copy: Workspace) -> Workspace:
     copy.history.tell(*_NO_HOOKS, "reset", "--quiet", "--hard")
     copy.history.tell("clean", "--quiet", "--force", "-d", "--", ":/")
     return dataclasses.replace(copy)
+
+
+def _configured(source: Path, root: Path, target: Path) -> None:
+    """Take over a file of DVC's configuration, if there is one. Raises DependencyError behind a link out of the copy."""
+    if not source.is_file():
+        return
+    if not target.parent.resolve().is_relative_to(root.resolve()):
+        raise DependencyError(f"{target.parent.name} of this commit is a link out of the repository")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.unlink(missing_ok=True)  # it may be a link itself
+    shutil.copyfile(source, target)
 
 
 def _take(source: Path, path: str, target: Path) -> None:

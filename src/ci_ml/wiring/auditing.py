@@ -1,0 +1,226 @@
+"""The ledger, for who writes it and for who checks it: record, verify, export. Layer: wiring."""
+
+import io
+import json
+import re
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ci_ml.adapters import files, journal, standalone
+from ci_ml.adapters.journal import Journal
+from ci_ml.core import chain, statements, story
+from ci_ml.core.chain import Anchor, Book, Entry, Problem
+from ci_ml.core.statements import Kind, Statement
+from ci_ml.errors import CiMlError, DependencyError, UsageError
+from ci_ml.wiring import chronicle, stories
+from ci_ml.wiring.workspace import Workspace
+
+SCHEMA = "ci-ml/audit/v1"
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+
+
+# record
+
+
+def record(space: Workspace, others: Sequence[Path] = ()) -> tuple[Entry, ...]:
+    """Enter every record that lies beside the report, and those in other files; returns the entries that are new.
+
+    Raises UsageError for a file that is no record, DependencyError when the ledger cannot be written.
+    """
+    found = {one.digest: one for one in (*chronicle.kept(space), *(_read(place) for place in others))}
+    if not found:
+        return ()
+    known: set[str] = set()
+    entered = chronicle.enter(
+        space,
+        list(found.values()),
+        guard=lambda entries: known.update(entry.record for entry in entries if entry.record in found),
+    )
+    return tuple(entry for entry in entered if entry.record not in known)
+
+
+def _read(place: Path) -> Statement:
+    try:
+        return statements.read(files.read_plain(place, statements.MAX_BYTES + 1))
+    except ValueError as error:
+        raise UsageError(f"{place} is no record of ci-ml: {error}", "give files of .ci-ml/records") from None
+
+
+# verify
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checked:
+    """What a ledger was found to be: how much there is, its newest entry, and everything that is wrong with it."""
+
+    entries: int
+    records: int
+    signatures: int
+    newest: str | None
+    anchors: int
+    problems: tuple[Problem, ...]
+
+    @property
+    def sentence(self) -> str:
+        """The result."""
+        if self.problems:
+            return f"the ledger is not as it was written: {len(self.problems)} problems"
+        anchors = f", {self.anchors} of them also remembered elsewhere" if self.anchors else ""
+        return f"the ledger holds: {self.entries:,} entries, {self.records:,} records{anchors}"
+
+    def to_json(self) -> str:
+        """Strict JSON, ending in a line break."""
+        document = {
+            "schema": SCHEMA,
+            "holds": not self.problems,
+            "sentence": self.sentence,
+            "entries": self.entries,
+            "records": self.records,
+            "signatures": self.signatures,
+            "anchors": self.anchors,
+            "newest": self.newest,
+            "problems": [{"entry": one.number, "what": one.what} for one in self.problems],
+        }
+        return json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def verify(
+    space: Workspace, given: Sequence[str] = (), *, signatures: bool = False, keys: Sequence[Path] = ()
+) -> Checked:
+    """Walk the whole ledger. `given` are digests of entries that somebody knows from elsewhere.
+
+    With `signatures` every record must have one that is believed: by these public keys, else by those of ci-ml.yaml.
+    Raises UsageError for what is no digest, DependencyError when the ledger cannot be read.
+    """
+    if wrong := [name for name in given if not _DIGEST.fullmatch(name)]:
+        raise UsageError(f"{wrong[0]} is no digest of an entry", "it is sha256: and 64 hexadecimal digits")
+    kept = chronicle.ledger(space)
+    book = kept.read()
+    anchors = [*(Anchor(place="--anchor", entry=name) for name in given), *_anchors(space)]
+    signed = _unsigned(space, book, keys) if signatures or keys else ()
+    problems = chain.in_order([*_problems(kept, book, anchors), *signed])
+    if not problems:
+        kept.remember(book)
+    return Checked(
+        entries=len(book.lines),
+        records=len(book.records),
+        signatures=sum(len(found) for found in book.attachments.values()),
+        newest=statements.digest(book.lines[max(book.lines)]) if book.lines else None,
+        anchors=len({anchor.entry for anchor in anchors}),
+        problems=problems,
+    )
+
+
+def _problems(kept: Journal, book: Book, anchors: Sequence[Anchor]) -> Iterator[Problem]:
+    if book.tip is None:
+        yield Problem(number=None, what="there is no ledger: nothing was ever entered, or somebody has deleted it")
+    if seen := kept.forgotten(book):
+        what = f"the ledger was written anew: {seen[:12]}, which this clone has seen, is not in its history any more"
+        yield Problem(number=None, what=what)
+    yield from chain.verify(book.lines, anchors=anchors)
+    entries = chain.known(book.lines)
+    yield from chain.listed(entries, book.records)
+    yield from (Problem(number=None, what=f"{path} does not belong in a ledger") for path in book.strange)
+    yield from _contents(kept, book, entries)
+    yield from kept.altered(book)
+
+
+def _unsigned(space: Workspace, book: Book, keys: Sequence[Path]) -> Sequence[Problem]:
+    """What is wrong with signatures. Raises UsageError where none can be checked."""
+    signing = chronicle.optional("signing")
+    if signing is None:
+        raise UsageError("this build of ci-ml checks no signatures", "leave --signatures out")
+    found: Sequence[Problem] = signing.verify(space, book, tuple(keys))
+    return found
+
+
+def _contents(kept: Journal, book: Book, entries: Sequence[Entry]) -> Iterator[Problem]:
+    """Records whose bytes are others, or that are not of the kind that their entry says."""
+    names = {object_id: name for name, object_id in book.records.items()}
+    told = {entry.record: entry for entry in entries}
+    for object_id, data in kept.contents(names):
+        name = names[object_id]
+        entry = told.get(name)
+        number = entry.number if entry else None
+        if statements.digest(data) != name:
+            found = chain.short(statements.digest(data))
+            yield Problem(number=number, what=f"its record {chain.short(name)} was edited: its bytes are {found}")
+        elif entry is not None and (said := statements.kind(data)) is not entry.kind:
+            what = f"it says that its record is of the kind {entry.kind}, and it is {said or 'no record of ci-ml'}"
+            yield Problem(number=number, what=what)
+
+
+def _anchors(space: Workspace) -> Iterator[Anchor]:
+    """What the registry remembers: each version of a model has the digest of the entry that put it in place."""
+    registry = chronicle.optional("registry")
+    found: Mapping[str, str] = registry.anchors(space) if registry else {}
+    yield from (Anchor(place=f"{name} in the registry", entry=entry) for name, entry in found.items())
+
+
+# export
+
+
+def export(space: Workspace, target: Path) -> Checked:
+    """Write the ledger with everything that it takes to read and to check it, offline: a folder, or a .zip.
+
+    It is there whole or not at all. Raises UsageError when something is there already, DependencyError when the ledger
+    cannot be read or the files cannot be written.
+    """
+    if target.exists() and not (target.is_dir() and not any(target.iterdir())):
+        raise UsageError(f"{target} is there already", "name a new folder or .zip file")
+    checked = verify(space)
+    shelf = stories.opened(space)
+    content = dict(_files(shelf, checked))
+    if target.suffix == ".zip":
+        files.write_alone(target, _zipped(content))
+    else:
+        files.write_folder(target, content)
+    return checked
+
+
+def _files(shelf: stories.Shelf, checked: Checked) -> Iterator[tuple[str, bytes]]:
+    """A ledger that does not hold is exported as it is: an auditor wants to see it most of all."""
+    from ci_ml.render import story as rendering
+
+    book = shelf.book
+    names = {object_id: name for name, object_id in book.records.items()}
+    for object_id, data in shelf.journal.contents(names):
+        yield journal.places(names[object_id]), data
+    for name, objects in book.attachments.items():
+        for _, data in shelf.journal.contents(objects):
+            yield journal.beside(name, data), data
+    for number, line in sorted(book.lines.items()):
+        yield chain.folder(number), line
+    entries = chain.known(book.lines)
+    places = {name: journal.places(name) for name in book.records}
+    said = f"{checked.sentence}. Newest entry: {checked.newest or 'none'}."
+    page = rendering.page("Ledger", _told(shelf), entries, places, said)
+    yield "index.html", page.encode()
+    yield "verify.json", checked.to_json().encode()
+    yield "verify.py", Path(standalone.__file__).read_bytes()
+
+
+def _told(shelf: stories.Shelf) -> Iterable[story.Story]:
+    """The story of every model that was promoted, as far as one can be told."""
+    try:
+        models = dict.fromkeys(entry.subject for entry in shelf.entries if entry.kind is Kind.PROMOTION)
+    except DependencyError:  # it is no chain, which the page says
+        return
+    for name in models:
+        try:
+            yield story.tell(stories.sources(shelf, name))
+        except CiMlError:
+            continue
+
+
+def _zipped(content: Mapping[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path, data in sorted(content.items()):
+            about = zipfile.ZipInfo(f"ledger/{path}")
+            about.external_attr = 0o644 << 16
+            about.compress_type = zipfile.ZIP_DEFLATED
+            archive.writestr(about, data)
+    return buffer.getvalue()
