@@ -57,6 +57,7 @@ _SECTIONS = {
     "retrain.refresh": "RefreshConfig",
     "retrain.budget": "BudgetConfig",
     "retrain.search": "SearchConfig",
+    "testsets": "TestSetConfig",
     "pipelines": "PipelineConfig",
     "pipelines.python": "PythonConfig",
     "pipelines.credentials": "CredentialsConfig",

@@ -94,6 +94,7 @@ class TestReportJson:
             "data": [{"path": "data/train.csv", "base": "md5:1", "head": "md5:2"}],
             "stages": [{"name": "train", "change": "changed", "what": ["command"], "location": None}],
             "outputs": [],
+            "testsets": [],
             "code": [],
             "packages": [],
             "environment": None,

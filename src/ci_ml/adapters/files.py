@@ -9,7 +9,7 @@ import re
 import shutil
 import stat
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from ci_ml.errors import DependencyError, UsageError
@@ -149,6 +149,35 @@ def copy(source: Path, target: Path) -> None:
             fcntl.ioctl(other.fileno(), _FICLONE, one.fileno())
         except OSError:
             shutil.copyfileobj(one, other, _COPIED)
+
+
+@contextlib.contextmanager
+def scratch(prefix: str) -> Iterator[Path]:
+    """A folder for as long as the block lasts; one that a killed process left under this prefix goes as well.
+
+    Who holds the lock of a folder is alive, for the system gives it back when a process ends, however it does.
+    """
+    around = Path(tempfile.gettempdir()).resolve()
+    for left in around.glob(f"{prefix}*"):
+        with contextlib.suppress(OSError):
+            if left.is_dir() and not left.is_symlink() and left.stat().st_uid == os.getuid():
+                _swept(left)
+    with (
+        tempfile.TemporaryDirectory(prefix=prefix, dir=around, ignore_cleanup_errors=True) as folder,
+        (Path(folder) / _ALIVE).open("w") as held,
+    ):
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield Path(folder)
+
+
+_ALIVE = ".alive"
+
+
+def _swept(folder: Path) -> None:
+    """Take away a folder that nobody works in. Raises OSError for one that somebody does, or that is none of ours."""
+    with (folder / _ALIVE).open("r+") as held:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def append(path: Path, text: str) -> None:

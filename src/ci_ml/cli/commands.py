@@ -236,12 +236,30 @@ def _ask(metric: str, answers: list[str], otherwise: str) -> str:
 @cli.command()
 @options.common
 @click.argument("targets", nargs=-1)
-def train(config: str | None, output: str | None, targets: tuple[str, ...]) -> None:
-    """Reproduce what is stale (TARGETS, else those of ci-ml.yaml), pulling only what that needs."""
+@click.option(
+    "--twice",
+    is_flag=True,
+    help="Then run every stage once more in a copy, on the same inputs, and say which makes something else of them.",
+)
+def train(config: str | None, output: str | None, targets: tuple[str, ...], twice: bool) -> None:
+    """Reproduce what is stale (TARGETS, else those of ci-ml.yaml), pulling only what that needs.
+
+    With --twice it exits with 10 when a stage is not deterministic; what the second time makes is kept nowhere.
+    """
     with boundary.errors():
         from ci_ml.wiring import reports, training
 
         space = reports.opened(config, output)
+        if twice:
+            from ci_ml.render import sameness
+            from ci_ml.wiring import repetition
+
+            found = repetition.run(space, sys.stderr, targets)
+            text = sameness.repetition(
+                found.stages, found.partings, found.left, width=boundary.width(), color=boundary.color()
+            )
+            click.echo(text, nl=False)
+            sys.exit(0 if found.is_deterministic else 10)
         done = training.run(space, sys.stderr, targets=targets)
         from ci_ml.render import terminal
 

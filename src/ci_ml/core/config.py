@@ -36,6 +36,7 @@ from ci_ml.core.rescoring import RescoreConfig
 from ci_ml.core.retraining import BudgetConfig, RefreshConfig, RetrainConfig, SearchConfig
 from ci_ml.core.signing import AuditConfig, IdentityConfig, PublicKeyConfig
 from ci_ml.core.sources import SourceConfig, WindowConfig
+from ci_ml.core.testsets import TestSetConfig, TestSetName
 from ci_ml.core.types import Direction, Margin, Metric, MetricKey, Require, Severity, TableKey
 from ci_ml.errors import ConfigError
 
@@ -543,6 +544,9 @@ class Config(Model):
     )
     retrain: RetrainConfig | None = Field(default=None, description="Continuous training, for `ci-ml retrain`.")
     audit: AuditConfig = Field(default=AuditConfig(), description="How records and models are signed.")
+    testsets: dict[TestSetName, TestSetConfig] = Field(
+        default={}, description="Test sets by name, and how often each may be used to decide before it is worn out."
+    )
     report: ReportConfig = Field(default=ReportConfig(), description="History, pictures and templates of reports.")
     pipelines: tuple[PipelineConfig, ...] = Field(
         default=(), description="CI files to be written by `ci-ml generate`, one entry for each forge."
@@ -726,6 +730,10 @@ def _message(detail: ErrorDetails) -> str:
     return f"must be {text}" if detail["msg"].startswith("Input should be ") else text
 
 
+# Keys below which names stand that users have chosen.
+_NAMED = ("predictions", "data", "columns", "monitor", "registry", "aliases", "testsets")
+
+
 def _known_keys(location: Sequence[Any]) -> list[str]:
     models: dict[str, type[Model]] = {
         "gates": GateConfig,
@@ -760,13 +768,14 @@ def _known_keys(location: Sequence[Any]) -> list[str]:
         "same_columns_as": SameConfig,
         "drift": DriftConfig,
         "limits": LimitsConfig,
+        "testsets": TestSetConfig,
     }
     found: type[Model] = Config
     is_name = False  # of a table or of a column, which may be called like a key
     for part in location:
         if not is_name:
             found = models.get(str(part), found)
-        is_name = not is_name and part in ("predictions", "data", "columns", "monitor", "registry", "aliases")
+        is_name = not is_name and part in _NAMED
     return [field.alias or name for name, field in found.model_fields.items()]
 
 

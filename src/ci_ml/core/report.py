@@ -34,6 +34,7 @@ from ci_ml.core.exhibits import (
 from ci_ml.core.gates import MOVED, PERCENT, Gate
 from ci_ml.core.part import Many, Part, Share
 from ci_ml.core.sentences import allowance, settles
+from ci_ml.core.testsets import TestSetPart
 from ci_ml.core.types import (
     Change,
     Contrast,
@@ -275,6 +276,7 @@ class Report(Part):
     data: Many[DataPart] = ()
     stages: Many[StageChangePart] = ()
     outputs: Many[OutputPart] = ()
+    testsets: Many[TestSetPart] = ()
     code: Many[CodePart] = ()
     packages: Many[PackagePart] = ()
     environment: EnvironmentPart | None = None
@@ -307,6 +309,7 @@ def build(
     shown: Exhibits | None = None,
     subject: Literal["change", "production"] = "change",
     outputs: Sequence[OutputPart] = (),
+    testsets: Sequence[TestSetPart] = (),
 ) -> Report:
     """Put a report together; comparisons come out with the most harmful first."""
     shown = shown or Exhibits()
@@ -344,6 +347,7 @@ def build(
             for item in differences.stages
         ),
         outputs=tuple(outputs),
+        testsets=tuple(testsets),
         code=shown.code,
         packages=shown.packages,
         environment=shown.environment,

@@ -182,7 +182,7 @@ def _values(content: Report, draw: Any) -> dict[str, Any]:
         "listings": _listings(content),
         "training": _training(content.training, draw) if content.training else None,
         "notices": content.notices[:_LISTED],
-        "provenance": evidence.lines(content.comparisons),
+        "provenance": [*evidence.lines(content.comparisons), *map(_said, words.looks(content))],
         "facts": _facts(content),
         "change": _change(content),
         "run": _run(content),
@@ -203,6 +203,10 @@ def _sentence(text: str, names: Sequence[str]) -> Markup:
         return Markup("{}").format(_clean(text, 1000))
     before, _, after = text.partition(name)
     return Markup("{}<code>{}</code>{}").format(_clean(before, 1000), _clean(name, 200), _clean(after, 1000))
+
+
+def _said(text: str) -> str:
+    return _clean(text, 1000)
 
 
 def _clean(text: str, longest: int) -> str:

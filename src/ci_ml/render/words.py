@@ -67,7 +67,13 @@ def provenance(report: Report) -> list[str]:
         f"gates from {'the base' if report.policy.source == 'base' else 'the change'} ({report.policy.digest[:14]}…)",
     ]
     lines.extend(evidence.lines(report.comparisons))
+    lines.extend(looks(report))
     return lines
+
+
+def looks(report: Report) -> list[str]:
+    """The how manieth result each test set judges, and what that means."""
+    return [one.sentence for one in report.testsets]
 
 
 def head(report: Report) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
-from ci_ml.core import compare, environments, gates, makers, report, sentences, verdict
+from ci_ml.core import compare, environments, gates, makers, report, sentences, testsets, verdict
 from ci_ml.core.compare import Comparison
 from ci_ml.core.config import NAME_LENGTH, Config
 from ci_ml.core.distributions import DriftPart
@@ -20,6 +20,7 @@ from ci_ml.core.types import Change, DataKey, Gap, Metric, MetricKey, Require, S
 from ci_ml.errors import OutOfDate
 from ci_ml.ports import History, OpenTables
 from ci_ml.usecases import evidence, policy, repeated, verify
+from ci_ml.usecases import testsets as reading
 from ci_ml.usecases.difference import Difference, difference
 from ci_ml.usecases.evidence import Side
 from ci_ml.usecases.exhibits import exhibits, kept
@@ -28,6 +29,10 @@ from ci_ml.usecases.project import Project
 
 if TYPE_CHECKING:  # Ibis costs half a second, and only tables need it
     from ci_ml.usecases.expectations import Schema, Wanted
+
+
+# Every look at a test set and every rotation there was, or why nobody can say.
+Known = tuple[Sequence[testsets.Look], Sequence[testsets.Rotation]] | Gap
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +54,7 @@ class Question:
     deep: bool = False  # whether earlier tables are measured as well, which takes a while
     plots: Callable[[], tuple[tuple[PlotPart, ...], tuple[str, ...]]] | None = None
     schema: "Callable[[Policy], Schema] | None" = None  # what reads a user's own model of a table
+    looks: Callable[[], Known] | None = None  # what is known of earlier looks at test sets
     only: "Wanted | None" = None  # of everything that is judged, only what is expected of tables
 
 
@@ -69,10 +75,11 @@ def check(question: Question) -> Report:
     read = _blocking(comparisons)
     warnings, doubts = staleness(head, read, verify.stale(question.freshness()), chosen)
     doubts += unmade(base, head, read, chosen)
+    looked = _looked(question, chosen)
     found = difference(base, head, metrics=False)
     return report.build(
         name=report_name(head.project, chosen.config.name),
-        judged=verdict.decide(comparisons, (*chosen.warnings, *warnings), doubts),
+        judged=verdict.decide(comparisons, (*chosen.warnings, *warnings, *looked.warnings), (*doubts, *looked.doubts)),
         base=base.revision,
         head=head.revision,
         change=question.change,
@@ -87,10 +94,27 @@ def check(question: Question) -> Report:
         comparisons=comparisons,
         differences=found.changes,
         training=_training(question.training, chosen.config),
-        notices=(*chosen.notices, *question.told, *seen, *found.notices),
+        notices=(*chosen.notices, *question.told, *seen, *looked.notices, *found.notices),
         shown=_shown(question, comparisons, found, chosen.config, drawn),
         outputs=_outputs(head.pipeline),
+        testsets=looked.parts,
     )
+
+
+def _looked(question: Question, chosen: Policy) -> testsets.Counted:
+    """Which looks at test sets this verdict is, and what they do to it."""
+    config = chosen.config.testsets
+    if not config or question.looks is None or question.only is not None:
+        return testsets.Counted()
+    head = question.head
+    outputs = {one.path: testsets.bare(one.digest) for one in _outputs(head.pipeline)}
+    what = testsets.identity(outputs, head.revision.sha, chosen.digest)
+    known = question.looks()
+    there = reading.digests(head, config)
+    if isinstance(known, Gap):
+        counted = testsets.counted(config, there, what, None)
+        return replace(counted, notices=(*counted.notices, f"looks at test sets: {known.reason}"))
+    return testsets.counted(config, there, what, *known)
 
 
 def _outputs(pipeline: Pipeline) -> tuple[OutputPart, ...]:

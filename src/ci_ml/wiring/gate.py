@@ -197,6 +197,7 @@ def judge(
         deep=deep,
         plots=partial(drawing.plots, space, against) if deep else None,
         schema=partial(_schema, space, against),
+        looks=partial(_looks, space),
         only=only,
     )
     anew = rescoring.rescored(space, against, chosen, stream) if stream else contextlib.nullcontext(Rescored())
@@ -204,6 +205,12 @@ def judge(
         report = check.check(dataclasses.replace(question, scored=scored.side, told=scored.notices))
     hidden = secrets(space.env)
     return redacted(report, lambda text: redact(text, hidden))
+
+
+def _looks(space: Workspace) -> check.Known:
+    from ci_ml.wiring import testsets  # the ledger is read only where a test set is named
+
+    return testsets.known(space)
 
 
 def _schema(space: Workspace, against: Revision, chosen: policy.Policy) -> "Schema":

@@ -28,10 +28,13 @@ def run(
     chosen: config.TrainConfig | None = None,
     targets: Sequence[str] = (),
     only: str | None = None,
+    *,
+    kept: bool = True,
 ) -> Training:
     """Reproduce what is stale, as `chosen` or else the work tree's ci-ml.yaml says, and write training.json.
 
-    With `only`, that stage alone is looked at, and its outputs are here afterwards whether it was stale or not.
+    With `only`, that stage alone is looked at, and its outputs are here afterwards whether it was stale or not. What is
+    made to be compared, and no more, is not `kept`: it gets into no cache.
     Raises StageFailed or DependencyError when it fails, OutOfDate when `train.when` is never and dvc.lock is stale.
     """
     reports.forget(space.output)  # it is not about what is there after a training
@@ -51,7 +54,8 @@ def run(
     events: Iterator[Event] = iter(())
     if chosen.when != "never":
         asked = (only,) if only else tuple(targets or chosen.targets)
-        events = repro.reproduce(folder, asked, force=chosen.when == "always", alone=only is not None, env=env)
+        force = chosen.when == "always"
+        events = repro.reproduce(folder, asked, force=force, alone=only is not None, kept=kept, env=env)
     with (
         console.display(stream, 1 if only else len(stages)) as display,
         contextlib.closing(_generator(events)) as running,
@@ -71,7 +75,7 @@ def run(
                 hidden=secrets(space.env),
             )
         )
-    if only is None:
+    if only is None and kept:
         chronicle.keep_training(dataclasses.replace(space), done, targets or chosen.targets)
     if done.mlflow_run is not None:
         _recorded(dataclasses.replace(space), done.mlflow_run, stream)
@@ -116,6 +120,11 @@ def _environment(space: Workspace, folder: Path, ran: Collection[str]) -> Enviro
     chosen = [stage for stage in stages if stage.name in ran] or stages
     calls = [(space.project.root / stage.wdir, line) for stage in chosen for line in stage.command]
     return environment.read(folder, calls, space.env)
+
+
+def environment_of(space: Workspace) -> Environment:
+    """What stages that run now would have around them."""
+    return _environment(space, space.project.root / space.project.folder, ())
 
 
 def _generator(events: Iterator[Event]) -> Generator[Event]:

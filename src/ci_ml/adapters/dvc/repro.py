@@ -25,12 +25,14 @@ def reproduce(
     env: Mapping[str, str],
     alone: bool = False,
     anew: bool = False,
+    kept: bool = True,
     stopped: Callable[[], bool] = bool,
 ) -> Generator[Event]:
     """Reproduce `targets` (every stage below `folder` when empty), pulling what that needs; yields what happens.
 
     `alone`: none of the stages upstream of the targets is looked at, and the targets' outputs are here afterwards.
-    `anew`: outputs that outlive a run (`persist`) are put back to what dvc.lock has first.
+    `anew`: outputs that outlive a run (`persist`) are put back to what dvc.lock has first. Not `kept`: what is made
+    gets into no cache, and dvc.lock of `folder` says all the same what it was.
 
     Closing the generator, or an exception in its consumer such as KeyboardInterrupt, stops the training: when it
     returns, no process of it is left. In a thread, `stopped` says that there
@@ -38,8 +40,8 @@ def reproduce(
     """
     nonce = f"\x1e{secrets.token_hex(16)} "
     control, ours = os.pipe()
-    chosen = {"root": ".", "targets": list(targets), "force": force, "alone": alone, "anew": anew, "control": control}
-    options = json.dumps(chosen)
+    chosen = {"root": ".", "targets": list(targets), "force": force, "alone": alone, "anew": anew, "kept": kept}
+    options = json.dumps({**chosen, "control": control})
     command = [sys.executable, "-E", "-P", "-m", "ci_ml.adapters.dvc.runner", nonce, options]
     try:
         process = proc.start(command, cwd=folder, env=env, pass_fds=(control,))

@@ -142,6 +142,10 @@ class Run:
             force=options["force"],
             single_item=self._alone,
             allow_missing=True,
+            # A run that is only compared leaves nothing in the cache: neither outputs, nor another answer of the run
+            # cache to the question that this pipeline asks.
+            no_commit=not options["kept"],
+            run_cache=options["kept"],
             repro_fn=self.stage,
         )
 
