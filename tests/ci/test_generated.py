@@ -75,6 +75,10 @@ WAREHOUSE = {"schedule": "0 6 * * *", "secrets": {"CI_ML_WAREHOUSE": "WAREHOUSE_
 APP = {"client_id": "Iv23liAbCdEfGhIjKlMn", "private_key": "CI_ML_APP_KEY"}
 OWNERS: list[dict[str, Any]] = [{}, {"token": "CI_ML_RETRAIN_TOKEN"}, {"app": APP}]
 RETRAIN = {"on_drift": True, "token": "CI_ML_RETRAIN_TOKEN", "secrets": {"KAGGLE_KEY": "KAGGLE_KEY"}}
+PROMOTE = {
+    "models": ["churn"],
+    "secrets": {"MLFLOW_TRACKING_URI": "MLFLOW_URI", "MLFLOW_TRACKING_PASSWORD": "MLFLOW_PASSWORD"},
+}
 FULL = {"record": True, "schedule": "23 4 * * 1", "branch": "trunk/next", "action": COMMIT}
 CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "single": ({"forks": False}, {}),
@@ -113,8 +117,29 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         },
         {"lock": "poetry.lock"},
     ),
+    # What is entered in the ledger and promoted, by whom, and with which secrets.
+    "audit": ({"forks": False, "audit": True, "retrain": {"token": "CI_ML_RETRAIN_TOKEN"}}, {}),
+    "promote": ({"forks": False, "record": True, "promote": PROMOTE}, {}),
+    "promote-more": (
+        {
+            **STAGES,
+            "forks": False,
+            "credentials": S3,
+            "promote": {
+                "models": ["churn", "fraud score"],
+                "alias": ["champion", "shadow"],
+                "environment": None,
+                "token": "CI_ML_PROMOTE_TOKEN",
+                "attest": True,
+                "secrets": PROMOTE["secrets"],
+                "runner": ["self-hosted", "gpu"],
+                "timeout": 15,
+            },
+        },
+        {"lock": "models/a b/uv.lock", "folder": "models/a b"},
+    ),
 }
-KINDS = ("publish", "monitor", "retrain")
+KINDS = ("publish", "monitor", "retrain", "rollback")
 
 
 def name(case: str, path: str) -> str:
@@ -127,7 +152,7 @@ def name(case: str, path: str) -> str:
 def test_what_is_written(case: str, golden: Callable[[str, str], None]) -> None:
     chosen, around = CASES[case]
     files = made(chosen, **around)
-    assert len(files) == 1 + ("forks" not in chosen) + ("monitor" in chosen) + ("retrain" in chosen)
+    assert len(files) == 1 + ("forks" not in chosen) + sum(key in chosen for key in ("monitor", "retrain", "promote"))
     for path, text in files.items():
         golden(name(case, path), text)
 
@@ -170,6 +195,7 @@ INPUTS = {
     "google-github-actions/auth": {"workload_identity_provider", "service_account"},
     "actions/cache": {"path", "key"},
     "Azure/login": {"client-id", "tenant-id", "subscription-id"},
+    "actions/attest": {"subject-checksums", "predicate-type", "predicate-path"},
     "actions/create-github-app-token": {
         *("client-id", "private-key", "permission-contents", "permission-pull-requests")
     },
@@ -278,6 +304,7 @@ REMOTES: list[tuple[str, dict[str, Any]]] = [
     ("azure://a", AZURE),
     ("ssh://host/a", {}),
 ]
+HOW: list[dict[str, Any]] = [{"attest": True}, {"environment": None}, {"token": "CI_ML_PROMOTE_TOKEN"}]
 LOCKS = ["requirements.txt", "pyproject.toml", "uv.lock", "poetry.lock", "environment.yml", "nothing"]
 
 
@@ -285,9 +312,10 @@ LOCKS = ["requirements.txt", "pyproject.toml", "uv.lock", "poetry.lock", "enviro
 def test_files_for_every_remote_and_manager_are_right_safe_and_valid(layout: str, tmp_path: Path) -> None:
     alone = {**LAYOUTS[layout], "action": COMMIT, "monitor": WAREHOUSE}
     found = [made(alone, remote=None)]  # nothing is recorded or proposed that nobody could get
-    both = {**alone, "record": True, "retrain": RETRAIN}
+    both = {**alone, "record": True, "retrain": RETRAIN, "promote": PROMOTE}
     found += [made({**both, "retrain": {**who, **how}}) for who in OWNERS for how in ({"on_drift": True}, {})]
     found += [made({**both, "credentials": credentials}, remote=remote) for remote, credentials in REMOTES]
+    found += [made({**both, "record": False, "promote": {**PROMOTE, **how}}, remote=remote) for how in HOW for remote in ("gs://a", "ssh://host/a")]
     found += [made(both, lock=lock, folder=folder) for lock in LOCKS for folder in ("", "models/a b")]
     texts = list(dict.fromkeys(itertools.chain.from_iterable(files.values() for files in found)))
     assert len(texts) >= len(REMOTES) + 2 * len(LOCKS)

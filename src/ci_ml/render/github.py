@@ -2,7 +2,13 @@
 
 from typing import Any
 
+from markupsafe import Markup
+
 from ci_ml.core.workflow import PipelineSpec, Scheduled
+
+_OUTSIDE = Markup(
+    " # zizmor: ignore[secrets-outside-env] every run has to reach the DVC remote, not only a deployment"
+)
 
 
 def place(spec: PipelineSpec, kind: str = "") -> str:
@@ -15,11 +21,18 @@ def context(spec: PipelineSpec) -> dict[str, Any]:
     """What the templates are given.
 
     `secrets` are those that a job has beside the DVC remote's, and `trusted` says that it runs the code of our own
-    branch alone. `retraining` is the workflow that retrains, `passed` are the secrets that whoever calls it passes on.
+    branch alone; `step` is the id of ci-ml's step, and `condition` what that hangs on. `retraining` is the workflow that
+    retrains, `passed` are the secrets that whoever calls it passes on. `outside` says to linters why a secret is given to
+    a job without an environment, `deployed` the same of jobs that mostly have one.
     """
+    has_environment = spec.promote is not None and spec.promote.environment
     return {
         "secrets": {},
         "trusted": False,
+        "step": "ci-ml",
+        "condition": "",
+        "outside": _OUTSIDE,
+        "deployed": Markup() if has_environment else _OUTSIDE,
         "retraining": place(spec, "retrain"),
         "passed": _passed(spec, spec.retrain) if spec.retrain else [],
     }
