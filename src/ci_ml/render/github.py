@@ -6,7 +6,7 @@ from markupsafe import Markup
 
 from ci_ml.core.workflow import PipelineSpec, Scheduled
 
-_OUTSIDE = Markup(
+_EXCUSE = Markup(
     " # zizmor: ignore[secrets-outside-env] every run has to reach the DVC remote, not only a deployment"
 )
 
@@ -22,7 +22,7 @@ def context(spec: PipelineSpec) -> dict[str, Any]:
 
     `secrets` are those that a job has beside the DVC remote's, and `trusted` says that it runs the code of our own
     branch alone; `step` is the id of ci-ml's step, and `condition` what that hangs on. `retraining` is the workflow that
-    retrains, `passed` are the secrets that whoever calls it passes on. `outside` says to linters why a secret is given to
+    retrains, `passed` are the secrets that whoever calls it passes on. `excuse` says to linters why a secret is given to
     a job without an environment, `deployed` the same of jobs that mostly have one.
     """
     has_environment = spec.promote is not None and spec.promote.environment
@@ -31,8 +31,8 @@ def context(spec: PipelineSpec) -> dict[str, Any]:
         "trusted": False,
         "step": "ci-ml",
         "condition": "",
-        "outside": _OUTSIDE,
-        "deployed": Markup() if has_environment else _OUTSIDE,
+        "excuse": _EXCUSE,
+        "deployed": Markup() if has_environment else _EXCUSE,
         "retraining": place(spec, "retrain"),
         "passed": _passed(spec, spec.retrain) if spec.retrain else [],
     }
