@@ -75,6 +75,7 @@ WAREHOUSE = {"schedule": "0 6 * * *", "secrets": {"CI_ML_WAREHOUSE": "WAREHOUSE_
 APP = {"client_id": "Iv23liAbCdEfGhIjKlMn", "private_key": "CI_ML_APP_KEY"}
 OWNERS: list[dict[str, Any]] = [{}, {"token": "CI_ML_RETRAIN_TOKEN"}, {"app": APP}]
 RETRAIN = {"on_drift": True, "token": "CI_ML_RETRAIN_TOKEN", "secrets": {"KAGGLE_KEY": "KAGGLE_KEY"}}
+SIGNED = {"secrets": {"CI_ML_SIGNING_KEY": "SIGNING_KEY"}, "sigstore": True}
 PROMOTE = {
     "models": ["churn"],
     "secrets": {"MLFLOW_TRACKING_URI": "MLFLOW_URI", "MLFLOW_TRACKING_PASSWORD": "MLFLOW_PASSWORD"},
@@ -119,6 +120,10 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     ),
     # What is entered in the ledger and promoted, by whom, and with which secrets.
     "audit": ({"forks": False, "audit": True, "retrain": {"token": "CI_ML_RETRAIN_TOKEN"}}, {}),
+    "audit-signed": (
+        {"forks": False, "audit": SIGNED, "monitor": WAREHOUSE, "retrain": {**RETRAIN, "token": None}, "promote": "churn"},
+        {},
+    ),
     "promote": ({"forks": False, "record": True, "promote": PROMOTE}, {}),
     "promote-more": (
         {

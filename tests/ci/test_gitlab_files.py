@@ -107,7 +107,8 @@ def test_schedules(golden: Callable[[str, str], None]) -> None:
 
 
 def test_promotion(golden: Callable[[str, str], None]) -> None:
-    (text,) = made({"record": True, "retrain": "23 4 * * 1", "promote": PROMOTE}).values()
+    signed = {"secrets": {"CI_ML_SIGNING_KEY": "SIGNING_KEY"}, "sigstore": True}
+    (text,) = made({"record": True, "retrain": "23 4 * * 1", "audit": signed, "promote": PROMOTE}).values()
     golden("gitlab/promote.yml", text)
 
 

@@ -71,6 +71,10 @@ def _promoting(value: Any) -> Any:
     return {"models": value} if isinstance(value, str | list | tuple) else value
 
 
+def _entering(value: Any) -> Any:
+    return ({} if value else None) if isinstance(value, bool) else value
+
+
 def _once(values: tuple[str, ...]) -> tuple[str, ...]:
     if twice := next((value for value in values if values.count(value) > 1), None):
         raise ValueError(f"names {twice!r} twice")
@@ -83,7 +87,7 @@ def _version(value: str) -> str:
     return value
 
 
-_LISTED = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
+_LISTED: dict[str, list[JsonSchemaValue]] = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
 
 Text = Annotated[str, Field(min_length=1, max_length=400), AfterValidator(_plain)]
 # Models and aliases of a registry: what is plain in a shell, in YAML, and in MLflow's own addresses (models:/NAME@ALIAS).
@@ -200,6 +204,20 @@ class RetrainJobConfig(_ScheduledConfig):
         return self
 
 
+class AuditJobConfig(Model):
+    """What jobs get that enter records in the ledger, beside a token that may write there."""
+
+    secrets: Secrets = Field(
+        default={},
+        description="Environment variables by the CI secret that holds each, for the jobs that enter records: the key "
+        "that signs them.",
+        examples=[{"CI_ML_SIGNING_KEY": "SIGNING_KEY"}],
+    )
+    sigstore: bool = Field(
+        default=False, description="These jobs get an identity that Sigstore vouches for (`audit: {sign: sigstore}`)."
+    )
+
+
 class PromoteJobConfig(_ApartConfig):
     """The job that gives aliases of the registry to what was merged, and the one that takes them back."""
 
@@ -224,17 +242,17 @@ class PromoteJobConfig(_ApartConfig):
 
 
 class _Shorthand:
-    """What is said alone stands for a job: cron for one with that schedule, names for one that promotes them."""
+    """What may stand for a mapping: cron for a job with that schedule, names for one that promotes them."""
 
-    def __init__(self, whole: Callable[[Any], Any] = _whole) -> None:
+    def __init__(self, whole: Callable[[Any], Any] = _whole, *alone: JsonSchemaValue) -> None:
         self.whole = whole
+        self.alone = alone or ({"type": "string"},)
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return no_info_before_validator_function(self.whole, handler(source))
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        alone = [{"type": "string"}] if self.whole is _whole else _LISTED["anyOf"]
-        return {"anyOf": [*alone, *handler(schema)["anyOf"]]}
+        return {"anyOf": [*self.alone, *handler(schema)["anyOf"]]}
 
 
 class PipelineConfig(Model):
@@ -299,12 +317,13 @@ class PipelineConfig(Model):
         description="When to train a challenger and propose it (`ci-ml retrain`): cron, or a mapping with more.",
         examples=["23 4 * * 1", {"schedule": "23 4 * * 1", "on_drift": True, "token": "CI_ML_RETRAIN_TOKEN"}],
     )
-    audit: bool = Field(
-        default=False,
-        description="On the default branch: enter what was trained and judged in the ledger (`ci-ml audit record`). "
-        "`promote` does so in any case.",
+    audit: Annotated[AuditJobConfig | None, _Shorthand(_entering, {"type": "boolean"})] = Field(
+        default=None,
+        description="On the default branch: enter what was trained and judged in the ledger (`ci-ml audit record`): "
+        "true, or a mapping with what signs it. `promote` does so in any case.",
+        examples=[True, {"secrets": {"CI_ML_SIGNING_KEY": "SIGNING_KEY"}}],
     )
-    promote: Annotated[PromoteJobConfig | None, _Shorthand(_promoting)] = Field(
+    promote: Annotated[PromoteJobConfig | None, _Shorthand(_promoting, *_LISTED["anyOf"])] = Field(
         default=None,
         description="What was merged and passed the gate gets its aliases in the registry (`ci-ml promote`), and by "
         "hand they go back (`ci-ml rollback`): names of models, or a mapping with more.",

@@ -18,6 +18,7 @@ from ci_ml.core.pipelines import (
 )
 from ci_ml.core.workflow import (
     App,
+    Audit,
     Choices,
     Credentials,
     ForgeKind,
@@ -140,7 +141,7 @@ def resolve(
         schedule=chosen.schedule,
         monitor=_monitor(chosen.monitor, usual),
         retrain=_retrain(chosen.retrain, usual),
-        audit=chosen.audit or chosen.promote is not None,
+        audit=_audit(chosen),
         promote=_promote(chosen.promote, usual),
         jobs=jobs,
     )
@@ -176,6 +177,12 @@ def _scheduled(chosen: MonitorJobConfig | RetrainJobConfig, usual: Scheduled) ->
         timeout=chosen.timeout or usual.timeout,
         secrets=dict(chosen.secrets),
     )
+
+
+def _audit(chosen: PipelineConfig) -> Audit | None:
+    if chosen.audit is None:
+        return Audit() if chosen.promote else None
+    return Audit(secrets=dict(chosen.audit.secrets), sigstore=chosen.audit.sigstore)
 
 
 def _promote(chosen: PromoteJobConfig | None, usual: Scheduled) -> Promotion | None:

@@ -115,6 +115,14 @@ class Scheduled:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Audit:
+    """What jobs get that enter records: variables by the secret that holds each, and an identity for Sigstore or none."""
+
+    secrets: Mapping[str, str] = field(default_factory=dict)
+    sigstore: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class Promotion:
     """The jobs that move aliases of a registry: one on a push to the default branch, and one by hand, back.
 
@@ -138,8 +146,8 @@ class PipelineSpec:
     """Everything that the files of one forge say. `jobs` are empty in the layout `single`.
 
     `runner`, `image` and `timeout` are those of the jobs that plan, gate and publish; `action` is ci-ml itself as
-    `OWNER/NAME@REF`, `version` what REF stands for. `remote` says whether there is one, `audit` whether there is a
-    ledger, and `stage` is where GitLab has our jobs.
+    `OWNER/NAME@REF`, `version` what REF stands for. `remote` says whether there is one, `audit` is there where
+    there is a ledger, and `stage` is where GitLab has our jobs.
     """
 
     forge: ForgeKind
@@ -166,7 +174,7 @@ class PipelineSpec:
     schedule: str
     monitor: Scheduled | None = None
     retrain: Scheduled | None = None
-    audit: bool = False
+    audit: Audit | None = None
     promote: Promotion | None = None
     jobs: tuple[Job, ...] = ()
 

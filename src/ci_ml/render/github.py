@@ -10,6 +10,8 @@ _EXCUSE = Markup(
     " # zizmor: ignore[secrets-outside-env] every run has to reach the DVC remote, not only a deployment"
 )
 
+_ENTERING = Markup(" # zizmor: ignore[secrets-outside-env] the ledger is no deployment")
+
 
 def place(spec: PipelineSpec, kind: str = "") -> str:
     """The path of a workflow: that with the jobs, or one of another kind beside it."""
@@ -23,7 +25,8 @@ def context(spec: PipelineSpec) -> dict[str, Any]:
     `secrets` are those that a job has beside the DVC remote's, and `trusted` says that it runs the code of our own
     branch alone; `step` is the id of ci-ml's step, and `condition` what that hangs on. `retraining` is the workflow that
     retrains, `passed` are the secrets that whoever calls it passes on. `excuse` says to linters why a secret is given to
-    a job without an environment, `deployed` the same of jobs that mostly have one.
+    a job without an environment, `entering` the same of those that sign records, `deployed` of those that mostly have
+    one; `signing` is what Sigstore's identity is for.
     """
     has_environment = spec.promote is not None and spec.promote.environment
     return {
@@ -32,6 +35,8 @@ def context(spec: PipelineSpec) -> dict[str, Any]:
         "step": "ci-ml",
         "condition": "",
         "excuse": _EXCUSE,
+        "entering": _ENTERING,
+        "signing": ["the signatures of records"] if spec.audit and spec.audit.sigstore else [],
         "deployed": Markup() if has_environment else _EXCUSE,
         "retraining": place(spec, "retrain"),
         "passed": _passed(spec, spec.retrain) if spec.retrain else [],
@@ -42,5 +47,6 @@ def _passed(spec: PipelineSpec, job: Scheduled) -> list[str]:
     """Names of secrets, each once, however it is written. A called workflow has the job's own token without asking."""
     names = [*spec.credentials.secrets.values(), *job.secrets.values(), job.token]
     names += [job.app.private_key] if job.app else []
+    names += spec.audit.secrets.values() if spec.audit else []
     distinct = {name.upper(): name for name in names if name and name.upper() != "GITHUB_TOKEN"}
     return sorted(distinct.values())
