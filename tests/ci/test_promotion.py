@@ -282,7 +282,9 @@ class OnGitLab:
         calls = self.folder / "calls"
         calls.write_text("")
         here = self.projects("gitlab", record=record)
-        told = {name: variables.pop(name) for name in ("JUDGED", "ENTERED", "PROMOTED", "RECORDED") if name in variables}
+        told = {
+            name: variables.pop(name) for name in ("JUDGED", "ENTERED", "PROMOTED", "RECORDED") if name in variables
+        }
         env = {**self.env, "CALLS": str(calls), "JUDGED": "0", **told}
         pipeline = Diamond(command=self.command, project=here, folder=self.folder, env=env)
         known = {"CI_COMMIT_BRANCH": "main", "CI_PIPELINE_SOURCE": "push", "CI_ML_TOKEN": "jobs", **SECRETS}

@@ -87,10 +87,12 @@ def _version(value: str) -> str:
     return value
 
 
-_LISTED: dict[str, list[JsonSchemaValue]] = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
+_LISTED: dict[str, list[JsonSchemaValue]] = {
+    "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]
+}
 
 Text = Annotated[str, Field(min_length=1, max_length=400), AfterValidator(_plain)]
-# Models and aliases of a registry: what is plain in a shell, in YAML, and in MLflow's own addresses (models:/NAME@ALIAS).
+# Models and aliases of a registry: what is plain in a shell, in YAML, and in MLflow's addresses (models:/NAME@ALIAS).
 Named = Annotated[Text, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_. ()+-]*$")]
 Texts = Annotated[tuple[Text, ...], BeforeValidator(_listed), WithJsonSchema(_LISTED)]
 Names = Annotated[

@@ -116,7 +116,7 @@ class Scheduled:
 
 @dataclass(frozen=True, kw_only=True)
 class Audit:
-    """What jobs get that enter records: variables by the secret that holds each, and an identity for Sigstore or none."""
+    """What jobs get that enter records: variables by the secret that holds each, and whether Sigstore knows them."""
 
     secrets: Mapping[str, str] = field(default_factory=dict)
     sigstore: bool = False

@@ -6,9 +6,7 @@ from markupsafe import Markup
 
 from ci_ml.core.workflow import PipelineSpec, Scheduled
 
-_EXCUSE = Markup(
-    " # zizmor: ignore[secrets-outside-env] every run has to reach the DVC remote, not only a deployment"
-)
+_EXCUSE = Markup(" # zizmor: ignore[secrets-outside-env] every run has to reach the DVC remote, not only a deployment")
 
 _ENTERING = Markup(" # zizmor: ignore[secrets-outside-env] the ledger is no deployment")
 
@@ -23,10 +21,10 @@ def context(spec: PipelineSpec) -> dict[str, Any]:
     """What the templates are given.
 
     `secrets` are those that a job has beside the DVC remote's, and `trusted` says that it runs the code of our own
-    branch alone; `step` is the id of ci-ml's step, and `condition` what that hangs on. `retraining` is the workflow that
-    retrains, `passed` are the secrets that whoever calls it passes on. `excuse` says to linters why a secret is given to
-    a job without an environment, `entering` the same of those that sign records, `deployed` of those that mostly have
-    one; `signing` is what Sigstore's identity is for.
+    branch alone; `step` is the id of ci-ml's step, and `condition` what that hangs on. `retraining` is the workflow
+    that retrains, `passed` are the secrets that whoever calls it passes on, and `called` says that permissions are for
+    all of its jobs. `excuse` tells linters why a job without an environment has a secret, `entering` the same of those
+    that sign records, `deployed` of those that mostly have one. `signing` is what Sigstore's identity is for.
     """
     has_environment = spec.promote is not None and spec.promote.environment
     return {
@@ -34,6 +32,7 @@ def context(spec: PipelineSpec) -> dict[str, Any]:
         "trusted": False,
         "step": "ci-ml",
         "condition": "",
+        "called": False,
         "excuse": _EXCUSE,
         "entering": _ENTERING,
         "signing": ["the signatures of records"] if spec.audit and spec.audit.sigstore else [],

@@ -11,7 +11,6 @@ from ci_ml.errors import UsageError
 from ci_ml.wiring import branches, publishing, stages
 from ci_ml.wiring.workspace import Workspace, require_dvc
 
-
 # What GitLab hands on to later jobs as variables: https://docs.gitlab.com/ci/yaml/artifacts_reports/#artifactsreportsdotenv
 FILE = "record.env"
 
