@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 from ci_ml.core.approvals import Approval, Merged
 from ci_ml.core.bundle import Bundle, Staged
 from ci_ml.core.promotions import Promotion, Step
-from ci_ml.core.protection import Access, Protection, Schedules, Variable
+from ci_ml.core.protection import Access, Environment, Protection, Schedules, Variable
 from ci_ml.core.publication import Comment, Labelling, Proposal, Status
 from ci_ml.core.sources import SourceConfig
 from ci_ml.core.topics import Draft, Labels, Merging, Topic
@@ -332,4 +332,16 @@ class Settings(Protocol):
 
     def schedules(self) -> Schedules:
         """The jobs that schedules start by their names, as far as the token may see."""
+        ...
+
+    def environment(self, name: str, branch: str) -> Environment:
+        """Whether only jobs of this branch, or of protected ones, get to an environment."""
+        ...
+
+    def kept(self, secret: str, environment: str) -> Variable:
+        """Whether jobs of an environment (empty for none) get a secret; `protected` where no others do."""
+        ...
+
+    def apart(self, environment: str) -> bool:
+        """Whether the forge can keep secrets from other branches, with or without this environment."""
         ...

@@ -3,7 +3,7 @@
 import itertools
 import re
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +75,11 @@ WAREHOUSE = {"schedule": "0 6 * * *", "secrets": {"CI_ML_WAREHOUSE": "WAREHOUSE_
 APP = {"client_id": "Iv23liAbCdEfGhIjKlMn", "private_key": "CI_ML_APP_KEY"}
 OWNERS: list[dict[str, Any]] = [{}, {"token": "CI_ML_RETRAIN_TOKEN"}, {"app": APP}]
 RETRAIN = {"on_drift": True, "token": "CI_ML_RETRAIN_TOKEN", "secrets": {"KAGGLE_KEY": "KAGGLE_KEY"}}
+SIGNED = {"secrets": {"CI_ML_SIGNING_KEY": "SIGNING_KEY"}, "sigstore": True}
+PROMOTE = {
+    "models": ["churn"],
+    "secrets": {"MLFLOW_TRACKING_URI": "MLFLOW_URI", "MLFLOW_TRACKING_PASSWORD": "MLFLOW_PASSWORD"},
+}
 FULL = {"record": True, "schedule": "23 4 * * 1", "branch": "trunk/next", "action": COMMIT}
 CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "single": ({"forks": False}, {}),
@@ -113,8 +118,33 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         },
         {"lock": "poetry.lock"},
     ),
+    # What is entered in the ledger and promoted, by whom, and with which secrets.
+    "audit": ({"forks": False, "audit": True, "retrain": {"token": "CI_ML_RETRAIN_TOKEN"}}, {}),
+    "audit-signed": (
+        {"forks": False, "audit": SIGNED, "monitor": WAREHOUSE, "retrain": RETRAIN, "promote": "churn"},
+        {},
+    ),
+    "promote": ({"forks": False, "record": True, "promote": PROMOTE}, {}),
+    "promote-more": (
+        {
+            **STAGES,
+            "forks": False,
+            "credentials": S3,
+            "promote": {
+                "models": ["churn", "fraud score"],
+                "alias": ["champion", "shadow"],
+                "environment": None,
+                "token": "CI_ML_PROMOTE_TOKEN",
+                "attest": True,
+                "secrets": PROMOTE["secrets"],
+                "runner": ["self-hosted", "gpu"],
+                "timeout": 15,
+            },
+        },
+        {"lock": "models/a b/uv.lock", "folder": "models/a b"},
+    ),
 }
-KINDS = ("publish", "monitor", "retrain")
+KINDS = ("publish", "monitor", "retrain", "rollback")
 
 
 def name(case: str, path: str) -> str:
@@ -127,7 +157,7 @@ def name(case: str, path: str) -> str:
 def test_what_is_written(case: str, golden: Callable[[str, str], None]) -> None:
     chosen, around = CASES[case]
     files = made(chosen, **around)
-    assert len(files) == 1 + ("forks" not in chosen) + ("monitor" in chosen) + ("retrain" in chosen)
+    assert len(files) == 1 + ("forks" not in chosen) + sum(key in chosen for key in ("monitor", "retrain", "promote"))
     for path, text in files.items():
         golden(name(case, path), text)
 
@@ -170,6 +200,7 @@ INPUTS = {
     "google-github-actions/auth": {"workload_identity_provider", "service_account"},
     "actions/cache": {"path", "key"},
     "Azure/login": {"client-id", "tenant-id", "subscription-id"},
+    "actions/attest": {"subject-checksums", "predicate-type", "predicate-path"},
     "actions/create-github-app-token": {
         *("client-id", "private-key", "permission-contents", "permission-pull-requests")
     },
@@ -211,12 +242,20 @@ def test_a_workflow_is_called_with_what_it_takes(tmp_path: Path) -> None:
         assert (call is None) == (case == "schedules")
         if call:
             # Nothing says so when a permission or a secret is not passed on, until GitHub refuses or DVC fails.
-            assert call["permissions"] == retrain["jobs"]["retrain"]["permissions"]
+            assert call["permissions"] == granted(job["permissions"] for job in retrain["jobs"].values())
             wanted = {*re.findall(r"secrets\.(\w+)", str(retrain["jobs"]))}
             assert wanted == call["secrets"].keys() == retrain["on"]["workflow_call"]["secrets"].keys()
             monitor.write_text(files[monitor].replace("      why: ", "      because: "))
             with pytest.raises(AssertionError, match="because"):
                 right(monitor)
+
+
+def granted(asked: Iterable[Mapping[str, str]]) -> dict[str, str]:
+    """The permissions of a caller that are enough for all of these jobs, and no more."""
+    found: dict[str, str] = {}
+    for one in asked:
+        found |= {what: how for what, how in one.items() if found.get(what) != "write"}
+    return found
 
 
 def test_golden_files_are_safe() -> None:
@@ -278,6 +317,7 @@ REMOTES: list[tuple[str, dict[str, Any]]] = [
     ("azure://a", AZURE),
     ("ssh://host/a", {}),
 ]
+HOW: list[dict[str, Any]] = [{"attest": True}, {"environment": None}, {"token": "CI_ML_PROMOTE_TOKEN"}]
 LOCKS = ["requirements.txt", "pyproject.toml", "uv.lock", "poetry.lock", "environment.yml", "nothing"]
 
 
@@ -285,9 +325,10 @@ LOCKS = ["requirements.txt", "pyproject.toml", "uv.lock", "poetry.lock", "enviro
 def test_files_for_every_remote_and_manager_are_right_safe_and_valid(layout: str, tmp_path: Path) -> None:
     alone = {**LAYOUTS[layout], "action": COMMIT, "monitor": WAREHOUSE}
     found = [made(alone, remote=None)]  # nothing is recorded or proposed that nobody could get
-    both = {**alone, "record": True, "retrain": RETRAIN}
+    both = {**alone, "record": True, "retrain": RETRAIN, "promote": PROMOTE}
     found += [made({**both, "retrain": {**who, **how}}) for who in OWNERS for how in ({"on_drift": True}, {})]
     found += [made({**both, "credentials": credentials}, remote=remote) for remote, credentials in REMOTES]
+    found += [made({**both, "promote": {**PROMOTE, **how}}, remote="ssh://host/a") for how in HOW]
     found += [made(both, lock=lock, folder=folder) for lock in LOCKS for folder in ("", "models/a b")]
     texts = list(dict.fromkeys(itertools.chain.from_iterable(files.values() for files in found)))
     assert len(texts) >= len(REMOTES) + 2 * len(LOCKS)

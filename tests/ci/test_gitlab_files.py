@@ -68,6 +68,18 @@ SCHEDULES = {
     "monitor": {"schedule": "0 6 * * *", "secrets": {"CI_ML_WAREHOUSE": "WAREHOUSE_URL", "PGAPPNAME": "PGAPPNAME"}},
     "retrain": {"schedule": "23 4 * * 1", "on_drift": True, "token": "CI_ML_RETRAIN_TOKEN", "runner": ["gpu"]},
 }
+PROMOTE = {
+    "models": ["churn"],
+    "secrets": {"MLFLOW_TRACKING_URI": "MLFLOW_URI", "MLFLOW_TRACKING_TOKEN": "MLFLOW_TRACKING_TOKEN"},
+}
+MORE = {
+    "models": ["churn", "fraud score"],
+    "alias": ["champion", "shadow"],
+    "environment": None,
+    "token": "CI_ML_PROMOTE_TOKEN",
+    "runner": ["deploy"],
+    "timeout": 15,
+}
 STAGES = {
     "runners": {"fold@*": ["gpu", "linux"], "default": ["docker"]},
     "images": {"fold@*": "nvidia/cuda:12.9.1-base-ubuntu24.04"},
@@ -94,8 +106,14 @@ def test_schedules(golden: Callable[[str, str], None]) -> None:
     golden("gitlab/schedules.yml", text)
 
 
+def test_promotion(golden: Callable[[str, str], None]) -> None:
+    signed = {"secrets": {"CI_ML_SIGNING_KEY": "SIGNING_KEY"}, "sigstore": True}
+    (text,) = made({"record": True, "retrain": "23 4 * * 1", "audit": signed, "promote": PROMOTE}).values()
+    golden("gitlab/promote.yml", text)
+
+
 def test_the_layout_stages_with_a_child_in_a_folder(golden: Callable[[str, str], None]) -> None:
-    chosen = {**LAYOUTS["dynamic"], **STAGES, "record": True, "credentials": ROLE}
+    chosen = {**LAYOUTS["dynamic"], **STAGES, "record": True, "credentials": ROLE, "promote": MORE}
     files = made(chosen, lock="models/a b/environment.yml", folder="models/a b")
     golden("gitlab/dynamic.yml", files.pop(".gitlab/ci-ml-models--a-b-751ac7.yml"))
     golden("gitlab/child.yml", files.pop("child"))
@@ -143,6 +161,8 @@ def valid(document: Any) -> None:
         if name.startswith("."):
             continue
         assert stage_of(name, jobs) in stages, name
+        # https://docs.gitlab.com/ci/yaml/#resource_group: with any other character there is none, and nobody is told.
+        assert re.fullmatch(r"[\w/${}. -]+", job.get("resource_group", "none"), re.ASCII), name
         needs = [need["job"] if isinstance(need, dict) else need for need in job.get("needs", [])]
         assert all(not need.startswith(".") for need in needs), name
         for need in needs:
@@ -188,7 +208,7 @@ LOCKS = ["requirements.txt", "pyproject.toml", "uv.lock", "poetry.lock", "enviro
 @pytest.mark.parametrize("kind", CREDENTIALS)
 def test_pipelines_for_every_remote_are_valid(layout: str, kind: str) -> None:
     remote, credentials = CREDENTIALS[kind]
-    chosen = {**LAYOUTS[layout], "credentials": credentials, "record": True, **SCHEDULES}
+    chosen = {**LAYOUTS[layout], "credentials": credentials, "record": True, "promote": PROMOTE, **SCHEDULES}
     for text in made(chosen, remote=remote).values():
         (document,) = read(text)
         valid(document)
@@ -197,7 +217,7 @@ def test_pipelines_for_every_remote_are_valid(layout: str, kind: str) -> None:
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("lock", LOCKS)
 def test_pipelines_for_every_manager_are_valid_in_any_folder(layout: str, lock: str) -> None:
-    more = {**SCHEDULES, **({} if layout == "single" else STAGES)}
+    more = {**SCHEDULES, "promote": MORE, **({} if layout == "single" else STAGES)}
     for folder in ("", "models/a b"):
         for text in made({**LAYOUTS[layout], **more}, lock=lock, folder=folder).values():
             (document,) = read(text)
@@ -207,21 +227,21 @@ def test_pipelines_for_every_manager_are_valid_in_any_folder(layout: str, lock: 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_a_prefix_and_a_stage_are_in_every_job(layout: str) -> None:
-    chosen = {**LAYOUTS[layout], "prefix": "ml", "stage": "deploy", "record": True, **SCHEDULES}
+    chosen = {**LAYOUTS[layout], "prefix": "ml", "stage": "deploy", "record": True, "promote": PROMOTE, **SCHEDULES}
     for path, text in made(chosen, folder="models/a b").items():
         (document,) = read(text)
         valid(document)
         jobs = {name: job for name, job in document.items() if name != "stages"}
         assert all(name.lstrip(".").startswith("ml:") for name in jobs)
         stages = {stage_of(name, jobs) for name in jobs if not name.startswith(".")}
-        assert stages == ({"train", "gate", "record"} if path == "child" else {"deploy"})
+        assert stages == ({"train", "gate", "record", "promote"} if path == "child" else {"deploy"})
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_scripts_are_clean_in_any_shell(layout: str, tmp_path: Path) -> None:
     for number, (remote, credentials) in enumerate(CREDENTIALS.values()):
         lock = LOCKS[number % len(LOCKS)]
-        chosen = {**LAYOUTS[layout], "credentials": credentials, "record": True, **SCHEDULES}
+        chosen = {**LAYOUTS[layout], "credentials": credentials, "record": True, "promote": PROMOTE, **SCHEDULES}
         files = made(chosen, remote=remote, lock=lock)
         for kind, text in enumerate(files.values()):
             (document,) = read(text)

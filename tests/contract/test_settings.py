@@ -110,6 +110,8 @@ def test_nothing_is_written(site: Site) -> None:
     settings.variable("CI_ML_TOKEN")
     settings.proposer("CI_ML_TOKEN")
     settings.schedules()
+    settings.environment("production", "main")
+    settings.kept("MLFLOW_URI", "production")
     assert {entry.method for entry in site.server.asked()} == {"GET"}
 
 
@@ -123,6 +125,7 @@ def test_an_answer_of_any_shape_ends_in_a_value_or_a_forge_error(site: Site, doc
     questions: list[Callable[[], object]] = [settings.access, settings.schedules]
     questions += [lambda: settings.protection("main"), lambda: settings.variable("CI_ML_TOKEN")]
     questions += [lambda: settings.proposer("CI_ML_TOKEN"), lambda: settings.proposer("")]
+    questions += [lambda: settings.environment("production", "main"), lambda: settings.kept("URI", "production")]
     for ask in questions:
         said = _said(ask)
         assert said is None or "\n" not in said
@@ -217,6 +220,53 @@ def test_github_says_whether_a_secret_is_there(on_github: Site) -> None:
     on_github.server.fail(Status(200, {"owner": {"type": "Organization"}}), "GET", "/repos/acme/churn$", times=None)
     assert "its organization may" in settings.proposer("ANOTHER").doubt
     assert on_github.settings(on_github.token("read")).proposer("CI_ML_RETRAIN_TOKEN").present is None
+
+
+@pytest.mark.parametrize(
+    ("branches", "guarded"), [((), True), (("main",), True), (("main", "release/*"), False), (None, False)]
+)
+def test_github_says_which_branches_get_to_an_environment(
+    on_github: Site, branches: tuple[str, ...] | None, guarded: bool
+) -> None:
+    on_github.home.environments["production"] = branches
+    found = on_github.settings().environment("production", "main")
+    assert found.guarded is guarded
+    assert guarded or "production" in found.doubt
+
+
+def test_github_makes_an_environment_that_is_not_there_and_open(on_github: Site) -> None:
+    found = on_github.settings().environment("production", "main")
+    assert found.guarded is False
+    assert "open" in found.doubt
+
+
+def test_github_keeps_secrets_of_an_environment_apart(on_github: Site) -> None:
+    on_github.home.apart["production"] = {"MLFLOW_URI"}
+    on_github.home.secrets.add("MLFLOW_PASSWORD")
+    settings = on_github.settings()
+    found = [settings.kept(name, "production") for name in ("MLFLOW_URI", "MLFLOW_PASSWORD", "ANOTHER")]
+    assert [(one.present, one.protected) for one in found] == [(True, True), (True, False), (False, False)]
+    assert "environment" in found[1].fix.lower()
+    assert (settings.apart("production"), settings.apart("")) == (True, False)
+    assert on_github.settings(on_github.token("read")).kept("MLFLOW_URI", "production").present is None
+
+
+def test_gitlab_says_whether_an_environment_is_protected(on_gitlab: Site) -> None:
+    settings = on_gitlab.settings(on_gitlab.token("maintain"))
+    assert settings.environment("production", "main").guarded is None
+    on_gitlab.home.environments.add("production")
+    assert settings.environment("production", "main").guarded is True
+    assert on_gitlab.settings(on_gitlab.token("write")).environment("production", "main").guarded is None
+
+
+def test_gitlab_says_whether_a_variable_is_for_protected_branches(on_gitlab: Site) -> None:
+    on_gitlab.home.variable("MLFLOW_URI", "u", protected=True)
+    on_gitlab.home.variable("MLFLOW_PASSWORD", "p")
+    settings = on_gitlab.settings(on_gitlab.token("maintain"))
+    found = [settings.kept(name, "production") for name in ("MLFLOW_URI", "MLFLOW_PASSWORD", "ANOTHER")]
+    assert [(one.present, one.protected) for one in found] == [(True, True), (True, False), (None, False)]
+    assert "group" in found[2].doubt
+    assert settings.apart("")
 
 
 def test_gitlab_says_which_jobs_its_schedules_start(on_gitlab: Site) -> None:

@@ -5,7 +5,7 @@ import pytest
 from ci_ml.core import callers, doctor, origin, protection
 from ci_ml.core.callers import Caller
 from ci_ml.core.doctor import Check, Finding, Health, Storage
-from ci_ml.core.protection import Access, Protection, Schedules, Variable
+from ci_ml.core.protection import Access, Environment, Protection, Schedules, Variable
 from ci_ml.core.staleness import Freshness, State
 from ci_ml.errors import CiMlError, ConfigError, DependencyError, OutOfDate, UsageError
 
@@ -159,6 +159,27 @@ def test_whether_retraining_may_propose(present: bool | None, health: str) -> No
     found = protection.proposer(Variable(name="T", present=present, doubt="nobody knows", fix="mend it"))
     assert (found.check, found.health) == ("proposal", health)
     assert (found.fix == "mend it") == ("nobody knows" in found.sentence) == (present is not True)
+
+
+@pytest.mark.parametrize(("guarded", "health"), [(True, "ok"), (False, "problem"), (None, "unknown")])
+def test_whether_any_branch_may_promote(guarded: bool | None, health: str) -> None:
+    found = protection.environment(Environment(name="production", guarded=guarded, doubt="it is open", fix="close it"))
+    assert (found.check, found.health) == ("environment", health)
+    assert (found.fix == "close it") == (guarded is not True)
+
+
+@pytest.mark.parametrize(
+    ("variables", "apart", "health"),
+    [
+        ((Variable(name="A", present=True, protected=True),), True, "ok"),
+        ((Variable(name="A", present=True),), False, "ok"),
+        ((Variable(name="A", present=True, protected=True), Variable(name="B", present=True)), True, "problem"),
+        ((Variable(name="A"), Variable(name="B", present=False)), True, "problem"),
+        ((Variable(name="A"), Variable(name="B", present=True)), True, "unknown"),
+    ],
+)
+def test_whether_promoting_alone_has_its_secrets(variables: tuple[Variable, ...], apart: bool, health: str) -> None:
+    assert protection.promoters(variables, apart=apart).health == health
 
 
 @pytest.mark.parametrize(

@@ -318,6 +318,9 @@ class Repository:
         None  # the checks that the older branch protection requires; None: there is none
     )
     secrets: set[str] = field(default_factory=set)  # of GitHub Actions
+    # By name: the branches that may deploy there, None for all of them, () for protected ones; and the secrets there.
+    environments: dict[str, tuple[str, ...] | None] = field(default_factory=dict)
+    apart: dict[str, set[str]] = field(default_factory=dict)
     proposals: bool = False  # "Allow GitHub Actions to create and approve pull requests"
     created: datetime = field(default_factory=lambda: Clock().now)
 
@@ -918,6 +921,34 @@ def _actions_secret(call: Call) -> Answer:
     return Answer(200, {"name": name, "created_at": when, "updated_at": when})
 
 
+def _environment(call: Call) -> Answer:
+    repo, name = call.repository(), call.arguments["name"]
+    if name not in repo.environments:
+        raise call.refused(404, "Not Found")
+    branches, when = repo.environments[name], moment(repo.created)
+    policy = (
+        None if branches is None else {"protected_branches": not branches, "custom_branch_policies": bool(branches)}
+    )
+    place = f"{call.forge.url}/repos/{repo.name}/environments/{name}"
+    shown = {"id": 1, "node_id": "E_1", "name": name, "url": place, "html_url": place, "protection_rules": []}
+    return Answer(200, shown | {"created_at": when, "updated_at": when, "deployment_branch_policy": policy})
+
+
+def _branch_policies(call: Call) -> Answer:
+    repo, name = call.repository(), call.arguments["name"]
+    listed = [{"id": 1, "node_id": "P_1", "name": one, "type": "branch"} for one in repo.environments[name] or ()]
+    return Answer(200, {"total_count": len(listed), "branch_policies": listed})
+
+
+def _environment_secret(call: Call) -> Answer:
+    repo, when = call.repository(), moment(call.repository().created)
+    if not call.strong(repo, "write"):
+        raise call.refused(403, "Must have write access to Repository.")
+    if call.arguments["secret"] not in repo.apart.get(call.arguments["name"], ()):
+        raise call.refused(404, "Not Found")
+    return Answer(200, {"name": call.arguments["secret"], "created_at": when, "updated_at": when})
+
+
 def _commit(call: Call) -> Answer:
     repo = call.repository()
     return Answer(200, _shown_commit(call.forge, repo, _resolved(call, repo)))
@@ -1286,6 +1317,15 @@ ENDPOINTS: dict[tuple[str, str], Endpoint] = {
         _workflow_permissions,
         "actions/permissions#get-default-workflow-permissions-for-a-repository",
         ("administration=read",),
+    ),
+    ("GET", _REPO + r"/environments/(?P<name>[\w-]+)"): Endpoint(
+        _environment, "repos/get-environment", ("actions=read",)
+    ),
+    ("GET", _REPO + r"/environments/(?P<name>[\w-]+)/deployment-branch-policies"): Endpoint(
+        _branch_policies, "repos/list-deployment-branch-policies", ("actions=read",)
+    ),
+    ("GET", _REPO + r"/environments/(?P<name>[\w-]+)/secrets/(?P<secret>\w+)"): Endpoint(
+        _environment_secret, "actions/get-environment-secret", ("environments=read",)
     ),
     ("GET", _REPO + r"/actions/secrets/(?P<name>\w+)"): Endpoint(
         _actions_secret, "actions/secrets#get-a-repository-secret", ("secrets=read",)

@@ -277,6 +277,7 @@ class Project:
     personal: bool = False  # in a user's namespace, not in a group's
     variables: dict[str, dict[str, Any]] = field(default_factory=dict)
     uploads: dict[str, bytes] = field(default_factory=dict)  # by their address below the project
+    environments: set[str] = field(default_factory=set)  # that are protected
     schedules: dict[int, dict[str, str]] = field(default_factory=dict)  # the variables of active ones
 
     @property
@@ -708,6 +709,14 @@ def _variable(call: Call) -> Answer:
     if call.arguments["key"] not in project.variables:
         raise _refused(404, "404 Variable Not Found")
     return Answer(200, project.variables[call.arguments["key"]])
+
+
+def _protected_environment(call: Call) -> Answer:
+    project, name = call.project(), call.arguments["name"]
+    call.require(project, "maintainer")
+    if name not in project.environments:
+        raise _refused(404, "404 Not found")
+    return Answer(200, {"name": name, "deploy_access_levels": [], "required_approval_count": 0, "approval_rules": []})
 
 
 def _schedules(call: Call) -> Answer:
@@ -1163,6 +1172,7 @@ ENDPOINTS: dict[tuple[str, str], Endpoint] = {
     ("GET", r"/personal_access_tokens/self"): Endpoint(_own_token, members=True, scopes=("read_user", "self_rotate")),
     ("GET", _PROJECT): Endpoint(_project),
     ("GET", _PROJECT + r"/variables/(?P<key>\w+)"): Endpoint(_variable, members=True),
+    ("GET", _PROJECT + r"/protected_environments/(?P<name>[\w-]+)"): Endpoint(_protected_environment, members=True),
     ("GET", _PROJECT + r"/pipeline_schedules"): Endpoint(_schedules, members=True),
     ("GET", _PROJECT + r"/pipeline_schedules/(?P<number>\d+)"): Endpoint(_schedule, members=True),
     ("GET", _PROJECT + r"/merge_requests"): Endpoint(_changes, job=True),

@@ -5,12 +5,12 @@ holds both together.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import quote
 
 from ci_ml.adapters.http import Answer, Client, Query, understood
-from ci_ml.core.protection import Access, Protection, Schedules, Variable
+from ci_ml.core.protection import Access, Environment, Protection, Schedules, Variable
 from ci_ml.errors import Refused, Unanswered
 
 _MOST_PAGES = 10
@@ -96,6 +96,49 @@ class GitHubSettings:
     def schedules(self) -> Schedules:
         """They are in the workflows."""
         return Schedules(names=None)
+
+    @understood("GitHub")
+    def environment(self, name: str, branch: str) -> Environment:
+        """https://docs.github.com/rest/deployments/environments, which anybody may read who may read the repository."""
+        place = f"environments/{quote(name, safe='')}"
+        fix = f"Settings > Environments > {name}: let deploy from {branch} alone, or from protected branches"
+        try:
+            policy = self._read(place).body.get("deployment_branch_policy")
+        except Refused as error:
+            if error.status != 404:
+                return Environment(name=name, doubt=error.what, fix=fix)
+            doubt = f"there is no environment {name}, so GitHub makes one that is open"
+            return Environment(name=name, guarded=False, doubt=doubt, fix=fix)
+        if not policy:
+            return Environment(
+                name=name, guarded=False, doubt=f"the environment {name} is open to all branches", fix=fix
+            )
+        if policy.get("protected_branches") is True:
+            return Environment(name=name, guarded=True)
+        listed = self._read(f"{place}/deployment-branch-policies", {"per_page": 100}).body["branch_policies"]
+        others = [str(one["name"]) for one in listed if one["name"] != branch]
+        doubt = f"the environment {name} is open to {', '.join(others[:5])}"
+        return Environment(name=name, guarded=not others, doubt=doubt, fix=fix)
+
+    @understood("GitHub")
+    def kept(self, secret: str, environment: str) -> Variable:
+        """https://docs.github.com/rest/actions/secrets; one of the repository is for every job of every branch."""
+        if environment:
+            try:
+                self._read(f"environments/{quote(environment, safe='')}/secrets/{secret}")
+                return Variable(name=secret, present=True, protected=True)
+            except Refused as error:
+                if error.status not in (403, 404):
+                    raise
+        where = (
+            f"Settings > Environments > {environment}" if environment else "Settings > Secrets and variables > Actions"
+        )
+        fix = f"{where}: put it into {secret} there{', and take it out of the repository' if environment else ''}"
+        return replace(self.proposer(secret), fix=fix)
+
+    def apart(self, environment: str) -> bool:
+        """Secrets of an environment are for its jobs."""
+        return bool(environment)
 
     def _rules(self, path: str) -> list[Mapping[str, Any]]:
         """https://docs.github.com/rest/repos/rules#get-rules-for-a-branch"""

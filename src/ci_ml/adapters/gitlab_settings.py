@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from ci_ml.adapters.http import Client, understood
-from ci_ml.core.protection import Access, Protection, Schedules, Variable
+from ci_ml.core.protection import Access, Environment, Protection, Schedules, Variable
 from ci_ml.errors import Refused, Unanswered
 
 _DEVELOPER = 30
@@ -96,6 +96,27 @@ class GitLabSettings:
             doubt="only a Maintainer's token sees the variables of all schedules" if hidden else "",
             fix=f"Build > Pipeline schedules: one for the default branch, with the variable {_SCHEDULE} = {{job}}",
         )
+
+    @understood("GitLab")
+    def environment(self, name: str, branch: str) -> Environment:  # noqa: ARG002  who may deploy is said, not from where
+        """https://docs.gitlab.com/api/protected_environments/; GitLab Free has none."""
+        fix = f"Settings > CI/CD > Protected environments: {name}; or protect the branch and the variables"
+        try:
+            self._get(f"protected_environments/{quote(name, safe='')}")
+        except Refused as error:
+            doubt = "it is not protected" if error.status == 404 else error.what
+            return Environment(name=name, doubt=doubt, fix=fix)
+        return Environment(name=name, guarded=True)
+
+    def kept(self, secret: str, environment: str) -> Variable:  # noqa: ARG002  a variable is protected by the branch
+        """A protected variable is for protected branches: https://docs.gitlab.com/ci/variables/#protect-a-cicd-variable"""
+        fix = f"Settings > CI/CD > Variables: {secret}, masked and protected"
+        found = self.variable(secret)
+        return replace(found, fix=fix, doubt=found.doubt or "there is no such variable")
+
+    def apart(self, environment: str) -> bool:  # noqa: ARG002  variables can be protected in any case
+        """Protected branches are there without environments."""
+        return True
 
     @cached_property
     def _project(self) -> Mapping[str, Any]:

@@ -328,7 +328,7 @@ def record(config: str | None, output: str | None) -> None:
     with boundary.errors():
         from ci_ml.wiring import recording, workspace
 
-        click.echo(recording.record(workspace.find(config, output)))
+        click.echo(recording.record(workspace.find(config, output)).said)
 
 
 @cli.command()

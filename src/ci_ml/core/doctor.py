@@ -41,6 +41,8 @@ class Check(StrEnum):
     VARIABLE = "variable"
     PROPOSAL = "proposal"
     SCHEDULE = "schedule"
+    ENVIRONMENT = "environment"
+    PROMOTION = "promotion"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ FILE_NAME = "ci-ml.yaml"
 _LONGEST = 60
 # A folder whose name can stand in the names of files and jobs as it is: `--` is for `/`.
 _PLAIN = re.compile(r"[A-Za-z0-9_]+(?:-[A-Za-z0-9_]+)*(?:/[A-Za-z0-9_]+(?:-[A-Za-z0-9_]+)*)*")
-_SECOND = ("publish", "monitor", "retrain")  # what more files of GitHub end in
+_SECOND = ("publish", "monitor", "retrain", "rollback")  # what more files of GitHub end in
 
 
 @dataclass(frozen=True, kw_only=True)

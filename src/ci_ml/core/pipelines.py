@@ -1,6 +1,7 @@
 """What ci-ml.yaml says of CI files, under `pipelines`. Layer: core."""
 
 import re
+from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -66,16 +67,37 @@ def _whole(value: Any) -> Any:
     return {"schedule": value} if isinstance(value, str) else value
 
 
+def _promoting(value: Any) -> Any:
+    return {"models": value} if isinstance(value, str | list | tuple) else value
+
+
+def _entering(value: Any) -> Any:
+    return ({} if value else None) if isinstance(value, bool) else value
+
+
+def _once(values: tuple[str, ...]) -> tuple[str, ...]:
+    if twice := next((value for value in values if values.count(value) > 1), None):
+        raise ValueError(f"names {twice!r} twice")
+    return values
+
+
 def _version(value: str) -> str:
     if not re.fullmatch(r"3\.[0-9]{1,3}(\.[0-9]{1,3})?", value):
         raise ValueError(f'must be like "3.13" or "3.13.1", not {value!r}')
     return value
 
 
-_LISTED = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
+_LISTED: dict[str, list[JsonSchemaValue]] = {
+    "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]
+}
 
 Text = Annotated[str, Field(min_length=1, max_length=400), AfterValidator(_plain)]
+# Models and aliases of a registry: what is plain in a shell, in YAML, and in MLflow's addresses (models:/NAME@ALIAS).
+Named = Annotated[Text, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_. ()+-]*$")]
 Texts = Annotated[tuple[Text, ...], BeforeValidator(_listed), WithJsonSchema(_LISTED)]
+Names = Annotated[
+    tuple[Named, ...], Field(min_length=1), BeforeValidator(_listed), AfterValidator(_once), WithJsonSchema(_LISTED)
+]
 Minutes = Annotated[int, Field(ge=1, le=35 * 24 * 60), BeforeValidator(_number_only)]
 Cron = Annotated[str, AfterValidator(cron.checked)]
 Secret = Annotated[Text, AfterValidator(_secret)]
@@ -118,14 +140,9 @@ class CredentialsConfig(Model):
         return self
 
 
-class _ScheduledConfig(Model):
-    """What the jobs that a schedule starts have in common. Their code is that of the default branch alone."""
+class _ApartConfig(Model):
+    """What jobs have in common whose code is that of the default branch alone."""
 
-    schedule: Cron = Field(
-        default="",
-        description="When, as cron; GitLab keeps it in its settings. Only by hand, or on drift, when absent.",
-        examples=["23 4 * * 1"],
-    )
     secrets: Secrets = Field(
         default={},
         description="More environment variables by the CI secret that holds each, for this job alone, such as the "
@@ -137,6 +154,16 @@ class _ScheduledConfig(Model):
     )
     image: Text | None = Field(default=None, description="Its container image; `images.default` when absent.")
     timeout: Minutes | None = Field(default=None, description="Its minutes; `timeouts.default` when absent.")
+
+
+class _ScheduledConfig(_ApartConfig):
+    """What the jobs that a schedule starts have in common."""
+
+    schedule: Cron = Field(
+        default="",
+        description="When, as cron; GitLab keeps it in its settings. Only by hand, or on drift, when absent.",
+        examples=["23 4 * * 1"],
+    )
 
 
 class MonitorJobConfig(_ScheduledConfig):
@@ -179,14 +206,55 @@ class RetrainJobConfig(_ScheduledConfig):
         return self
 
 
+class AuditJobConfig(Model):
+    """What jobs get that enter records in the ledger, beside a token that may write there."""
+
+    secrets: Secrets = Field(
+        default={},
+        description="Environment variables by the CI secret that holds each, for the jobs that enter records: the key "
+        "that signs them.",
+        examples=[{"CI_ML_SIGNING_KEY": "SIGNING_KEY"}],
+    )
+    sigstore: bool = Field(
+        default=False, description="These jobs get an identity that Sigstore vouches for (`audit: {sign: sigstore}`)."
+    )
+
+
+class PromoteJobConfig(_ApartConfig):
+    """The job that gives aliases of the registry to what was merged, and the one that takes them back."""
+
+    models: Names = Field(
+        description="The models under `registry` that a push to the default branch promotes.", examples=[["churn"]]
+    )
+    alias: Names = Field(default=("champion",), description="The alias that moves to what was merged, or several.")
+    environment: Text | None = Field(
+        default="production",
+        description="The environment of the forge that both jobs are for: who has to agree, and which branches get its "
+        "secrets, is said in its settings. null: none.",
+    )
+    token: Annotated[Secret, AfterValidator(_own)] | None = Field(
+        default=None,
+        description="The CI secret with the token that writes the ledger and reads who approved. GitHub: the job's own "
+        "token when absent. GitLab: CI_ML_TOKEN when absent.",
+        examples=["CI_ML_PROMOTE_TOKEN"],
+    )
+    attest: bool = Field(
+        default=False, description="GitHub: sign what is known of the model with `actions/attest` once it is promoted."
+    )
+
+
 class _Shorthand:
-    """Cron alone stands for a job with that schedule."""
+    """What may stand for a mapping: cron for a job with that schedule, names for one that promotes them."""
+
+    def __init__(self, whole: Callable[[Any], Any] = _whole, *alone: JsonSchemaValue) -> None:
+        self.whole = whole
+        self.alone = alone or ({"type": "string"},)
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return no_info_before_validator_function(_whole, handler(source))
+        return no_info_before_validator_function(self.whole, handler(source))
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        return {"anyOf": [{"type": "string"}, *handler(schema)["anyOf"]]}
+        return {"anyOf": [*self.alone, *handler(schema)["anyOf"]]}
 
 
 class PipelineConfig(Model):
@@ -251,6 +319,18 @@ class PipelineConfig(Model):
         description="When to train a challenger and propose it (`ci-ml retrain`): cron, or a mapping with more.",
         examples=["23 4 * * 1", {"schedule": "23 4 * * 1", "on_drift": True, "token": "CI_ML_RETRAIN_TOKEN"}],
     )
+    audit: Annotated[AuditJobConfig | None, _Shorthand(_entering, {"type": "boolean"})] = Field(
+        default=None,
+        description="On the default branch: enter what was trained and judged in the ledger (`ci-ml audit record`): "
+        "true, or a mapping with what signs it. `promote` does so in any case.",
+        examples=[True, {"secrets": {"CI_ML_SIGNING_KEY": "SIGNING_KEY"}}],
+    )
+    promote: Annotated[PromoteJobConfig | None, _Shorthand(_promoting, *_LISTED["anyOf"])] = Field(
+        default=None,
+        description="What was merged and passed the gate gets its aliases in the registry (`ci-ml promote`), and by "
+        "hand they go back (`ci-ml rollback`): names of models, or a mapping with more.",
+        examples=["churn", {"models": ["churn"], "secrets": {"MLFLOW_TRACKING_URI": "MLFLOW_TRACKING_URI"}}],
+    )
     templates: Text | None = Field(
         default=None,
         description="A folder of templates that replace ours, or blocks of them, relative to the folder of ci-ml.yaml.",
@@ -279,7 +359,9 @@ class PipelineConfig(Model):
             raise ValueError("retrain.on_drift needs `monitor`, which notices the drift")
         if self.retrain and self.retrain.app and self.forge is ForgeKind.GITLAB:
             raise ValueError("retrain.app belongs to github: on GitLab name the variable with a token, `token`")
-        for key in ("monitor", "retrain"):
+        if self.promote and self.promote.attest and self.forge is ForgeKind.GITLAB:
+            raise ValueError("promote.attest belongs to github: on GitLab `ci-ml audit sign` signs (docs/signing.md)")
+        for key in ("monitor", "retrain", "promote"):
             job = getattr(self, key)
             if self.forge is ForgeKind.GITHUB and job and job.runner == ():
                 raise ValueError(f"{key}.runner: GitHub finds no machine without a label")

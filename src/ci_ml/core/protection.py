@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from ci_ml.core import callers
 from ci_ml.core.callers import Caller
 from ci_ml.core.doctor import Check, Finding, ok, problem, unknown
+from ci_ml.core.listing import some
 from ci_ml.errors import Refused
 
 
@@ -45,6 +46,16 @@ class Variable:
     needed: bool = True
     present: bool | None = None
     protected: bool = False
+    doubt: str = ""
+    fix: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Environment:
+    """Where aliases are moved. `guarded`: jobs of no other branch get there; None where the forge does not say."""
+
+    name: str
+    guarded: bool | None = None
     doubt: str = ""
     fix: str = ""
 
@@ -135,6 +146,28 @@ def schedules(found: Schedules, wanted: Sequence[str]) -> Finding:
     if found.doubt:
         return unknown(Check.SCHEDULE, f"whether a schedule starts {' and '.join(absent)}: {found.doubt}", fix)
     return problem(Check.SCHEDULE, f"no schedule starts {' or '.join(absent)}", fix)
+
+
+def environment(found: Environment) -> Finding:
+    """Whether what is on no protected branch may move an alias."""
+    if found.guarded is None:
+        return unknown(Check.ENVIRONMENT, f"who gets to the environment {found.name}: {found.doubt}", found.fix)
+    if not found.guarded:
+        return problem(Check.ENVIRONMENT, f"a job of any branch may promote: {found.doubt}", found.fix)
+    return ok(Check.ENVIRONMENT, f"no other branch gets to the environment {found.name}")
+
+
+def promoters(found: Sequence[Variable], *, apart: bool) -> Finding:
+    """Whether promoting has its secrets, and alone has them where they can be kept `apart`."""
+    if absent := [one for one in found if one.present is False]:
+        return problem(Check.PROMOTION, f"promoting gets no {absent[0].name}: {absent[0].doubt}", absent[0].fix)
+    if doubtful := [one for one in found if one.present is None]:
+        sentence = f"whether promoting gets {doubtful[0].name}: {doubtful[0].doubt}"
+        return unknown(Check.PROMOTION, sentence, doubtful[0].fix)
+    if apart and (shared := [one for one in found if not one.protected]):
+        sentence = f"jobs of any branch get {some([one.name for one in shared])}, which promotes"
+        return problem(Check.PROMOTION, sentence, shared[0].fix)
+    return ok(Check.PROMOTION, f"promoting gets {some([one.name for one in found])}")
 
 
 FORGE_CHECKS = (Check.TOKEN, Check.REQUIRED, Check.QUEUE, Check.VARIABLE)

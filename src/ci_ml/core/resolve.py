@@ -8,15 +8,24 @@ from dataclasses import dataclass, replace
 from ci_ml.core import workflow
 from ci_ml.core.naming import naming
 from ci_ml.core.pipeline import Pipeline
-from ci_ml.core.pipelines import CredentialsConfig, MonitorJobConfig, PipelineConfig, PythonConfig, RetrainJobConfig
+from ci_ml.core.pipelines import (
+    CredentialsConfig,
+    MonitorJobConfig,
+    PipelineConfig,
+    PromoteJobConfig,
+    PythonConfig,
+    RetrainJobConfig,
+)
 from ci_ml.core.workflow import (
     App,
+    Audit,
     Choices,
     Credentials,
     ForgeKind,
     Layout,
     Manager,
     PipelineSpec,
+    Promotion,
     Python,
     Scheduled,
     Transfer,
@@ -76,11 +85,9 @@ def resolve(
     """
     forge = chosen.forge
     where = f"pipelines: {forge.value}"
-    if around.remote is None and (key := "record" if chosen.record else "retrain" if chosen.retrain else None):
-        raise UsageError(
-            f"{where}: {key} needs a default remote of DVC: a recorded dvc.lock points to data that nobody had",
-            "`dvc remote add --default …`",
-        )
+    if around.remote is None and (needing := _needing(chosen)):
+        key, why = needing
+        raise UsageError(f"{where}: {key} needs a default remote of DVC: {why}", "`dvc remote add --default …`")
     python = _python(chosen.python, around)
     runner = chosen.runners.get("default", _RUNNERS[forge])
     image = chosen.images.get("default", _image(forge, python))
@@ -134,8 +141,21 @@ def resolve(
         schedule=chosen.schedule,
         monitor=_monitor(chosen.monitor, usual),
         retrain=_retrain(chosen.retrain, usual),
+        audit=_audit(chosen),
+        promote=_promote(chosen.promote, usual),
         jobs=jobs,
     )
+
+
+def _needing(chosen: PipelineConfig) -> tuple[str, str] | None:
+    """The first key that only works with a remote, and why; mostly None."""
+    for key in ("record", "retrain", "promote"):
+        if getattr(chosen, key):
+            return key, _REMOTELY.get(key, "a recorded dvc.lock points to data that nobody had")
+    return None
+
+
+_REMOTELY = {"promote": "the job has no other place to get the model from"}
 
 
 def _monitor(chosen: MonitorJobConfig | None, usual: Scheduled) -> Scheduled | None:
@@ -156,6 +176,28 @@ def _scheduled(chosen: MonitorJobConfig | RetrainJobConfig, usual: Scheduled) ->
         image=chosen.image or usual.image,
         timeout=chosen.timeout or usual.timeout,
         secrets=dict(chosen.secrets),
+    )
+
+
+def _audit(chosen: PipelineConfig) -> Audit | None:
+    if chosen.audit is None:
+        return Audit() if chosen.promote else None
+    return Audit(secrets=dict(chosen.audit.secrets), sigstore=chosen.audit.sigstore)
+
+
+def _promote(chosen: PromoteJobConfig | None, usual: Scheduled) -> Promotion | None:
+    if chosen is None:
+        return None
+    return Promotion(
+        models=chosen.models,
+        aliases=chosen.alias,
+        environment=chosen.environment or "",
+        runner=usual.runner if chosen.runner is None else chosen.runner,
+        image=chosen.image or usual.image,
+        timeout=chosen.timeout or usual.timeout,
+        secrets=dict(chosen.secrets),
+        token=chosen.token or "",
+        attest=chosen.attest,
     )
 
 

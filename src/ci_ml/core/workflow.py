@@ -115,12 +115,39 @@ class Scheduled:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Audit:
+    """What jobs get that enter records: variables by the secret that holds each, and whether Sigstore knows them."""
+
+    secrets: Mapping[str, str] = field(default_factory=dict)
+    sigstore: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Promotion:
+    """The jobs that move aliases of a registry: one on a push to the default branch, and one by hand, back.
+
+    `secrets` are variables by the secret that holds each, `token` the name of one, empty for the job's own (GitHub) or
+    the usual one (GitLab). `environment` is empty for none.
+    """
+
+    models: tuple[str, ...]
+    aliases: tuple[str, ...]
+    environment: str
+    runner: tuple[str, ...]
+    image: str
+    timeout: int
+    secrets: Mapping[str, str] = field(default_factory=dict)
+    token: str = ""
+    attest: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class PipelineSpec:
     """Everything that the files of one forge say. `jobs` are empty in the layout `single`.
 
     `runner`, `image` and `timeout` are those of the jobs that plan, gate and publish; `action` is ci-ml itself as
-    `OWNER/NAME@REF`, `version` what REF stands for. `remote` says whether there is one, and `stage` is where GitLab has
-    our jobs.
+    `OWNER/NAME@REF`, `version` what REF stands for. `remote` says whether there is one, `audit` is there where
+    there is a ledger, and `stage` is where GitLab has our jobs.
     """
 
     forge: ForgeKind
@@ -147,6 +174,8 @@ class PipelineSpec:
     schedule: str
     monitor: Scheduled | None = None
     retrain: Scheduled | None = None
+    audit: Audit | None = None
+    promote: Promotion | None = None
     jobs: tuple[Job, ...] = ()
 
     @property
@@ -160,7 +189,7 @@ class PipelineSpec:
 _KEYWORDS = "image services stages types before_script after_script variables cache include true false nil null default"
 # What YAML 1.1 takes for true and false, besides the words themselves.
 _TRUTHS = ("yes", "no", "on", "off", "y", "n")
-_OURS = ("plan", "gate", "publish", "record", "monitor", "retrain", "ci-ml")
+_OURS = ("plan", "gate", "publish", "record", "monitor", "retrain", "audit", "promote", "rollback", "ci-ml")
 RESERVED = (*_OURS, *_KEYWORDS.split(), "spec", "workflow", "pages", *_TRUTHS)
 
 

@@ -70,6 +70,11 @@ def named(spec: PipelineSpec, job: str) -> str:
     return f".{prefix}:{job[1:]}" if job.startswith(".") else f"{prefix}:{job}"
 
 
+def queue(spec: PipelineSpec, job: str) -> str:
+    """The resource group of a job, in whose name GitLab wants no colon: https://docs.gitlab.com/ci/yaml/#resource_group"""
+    return named(spec, job).replace(":", "/")
+
+
 def started(spec: PipelineSpec, job: str) -> str:
     """The condition for a job that a schedule starts by its name, in which nothing has to be quoted."""
     return f'$CI_ML_SCHEDULE == "{named(spec, job)}" && $CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH'

@@ -40,6 +40,7 @@ PINS = {
     "google": ("google-github-actions/auth", "7c6bc770dae815cd3e89ee6cdf493a5fab2cc093", "v3.0.0"),
     "cache": ("actions/cache", "27d5ce7f107fe9357f9df03efb73ab90386fccae", "v5.0.5"),
     "azure": ("Azure/login", "f5d393ae46f8fde4be8b75f32e3fc50e654ad0ca", "v3.0.1"),
+    "attest": ("actions/attest", "1e69f48acb82d1966a394da916b4c1698aa569d6", "v4.2.2"),
     "app": ("actions/create-github-app-token", "1b10c78c7865c340bc4f6099eb2f838309f1e8c3", "v3.1.1"),
 }
 
@@ -116,7 +117,7 @@ def _files(spec: PipelineSpec) -> dict[str, str]:
     suffix = f"-{spec.naming.slug}" if spec.naming.slug else ""
     if spec.forge is ForgeKind.GITHUB:
         found = {github.place(spec): f"github/{spec.layout}.yml.j2"}
-        asked = {"publish": spec.forks, "monitor": spec.monitor, "retrain": spec.retrain}
+        asked = {"publish": spec.forks, "monitor": spec.monitor, "retrain": spec.retrain, "rollback": spec.promote}
         return found | {github.place(spec, kind): f"github/{kind}.yml.j2" for kind, there in asked.items() if there}
     name = "dynamic" if spec.dynamic and spec.layout is Layout.STAGES else spec.layout
     return {f".gitlab/ci-ml{suffix}.yml": f"gitlab/{name}.yml.j2"}
@@ -196,6 +197,7 @@ def _environment(spec: PipelineSpec, templates: Templates) -> Bounded:
         "pattern": _pattern,
         "title": lambda job: Markup(scalar(_title(job, spec))),
         "named": lambda job: Markup(scalar(gitlab.named(spec, job))),
+        "queue": lambda job: Markup(scalar(gitlab.queue(spec, job))),
         "started": lambda job: Markup(gitlab.started(spec, job)),
         "command": gitlab.command,
         "words": lambda job: Markup(shlex.quote(gitlab.named(spec, job))),

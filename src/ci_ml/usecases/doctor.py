@@ -17,7 +17,8 @@ class Place:
     """What is known without asking: the branch that a change goes to, who calls ci-ml, our status and variable.
 
     `proposer` is the secret that retraining proposes with: empty for the job's own token, None where nothing retrains.
-    `schedules` are the jobs that only a schedule starts.
+    `schedules` are the jobs that only a schedule starts. `environment` is where promoting runs, empty for none and
+    None where nothing is promoted; `promoters` are its secrets.
     """
 
     target: str | None
@@ -26,6 +27,8 @@ class Place:
     variable: str
     proposer: str | None = None
     schedules: Sequence[str] = ()
+    environment: str | None = None
+    promoters: Sequence[str] = ()
 
 
 def examine(settings: Settings, place: Place) -> tuple[Finding, ...]:
@@ -54,6 +57,20 @@ def _examined(settings: Settings, place: Place) -> Iterator[Finding]:
         yield _seen(Check.PROPOSAL, lambda: protection.proposer(settings.proposer(secret)))
     if wanted := place.schedules:
         yield _seen(Check.SCHEDULE, lambda: protection.schedules(settings.schedules(), wanted))
+    if place.environment is not None:
+        yield from _promoting(settings, place, place.environment, branch)
+
+
+def _promoting(settings: Settings, place: Place, environment: str, branch: str | None) -> Iterator[Finding]:
+    if environment and branch:
+        yield _seen(Check.ENVIRONMENT, lambda: protection.environment(settings.environment(environment, branch)))
+    if names := place.promoters:
+        yield _seen(
+            Check.PROMOTION,
+            lambda: protection.promoters(
+                [settings.kept(name, environment) for name in names], apart=settings.apart(environment)
+            ),
+        )
 
 
 def _seen(check: Check, look: Callable[[], Finding]) -> Finding:

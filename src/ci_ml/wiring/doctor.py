@@ -16,7 +16,7 @@ from ci_ml.core.doctor import Check, Finding
 from ci_ml.core.pipeline import covering
 from ci_ml.core.training import redact, secrets
 from ci_ml.core.types import Change
-from ci_ml.core.workflow import ForgeKind, PipelineSpec
+from ci_ml.core.workflow import ForgeKind, PipelineSpec, Promotion
 from ci_ml.errors import CiMlError
 from ci_ml.ports import Settings
 from ci_ml.render import gitlab
@@ -233,7 +233,7 @@ def _forge(space: Workspace, change: Change, patience: float) -> tuple[Finding, 
 
 
 def _scheduled(space: Workspace, forge: str, place: Place) -> Place:
-    """The place with what monitoring and retraining need, where ci-ml.yaml asks for them."""
+    """The place with what monitoring, retraining and promoting need, where ci-ml.yaml asks for them."""
     try:
         spec = generate.of(ForgeKind(forge), generating.specs(space))
     except CiMlError:  # which has been said already
@@ -242,7 +242,14 @@ def _scheduled(space: Workspace, forge: str, place: Place) -> Place:
         return place
     jobs = {"monitor": spec.monitor, "retrain": spec.retrain}
     names = tuple(gitlab.named(spec, name) for name, job in jobs.items() if job and job.schedule)
-    return dataclasses.replace(place, proposer=_proposer(spec), schedules=names)
+    promote = spec.promote
+    return dataclasses.replace(
+        place,
+        proposer=_proposer(spec),
+        schedules=names,
+        environment=promote.environment if promote else None,
+        promoters=_promoters(promote) if promote else (),
+    )
 
 
 def _proposer(spec: PipelineSpec) -> str | None:
@@ -251,6 +258,11 @@ def _proposer(spec: PipelineSpec) -> str | None:
         return None
     own = spec.retrain.app.private_key if spec.retrain.app else spec.retrain.token
     return own or ("" if spec.forge is ForgeKind.GITHUB else publishing.TOKEN)
+
+
+def _promoters(found: Promotion) -> tuple[str, ...]:
+    """The secrets that promoting needs, each once."""
+    return tuple(dict.fromkeys(name for name in (*found.secrets.values(), found.token) if name))
 
 
 def _name(space: Workspace) -> str:
