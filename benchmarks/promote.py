@@ -1,7 +1,7 @@
 """How long a promotion and a rollback take, against MLflow's own calls for them: `python -m benchmarks.promote [RUNS]`.
 
-MLflow's calls run in a process of their own, import and all, on the same server: upload the model, make the version, set
-the alias and the tags; and for a rollback read where the alias is and set it. In turn, on a project made here.
+MLflow's calls run in a process of their own, import and all, on the same server: upload the model, make the version,
+set the alias and the tags; and for a rollback read where the alias is and set it. In turn, on a project made here.
 """
 
 import json
@@ -51,7 +51,10 @@ train: {track: false}
 gates: [{metric: "metrics.json:accuracy", direction: higher, margin: 1}]
 registry: {churn: {model: model.bin}}
 """
-_STAGE = "open('model.bin', 'w').write(open('seed').read() * 9); open('metrics.json', 'w').write('{\\"accuracy\\": 0.9}')"
+_STAGE = """\
+open("model.bin", "w").write(open("seed").read() * 9)
+open("metrics.json", "w").write('{"accuracy": 0.9}')
+"""
 
 
 def main() -> int:
@@ -71,9 +74,9 @@ def _measured(project: Path, runs: int) -> Iterator[results.Result]:
     for index in range(runs + 1):
         _judged(project, str(index))
         for action, (ours, theirs) in times.items():
-            own = ["promote", "churn"] if action == "promote" else ["rollback", "churn", "--why", "measured", "--to", "1"]
-            if action == "promote":
-                own.append("--force")  # it was rolled back from the one before
+            # Forced, for the model before was rolled back from.
+            more = ["--force"] if action == "promote" else ["--why", "measured", "--to", "1"]
+            own = [action, "churn", *more]
             one = timing.once(timing.ci_ml(*own), project)
             other = timing.once([sys.executable, "-c", _THEIRS, "model.bin", action], project)
             if index:  # the first of each does not count
@@ -90,7 +93,7 @@ def _measured(project: Path, runs: int) -> Iterator[results.Result]:
 
 def _project(place: Path) -> Path:
     place.mkdir()
-    stage = {"cmd": f'{sys.executable} -c "exec(open(\'stage.py\').read())"', "deps": ["seed"], "outs": ["model.bin"]}
+    stage = {"cmd": f"{sys.executable} stage.py", "deps": ["seed"], "outs": ["model.bin"]}
     stage["metrics"] = [{"metrics.json": {"cache": False}}]  # type: ignore[list-item]
     (place / "dvc.yaml").write_text(json.dumps({"stages": {"train": stage}}))
     (place / "stage.py").write_text(_STAGE)
