@@ -58,7 +58,7 @@ def test_a_merged_request_brought_the_commit_that_stands_for_it(place: Site) -> 
     for sha in (MERGE, HEAD):
         (one,) = brought(sha, forge.origins(sha))
         assert (one.number, one.head, one.author, one.is_merged, one.commits) == (7, HEAD, "mona", True, (MERGE,))
-        assert one.url and one.url.endswith("/7")
+        assert (one.url or "").endswith("/7")
     assert forge.origin(7) == one
     assert brought(PUSHED, (one,)) == ()
 

@@ -149,7 +149,7 @@ gates:
                 "ci-ml.yaml:4: name: must be letters, digits, blanks and . _ / -, and start with a letter or digit, "
                 "not '-x'"
             ),
-            "ci-ml.yaml:3: baseline: must be auto, merge-base, branch:NAME or rev:REVISION, not 'main'",
+            "ci-ml.yaml:3: baseline: must be auto, merge-base, branch:NAME, rev:REVISION or mlflow:models:/NAME@alias, not 'main'",
             "ci-ml.yaml:8: train.targets: must be a list",
             "ci-ml.yaml:6: train.when: must be stale, always or never, not sometimes",
             "ci-ml.yaml:7: train.track: must be true or false",
