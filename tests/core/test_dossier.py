@@ -6,12 +6,12 @@ import pytest
 
 from ci_ml.core import attestation, dossier, statements
 from ci_ml.core.dossier import Records
-from ci_ml.core.statements import Kind, Statement
+from ci_ml.core.statements import Kind
 from tests.dossiers import COMMIT, SHA256, promotion, training, verdict
 
 
-def read(**records: Statement) -> dossier.Dossier:
-    return dossier.read(Records(**records), "name")
+def read(**records: Any) -> dossier.Dossier:
+    return dossier.read(Records(**records, at="2026-11-21T12:00:00+00:00"), "name")
 
 
 def test_all_three_records_tell_of_one_model() -> None:
@@ -36,6 +36,7 @@ def test_what_no_record_says_is_a_gap_and_nothing_is_made_up() -> None:
     assert (found.outputs, found.metrics, found.commit, found.verdict) == ((), (), None, None)
     assert len(found.gaps) == 3
     assert "nobody has approved it" in read(training=training(), verdict=verdict()).gaps[0]
+    assert "not in the ledger" in dossier.read(Records(training=training()), "name").gaps[1]
     assert "differed from its commit" in read(training=training(dirty=True)).gaps[0]
 
 

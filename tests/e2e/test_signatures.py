@@ -208,6 +208,18 @@ def test_with_nobody_to_believe_nothing_verifies(place: Place) -> None:
         place.problems()
 
 
+def test_signing_again_signs_nothing_twice_though_nobody_is_believed_yet(place: Place) -> None:
+    key = pair()
+    place.enter(1, 2)
+    place.configure(sign="key")
+    here = place.space({HIDDEN: key.private.decode()})
+    assert [signing.sign_ledger(here).records for _ in range(2)] == [2, 0]
+    with fake.running() as service:
+        service.trust(place.repository.root / "trust.json")
+        place.configure(sign="sigstore", trust="trust.json")
+        assert signing.sign_ledger(place.space({"SIGSTORE_ID_TOKEN": service.token(WORKFLOW)})).records == 0
+
+
 def test_a_huge_signature_file_is_not_read_as_one(place: Place) -> None:
     key = pair()
     place.configure()

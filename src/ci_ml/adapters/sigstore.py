@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +69,7 @@ class Sigstore:
             raise ValueError(f"its signature is larger than {_MOST:,} bytes")
         policy = library.policy
         any_of = policy.AnyOf([policy.Identity(identity=one.identity, issuer=one.issuer) for one in asked])
-        verifier = library.verify.Verifier(trusted_root=self._trusted(offline=True).trusted_root)
+        verifier = self._verifier
         try:
             found = library.models.Bundle.from_json(bundle)
             verifier.verify_artifact(record, found, any_of)
@@ -77,6 +78,11 @@ class Sigstore:
         except Exception as error:  # noqa: BLE001  whatever a stranger's file makes the library say, it is not believed
             raise ValueError(f"its Sigstore signature does not hold: {_said(error)}") from None
         return _name(found, asked, policy)
+
+    @cached_property
+    def _verifier(self) -> Any:
+        """Made once: a ledger has many signatures."""
+        return _library().verify.Verifier(trusted_root=self._trusted(offline=True).trusted_root)
 
     def _trusted(self, *, offline: bool) -> Any:
         """Whose certificates and logs count. Raises UsageError for a broken file, DependencyError without a network."""

@@ -152,7 +152,7 @@ class Artifact:
 
 @dataclass(frozen=True, kw_only=True)
 class Records:
-    """The records that a dossier is read from, and when the last of them was entered (ISO 8601)."""
+    """The records that a dossier is read from, and when the last of them was entered (ISO 8601, None for none)."""
 
     training: Statement | None = None
     verdict: Statement | None = None
@@ -321,12 +321,17 @@ def _gaps(records: Records, promotion: _Promotion | None, internal: _Internal) -
         yield "it was trained in a work tree that differed from its commit"
     if records.verdict is None:
         yield "no record says how it was judged: there is no evidence"
+    if any(records) and records.at is None:
+        yield "its records are not in the ledger: they lie beside the report, and nothing says when they were made"
     if promotion is None:
         yield "no record says that it was promoted: nobody has approved it"
 
 
 def chosen(found: Iterable[tuple[str, Statement]], wanted: Mapping[Kind, str | None], commit: str | None) -> Records:
-    """Of all records, newest last with the time of each, those of one model: by their digests, else by the commit."""
+    """Of all records, newest last, those of one model: by their digests, else by the commit.
+
+    Each comes with when it was entered, empty for one that was not.
+    """
     newest: dict[Kind, tuple[str, Statement]] = {}
     for at, one in found:
         asked = wanted.get(one.kind)
@@ -336,5 +341,5 @@ def chosen(found: Iterable[tuple[str, Statement]], wanted: Mapping[Kind, str | N
         training=newest[Kind.TRAINING][1] if Kind.TRAINING in newest else None,
         verdict=newest[Kind.VERDICT][1] if Kind.VERDICT in newest else None,
         promotion=newest[Kind.PROMOTION][1] if Kind.PROMOTION in newest else None,
-        at=max((at for at, _ in newest.values()), default=None),
+        at=max((at for at, _ in newest.values()), default="") or None,
     )

@@ -93,7 +93,7 @@ def _of_commit(space: Workspace, book: Book, entries: Iterable[Entry], asked: st
     found = _opened(space, book, entries, set(), commit)
     if not found:
         kept = [record for record in chronicle.kept(space) if statements.commit(record) == commit]
-        found = [(chronicle.now(space).isoformat(), record) for record in kept]
+        found = [("", record) for record in kept]
     verdicts = [record for _, record in found if record.kind is Kind.VERDICT]
     wanted = {Kind.TRAINING: _behind(verdicts[-1:]), Kind.PROMOTION: None}
     found += _opened(space, book, entries, set(filter(None, wanted.values())), None)

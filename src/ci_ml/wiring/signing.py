@@ -7,6 +7,7 @@ import datetime as dt
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from ci_ml.adapters import files, keys, model_signatures
@@ -75,6 +76,14 @@ class _Signer:
         """What to call who signs."""
         return f"the key {chain.short(self.key.keyid)}" if self.key else "Sigstore"
 
+    @property
+    def itself(self) -> tuple[Trusted, ...]:
+        """The public half of the key, where there is one."""
+        if self.key is None:
+            return ()
+        public = keys.public(self.key.public, self.name)
+        return (Trusted(name=self.name, keyid=public.keyid, check=public.check),)
+
     def sign(self, data: bytes) -> bytes:
         name = statements.digest(data)
         if name not in self._made:
@@ -100,10 +109,12 @@ def sign_ledger(space: Workspace) -> Signed:
     journal = chronicle.ledger(space)
     book = journal.read()
     entries = chronicle.ordered(book)
-    lacking = list(entries)
-    if _is_checkable(maker.config):
-        found = findings(space, book, entries)
+    checks = _Checks(space=space, config=maker.config, trusted=(*_trusted(space, maker.config), *maker.itself))
+    if checks.trusted or maker.config.identities:
+        found = dict(checks.over(book, entries))
         lacking = [entry for entry in entries if found[entry.number].by is None]
+    else:  # nobody is believed yet, so what there is counts
+        lacking = [entry for entry in entries if not book.attachments.get(entry.record)]
     records = chronicle.opened(journal, book, [entry.record for entry in lacking])
     made = {name: maker.sign(record.data) for name, record in records.items()}
     if made:
@@ -184,6 +195,10 @@ class _Checks:
     config: AuditConfig
     trusted: tuple[Trusted, ...]
 
+    @cached_property
+    def _sigstore(self) -> Sigstore:
+        return _sigstore(self.space, self.config)
+
     def over(self, book: Book, entries: Sequence[Entry]) -> Iterator[tuple[int, Finding]]:
         journal = chronicle.ledger(self.space)
         for start in range(0, len(entries), _BATCH):
@@ -210,7 +225,7 @@ class _Checks:
         if signing.form(data) is Form.DSSE:
             return signing.judged(data, record, day, self.trusted)
         try:
-            who = _sigstore(self.space, self.config).believed(data, record, self.config.identities)
+            who = self._sigstore.believed(data, record, self.config.identities)
         except ValueError as error:
             return Finding(by=None, why=str(error))
         return Finding(by=who)
@@ -224,10 +239,6 @@ def _maker(space: Workspace) -> _Signer:
     if config.sign is None:
         raise UsageError("ci-ml.yaml does not say how records are signed", "say `audit: {sign: key}` or `sigstore`")
     return _Signer(space=space, config=config)
-
-
-def _is_checkable(config: AuditConfig) -> bool:
-    return bool(config.public_keys or config.identities)
 
 
 def _own(space: Workspace, config: AuditConfig) -> PrivateKey:
