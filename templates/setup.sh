@@ -30,7 +30,7 @@ readonly OLDEST=11 NEWEST=14
 readonly KINDS=(azure gs s3 ssh)
 
 # What else some projects need a package for, as KINDS.
-readonly EXTRAS=(pandera postgres)
+readonly EXTRAS=(model-signing pandera postgres sigstore)
 
 # What an environment depends on in an interpreter: where it really is (in a virtual environment that is elsewhere), and
 # its ABI. Fails for one that ci-ml cannot run on.
@@ -142,6 +142,8 @@ extras() {
   else
     ! has schema || named+=(pandera)
     ! has source || named+=(postgres)
+    ! has sign sigstore || named+=(sigstore)
+    ! has models true || named+=(model-signing)
   fi
   for name in "${EXTRAS[@]}"; do
     if [[ " ${named[*]-} " == *" $name "* ]]; then
@@ -151,9 +153,9 @@ extras() {
   printf '%s\n' "$found"
 }
 
-# Whether a configuration may have a key. It is not read as YAML: what is found for nothing costs a package, and no more.
+# Whether a configuration may have a key, with a value where one is asked for. It is not read as YAML: what is found for nothing costs a package, and no more.
 has() {
-  LC_ALL=C git --no-pager grep -q -I -E -e "(^|[[:space:]{,])[\"']?$1[\"']?[[:space:]]*:" \
+  LC_ALL=C git --no-pager grep -q -I -E -e "(^|[[:space:]{,])[\"']?$1[\"']?[[:space:]]*:[[:space:]]*[\"']?${2-}" \
     -- ':(top,glob)**/ci-ml.yaml' 2>/dev/null
 }
 
