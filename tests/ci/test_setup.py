@@ -504,6 +504,7 @@ def test_locks_of_what_else_is_asked_for_are_the_lock_and_what_that_needs_more()
         name: set(re.findall(r"^(\S+==\S+)", (ROOT / "requirements" / f"{name}.txt").read_text(), re.MULTILINE))
         for name in ("ci-ml", "dev", *EXTRAS)
     }
+    assert "cryptography" in {found.partition("==")[0] for found in versions["ci-ml"]}  # `sign: key` asks for no more
     for extra, modules in EXTRAS.items():
         assert versions["ci-ml"] < versions[extra] <= versions["dev"]
         assert {found.partition("==")[0] for found in versions[extra]} >= set(modules)
