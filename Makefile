@@ -94,7 +94,7 @@ PART = $(COMPILE) --constraints $(NEW)/dev.txt
 
 # One for each kind of DVC remote, and for what else CI may need, which are extras of the same names: ci-ml.txt and what
 # that one adds. All of them are in dev.txt, so they agree, and templates/setup.sh installs any of them together.
-KINDS := s3 gs azure ssh pandera postgres
+KINDS := s3 gs azure ssh pandera postgres sigstore model-signing
 
 lock: $(VENV)/.installed-uv ## resolve requirements/*.txt again, changing only what pyproject.toml makes necessary
 	@rm -rf $(NEW) && cp -R requirements $(NEW)

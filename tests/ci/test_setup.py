@@ -462,17 +462,25 @@ def test_the_input_of_the_action_counts_more_than_the_variable_and_that_more_tha
 
 # --- What else some projects need -------------------------------------------------------------------------------------
 
-EXTRAS = {"pandera": ("pandera", "pandas"), "postgres": ("psycopg",)}
+EXTRAS = {
+    "pandera": ("pandera", "pandas"),
+    "postgres": ("psycopg",),
+    "sigstore": ("sigstore",),
+    "model-signing": ("model-signing", "pyopenssl"),
+}
+# What one of them brings another.
+_BROUGHT = {"model-signing": {"sigstore"}}
+_IMPORTED = {"model-signing": "model_signing", "pyopenssl": "OpenSSL"}
 
 
 def _extras(command: str) -> set[str]:
     """What else the environment of a command has all the packages of."""
     listing = "import importlib.util as u, sys; print(*(name for name in sys.argv[1:] if u.find_spec(name)))"
     python = Path(command.strip()).with_name("python")
-    modules = [module for needed in EXTRAS.values() for module in needed]
+    modules = [_IMPORTED.get(module, module) for needed in EXTRAS.values() for module in needed]
     done = subprocess.run([python, "-I", "-c", listing, *modules], capture_output=True, check=True, timeout=DEADLINE)
     found = set(done.stdout.decode().split())
-    return {name for name, needed in EXTRAS.items() if found.issuperset(needed)}
+    return {name for name, needed in EXTRAS.items() if found.issuperset(_IMPORTED.get(one, one) for one in needed)}
 
 
 @pytest.mark.parametrize("extra", EXTRAS)
@@ -482,9 +490,15 @@ def test_what_else_is_asked_for_has_a_lock_whose_packages_work(
     done = runners.set_up(checkout, tools, {**empty.env, "CI_ML_EXTRAS": f" {extra}\n"})
     assert done.code == 0, done.text
     assert f" with {extra} in " in done.err
-    assert _extras(done.out) == {extra}
+    assert _extras(done.out) == {extra, *_BROUGHT.get(extra, ())}
     python = Path(done.out.strip()).with_name("python")
-    modules = {"pandera": "pandera.ibis", "postgres": "psycopg"}  # psycopg finds its libpq as it is imported
+    # psycopg finds its libpq as it is imported, and model_signing what it does not declare.
+    modules = {
+        "pandera": "pandera.ibis",
+        "postgres": "psycopg",
+        "sigstore": "sigstore.sign",
+        "model-signing": "model_signing.signing",
+    }
     empty.run(str(python), "-I", "-c", f"import {modules[extra]}").expect(0)
 
 
@@ -508,6 +522,9 @@ def test_locks_of_what_else_is_asked_for_are_the_lock_and_what_that_needs_more()
         ("data:\n  train:\n    schema: schemas/train.py:Train\n", "pandera"),
         ("data: {train: {path: a.csv,schema: schemas/train.py:Train}}\r\n", "pandera"),
         ("data: {train: {schema: a.py:A}}\nmonitor: {live: {production: {source: {}}}}", "pandera postgres"),
+        ("audit:\n  sign: sigstore\n", "sigstore"),
+        ("audit: {'sign':'sigstore', models: true}", "sigstore model-signing"),
+        ("audit:\n  sign: key  # sigstore\n  models: false\npipelines: [{promote: {models: [true-north]}}]", ""),
         ("data: {sources: {path: a.csv}}\nname: source\ngates: [{metric: 'm.json:schema', direction: higher}]", ""),
         ("# yaml-language-server: $schema=https://example.org/ci-ml.schema.json\nresource: a\n", ""),
     ],
@@ -535,7 +552,7 @@ def test_something_else_that_nobody_knows_is_named(bare: Project, checkout: Path
     done = _set_up(bare, checkout, CI_ML_EXTRAS=named)
     assert (done.code, done.out) == (2, "")
     assert done.err == (
-        f"error: CI_ML_EXTRAS names `{named}`, and there are pandera postgres (the action's input `extras`)\n"
+        f"error: CI_ML_EXTRAS names `{named}`, and there are {' '.join(EXTRAS)} (the action's input `extras`)\n"
     )
 
 
