@@ -16,8 +16,9 @@
 # the current folder. Set it where .dvc/config.local or a variable of DVC names another, or a dvc.yaml reads from one.
 #
 # CI_ML_EXTRAS says what else it is to have, separated by spaces: pandera for models of tables, postgres for tables of a
-# PostgreSQL database; empty for neither. By default it is what the ci-ml.yaml files that git tracks there have a key for,
-# `schema` and `source`. Set it where the configuration has another name.
+# PostgreSQL database, sigstore and model-signing for signatures; empty for none of these. By default it is what the
+# ci-ml.yaml files that git tracks there have a key for, `schema`, `source`, `sign: sigstore` and `models: true`. Set it
+# where the configuration has another name.
 #
 # CI_ML_PYTHON chooses the interpreter, as a path (/opt/python/bin/python3) or a version (3.13). By default it is the one
 # on PATH, if ci-ml can run on it, else one that uv finds or downloads.
@@ -30,7 +31,11 @@ readonly OLDEST=11 NEWEST=14
 readonly KINDS=(azure gs s3 ssh)
 
 # What else some projects need a package for, as KINDS.
+<<<<<<< HEAD
 readonly EXTRAS=(model-signing pandera postgres sigstore)
+=======
+readonly EXTRAS=(pandera postgres sigstore model-signing)
+>>>>>>> i8-attest
 
 # What an environment depends on in an interpreter: where it really is (in a virtual environment that is elsewhere), and
 # its ABI. Fails for one that ci-ml cannot run on.
@@ -153,9 +158,17 @@ extras() {
   printf '%s\n' "$found"
 }
 
+<<<<<<< HEAD
 # Whether a configuration may have a key, with a value where one is asked for. It is not read as YAML: what is found for nothing costs a package, and no more.
 has() {
   LC_ALL=C git --no-pager grep -q -I -E -e "(^|[[:space:]{,])[\"']?$1[\"']?[[:space:]]*:[[:space:]]*[\"']?${2-}" \
+=======
+# Whether a configuration may have a key, or a key with this value. It is not read as YAML: what is found for nothing
+# costs a package, and no more.
+has() {
+  local value="${2:+[[:space:]]*[\"']?$2([^[:alnum:]_-]|\$)}"
+  LC_ALL=C git --no-pager grep -q -I -E -e "(^|[[:space:]{,])[\"']?$1[\"']?[[:space:]]*:$value" \
+>>>>>>> i8-attest
     -- ':(top,glob)**/ci-ml.yaml' 2>/dev/null
 }
 

@@ -63,8 +63,9 @@ def place(tmp_path: Path) -> Place:
     return Place(tmp_path / "repo")
 
 
-def test_what_is_entered_is_signed(place: Place) -> None:
-    key = pair()
+@pytest.mark.parametrize("kind", ["p256", "p384", "p521", "ed25519"])
+def test_what_is_entered_is_signed(place: Place, kind: str) -> None:
+    key = pair(kind)
     place.believes(key)
     place.enter(1, 2, key=key)
     assert place.problems() == []

@@ -77,7 +77,7 @@ def _serialization() -> Any:
     try:
         from cryptography.hazmat.primitives import serialization
     except ImportError:
-        raise UsageError("signatures with keys need the package cryptography", "install ci-ml[sign]") from None
+        raise UsageError("signatures with keys need the package cryptography", "pip install 'ci-ml[sign]'") from None
     return serialization
 
 

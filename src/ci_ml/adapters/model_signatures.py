@@ -56,7 +56,9 @@ def _library() -> Any:
         from model_signing import signing
     except ImportError as error:
         what = f"signatures of models need the package model-signing ({error})"
-        raise UsageError(what, "install ci-ml[model-signing]") from None
+        raise UsageError(
+            what, "pip install 'ci-ml[model-signing]'; in CI, name model-signing in CI_ML_EXTRAS"
+        ) from None
     return signing
 
 

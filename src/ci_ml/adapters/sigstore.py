@@ -126,7 +126,10 @@ def _library() -> _Library:
         from sigstore import models, oidc, sign, verify
         from sigstore.verify import policy
     except ImportError:
-        raise UsageError("signatures by identity need the package sigstore", "install ci-ml[sigstore]") from None
+        raise UsageError(
+            "signatures by identity need the package sigstore",
+            "pip install 'ci-ml[sigstore]'; in CI, name sigstore in CI_ML_EXTRAS",
+        ) from None
     logging.getLogger("sigstore").setLevel(logging.ERROR)
     return _Library(models, oidc, policy, sign, verify)
 
