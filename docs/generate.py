@@ -63,6 +63,8 @@ _SECTIONS = {
     "pipelines.monitor": "MonitorJobConfig",
     "pipelines.retrain": "RetrainJobConfig",
     "pipelines.retrain.app": "AppConfig",
+    "pipelines.audit": "AuditJobConfig",
+    "pipelines.promote": "PromoteJobConfig",
 }
 
 
