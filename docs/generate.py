@@ -64,9 +64,8 @@ _SECTIONS = {
     "pipelines.monitor": "MonitorJobConfig",
     "pipelines.retrain": "RetrainJobConfig",
     "pipelines.retrain.app": "AppConfig",
-    "audit": "AuditConfig",
-    "audit.public_keys": "PublicKeyConfig",
-    "audit.identities": "IdentityConfig",
+    "pipelines.audit": "AuditJobConfig",
+    "pipelines.promote": "PromoteJobConfig",
 }
 
 

@@ -31,11 +31,7 @@ readonly OLDEST=11 NEWEST=14
 readonly KINDS=(azure gs s3 ssh)
 
 # What else some projects need a package for, as KINDS.
-<<<<<<< HEAD
-readonly EXTRAS=(model-signing pandera postgres sigstore)
-=======
 readonly EXTRAS=(pandera postgres sigstore model-signing)
->>>>>>> i8-attest
 
 # What an environment depends on in an interpreter: where it really is (in a virtual environment that is elsewhere), and
 # its ABI. Fails for one that ci-ml cannot run on.
@@ -158,17 +154,11 @@ extras() {
   printf '%s\n' "$found"
 }
 
-<<<<<<< HEAD
-# Whether a configuration may have a key, with a value where one is asked for. It is not read as YAML: what is found for nothing costs a package, and no more.
-has() {
-  LC_ALL=C git --no-pager grep -q -I -E -e "(^|[[:space:]{,])[\"']?$1[\"']?[[:space:]]*:[[:space:]]*[\"']?${2-}" \
-=======
 # Whether a configuration may have a key, or a key with this value. It is not read as YAML: what is found for nothing
 # costs a package, and no more.
 has() {
   local value="${2:+[[:space:]]*[\"']?$2([^[:alnum:]_-]|\$)}"
   LC_ALL=C git --no-pager grep -q -I -E -e "(^|[[:space:]{,])[\"']?$1[\"']?[[:space:]]*:$value" \
->>>>>>> i8-attest
     -- ':(top,glob)**/ci-ml.yaml' 2>/dev/null
 }
 

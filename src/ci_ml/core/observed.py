@@ -76,7 +76,7 @@ def _counts(seen: Seen) -> bool:
     """Whether whole numbers count something: most of those between their ends are there, and the next may well come."""
     if seen.type is not ColumnType.INTEGER or len(seen.values) <= _CODES:
         return False
-    return len(seen.values) * 2 > max(seen.values) - min(seen.values)
+    return bool(len(seen.values) * 2 > max(seen.values) - min(seen.values))
 
 
 def _is_finite(low: Any, high: Any) -> bool:

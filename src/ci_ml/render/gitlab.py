@@ -43,6 +43,7 @@ def context(spec: PipelineSpec) -> dict[str, Any]:
     configured = ["--config", option] if option else []
     return {
         "schedules": list(_schedules(spec)),
+        "settled": {},
         "first": "",
         "last": "gitlab/run.yml.j2",
         "source": _source(spec),
