@@ -463,14 +463,6 @@ def test_the_input_of_the_action_counts_more_than_the_variable_and_that_more_tha
 # --- What else some projects need -------------------------------------------------------------------------------------
 
 EXTRAS = {
-<<<<<<< HEAD
-    "model-signing": ("model-signing",),
-    "pandera": ("pandera", "pandas"),
-    "postgres": ("psycopg",),
-    "sigstore": ("sigstore",),
-}
-BRINGS = {"model-signing": {"sigstore"}}  # what comes with it
-=======
     "pandera": ("pandera", "pandas"),
     "postgres": ("psycopg",),
     "sigstore": ("sigstore",),
@@ -479,24 +471,16 @@ BRINGS = {"model-signing": {"sigstore"}}  # what comes with it
 # What one of them brings another.
 _BROUGHT = {"model-signing": {"sigstore"}}
 _IMPORTED = {"model-signing": "model_signing", "pyopenssl": "OpenSSL"}
->>>>>>> i8-attest
 
 
 def _extras(command: str) -> set[str]:
     """What else the environment of a command has all the packages of."""
     listing = "import importlib.util as u, sys; print(*(name for name in sys.argv[1:] if u.find_spec(name)))"
     python = Path(command.strip()).with_name("python")
-<<<<<<< HEAD
-    modules = [module.replace("-", "_") for needed in EXTRAS.values() for module in needed]
-    done = subprocess.run([python, "-I", "-c", listing, *modules], capture_output=True, check=True, timeout=DEADLINE)
-    found = set(done.stdout.decode().replace("_", "-").split())
-    return {name for name, needed in EXTRAS.items() if found.issuperset(needed)}
-=======
     modules = [_IMPORTED.get(module, module) for needed in EXTRAS.values() for module in needed]
     done = subprocess.run([python, "-I", "-c", listing, *modules], capture_output=True, check=True, timeout=DEADLINE)
     found = set(done.stdout.decode().split())
     return {name for name, needed in EXTRAS.items() if found.issuperset(_IMPORTED.get(one, one) for one in needed)}
->>>>>>> i8-attest
 
 
 @pytest.mark.parametrize("extra", EXTRAS)
@@ -506,15 +490,6 @@ def test_what_else_is_asked_for_has_a_lock_whose_packages_work(
     done = runners.set_up(checkout, tools, {**empty.env, "CI_ML_EXTRAS": f" {extra}\n"})
     assert done.code == 0, done.text
     assert f" with {extra} in " in done.err
-<<<<<<< HEAD
-    assert _extras(done.out) == {extra} | BRINGS.get(extra, set())
-    python = Path(done.out.strip()).with_name("python")
-    modules = {
-        "model-signing": "model_signing.signing",
-        "pandera": "pandera.ibis",
-        "postgres": "psycopg",  # which finds its libpq as it is imported
-        "sigstore": "sigstore.sign",
-=======
     assert _extras(done.out) == {extra, *_BROUGHT.get(extra, ())}
     python = Path(done.out.strip()).with_name("python")
     # psycopg finds its libpq as it is imported, and model_signing what it does not declare.
@@ -523,7 +498,6 @@ def test_what_else_is_asked_for_has_a_lock_whose_packages_work(
         "postgres": "psycopg",
         "sigstore": "sigstore.sign",
         "model-signing": "model_signing.signing",
->>>>>>> i8-attest
     }
     empty.run(str(python), "-I", "-c", f"import {modules[extra]}").expect(0)
 
@@ -533,7 +507,6 @@ def test_locks_of_what_else_is_asked_for_are_the_lock_and_what_that_needs_more()
         name: set(re.findall(r"^(\S+==\S+)", (ROOT / "requirements" / f"{name}.txt").read_text(), re.MULTILINE))
         for name in ("ci-ml", "dev", *EXTRAS)
     }
-    assert "cryptography" in {found.partition("==")[0] for found in versions["ci-ml"]}  # `sign: key` asks for no more
     for extra, modules in EXTRAS.items():
         assert versions["ci-ml"] < versions[extra] <= versions["dev"]
         assert {found.partition("==")[0] for found in versions[extra]} >= set(modules)
@@ -549,15 +522,9 @@ def test_locks_of_what_else_is_asked_for_are_the_lock_and_what_that_needs_more()
         ("data:\n  train:\n    schema: schemas/train.py:Train\n", "pandera"),
         ("data: {train: {path: a.csv,schema: schemas/train.py:Train}}\r\n", "pandera"),
         ("data: {train: {schema: a.py:A}}\nmonitor: {live: {production: {source: {}}}}", "pandera postgres"),
-<<<<<<< HEAD
-        ("audit: {sign: key, public_keys: [keys/ci.pem]}\n", ""),
-        ("audit:\n  sign: 'sigstore'\n  models: true\n", "model-signing sigstore"),
-        ("audit: {signed_from: 1, models: false}\npipelines: [{promote: {models: [churn], sign: none}}]\n", ""),
-=======
         ("audit:\n  sign: sigstore\n", "sigstore"),
         ("audit: {'sign':'sigstore', models: true}", "sigstore model-signing"),
         ("audit:\n  sign: key  # sigstore\n  models: false\npipelines: [{promote: {models: [true-north]}}]", ""),
->>>>>>> i8-attest
         ("data: {sources: {path: a.csv}}\nname: source\ngates: [{metric: 'm.json:schema', direction: higher}]", ""),
         ("# yaml-language-server: $schema=https://example.org/ci-ml.schema.json\nresource: a\n", ""),
     ],
@@ -585,11 +552,7 @@ def test_something_else_that_nobody_knows_is_named(bare: Project, checkout: Path
     done = _set_up(bare, checkout, CI_ML_EXTRAS=named)
     assert (done.code, done.out) == (2, "")
     assert done.err == (
-<<<<<<< HEAD
-        f"error: CI_ML_EXTRAS names `{named}`, and there are model-signing pandera postgres sigstore (the action's input `extras`)\n"
-=======
         f"error: CI_ML_EXTRAS names `{named}`, and there are {' '.join(EXTRAS)} (the action's input `extras`)\n"
->>>>>>> i8-attest
     )
 
 
