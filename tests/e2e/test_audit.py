@@ -528,14 +528,12 @@ def test_of_six_writers_at_once_all_arrive(served: tuple[Project, git_server.Git
     assert (found.entries, found.problems) == (12, ())
 
 
-# A git that ends who calls it, by SIGKILL, before or after one of its calls that writes or asks.
+# A git that ends who calls it, by SIGKILL, instead of being run: between two calls nothing else changes anything.
 _KILLER = """\
 #!/bin/sh
 count=$(cat "$COUNTER" 2>/dev/null || echo 0); count=$((count + 1)); echo $count > "$COUNTER"
-[ "$count" = "$BEFORE" ] && kill -9 $PPID && exit 1
-"$REAL_GIT" "$@"; code=$?
-[ "$count" = "$AFTER" ] && kill -9 $PPID
-exit $code
+[ "$count" = "$FATAL" ] && kill -9 $PPID && exit 1
+exec "$REAL_GIT" "$@"
 """
 
 
@@ -559,13 +557,12 @@ def test_killed_at_any_step_nothing_is_half(plain: Project, tmp_path: Path) -> N
     ended, step = -9, 0
     while ended != 0:  # until it gets to its end before it is killed
         step += 1
-        for when in ("BEFORE", "AFTER"):
-            plain.git("-C", str(bare), "update-ref", REF, start)
-            plain.run("git", "update-ref", "-d", "refs/ci-ml/seen/ledger")
-            (tmp_path / "count").unlink(missing_ok=True)
-            ended = plain.ci_ml("audit", "record", env={**base, when: str(step)}).code
-            found = auditing.verify(opened(plain))
-            assert (found.entries, found.problems) in ((1, ()), (3, ())), (when, step)
-            auditing.record(opened(plain))
-            assert auditing.verify(opened(plain)).entries == 3, (when, step)
+        plain.git("-C", str(bare), "update-ref", REF, start)
+        plain.run("git", "update-ref", "-d", "refs/ci-ml/seen/ledger")
+        (tmp_path / "count").unlink(missing_ok=True)
+        ended = plain.ci_ml("audit", "record", env={**base, "FATAL": str(step)}).code
+        found = auditing.verify(opened(plain))
+        assert (found.entries, found.problems) in ((1, ()), (3, ())), step
+        auditing.record(opened(plain))
+        assert auditing.verify(opened(plain)).entries == 3, step
     assert step > 8

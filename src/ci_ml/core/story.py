@@ -363,7 +363,7 @@ def _approval(sources: Sources) -> Answer:
     approvals = [(one.get("by"), moment(one.get("at")), one.get("what")) for one in _each(said, "approvals")]
     facts = [
         _fact("change", _change(change)),
-        _fact("approvals", f"{len(approvals)}" if approvals else None),
+        _fact("approvals", len(approvals) if sources.promotion else None),
         _fact("put in place", sources.promotion.where if sources.promotion else None),
         _fact("why", said.get("why")),
     ]
