@@ -178,6 +178,7 @@ def test_what_a_commit_made_has_a_bill_and_a_card_too(judged: Project) -> None:
     assert "nobody has approved it" in judged.ci_ml("audit", "card", "HEAD").expect(0).out
 
 
+@pytest.mark.thorough
 def test_models_are_signed_as_a_record_has_them(judged: Project) -> None:
     from model_signing import verifying
 
@@ -198,6 +199,7 @@ def test_models_are_signed_as_a_record_has_them(judged: Project) -> None:
         assert why in judged.ci_ml("audit", "sign", "--kept", "--model", path, env=hidden).expect(2).err
 
 
+@pytest.mark.thorough
 def test_models_are_signed_with_an_identity(judged: Project, tmp_path: Path) -> None:
     from model_signing import verifying
 
@@ -213,6 +215,7 @@ def test_models_are_signed_with_an_identity(judged: Project, tmp_path: Path) -> 
         ).verify(judged.root / "model.json", judged.root / ".ci-ml" / "signatures" / "model.json.sig")
 
 
+@pytest.mark.thorough
 def test_a_key_that_model_signing_does_not_take_is_said_so(judged: Project) -> None:
     env = signing_with(judged, pair("ed25519"))
     done = judged.ci_ml("audit", "sign", "--kept", "--model", "model.json", env=env).expect(2)
@@ -242,6 +245,7 @@ def test_without_a_promotion_no_checksum_is_made_up(judged: Project) -> None:
     assert "no record of a promotion" in done.err
 
 
+@pytest.mark.thorough
 def test_versions_and_aliases_are_told_apart(judged: Project) -> None:
     promoted(judged, version="1", aliases=["champion"], why="one")
     promoted(judged, version="2", aliases=["champion", "shadow"])
