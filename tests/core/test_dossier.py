@@ -82,15 +82,6 @@ def test_a_record_that_no_ci_ml_wrote_is_refused_in_words(kind: Kind, predicate:
         read(**{kind.value: record})
 
 
-def test_records_are_chosen_by_digest_and_else_by_commit() -> None:
-    first, second = training(), training(dirty=True)
-    found = [("1", first), ("2", second), ("3", verdict())]
-    by_commit = dossier.chosen(found, {}, COMMIT)
-    assert (by_commit.training, by_commit.at) == (second, "3")
-    assert dossier.chosen(found, {Kind.TRAINING: first.digest}, COMMIT).training == first
-    assert not any(dossier.chosen(found, {}, "f" * 40))
-
-
 def test_an_attestation_names_every_file_by_its_sha256() -> None:
     found = read(training=training(), verdict=verdict(), promotion=promotion())
     made = attestation.attestation(found, verdict())

@@ -60,7 +60,8 @@ def sign(config: str | None, output: str | None, kept: bool, models: tuple[str, 
 def bom(config: str | None, output: str | None, to: Path | None, asked: str) -> None:
     """The bill of materials of a model, CycloneDX 1.6 with a model card: data, packages, metrics with intervals.
 
-    MODEL is one that was promoted, MODEL@ALIAS or MODEL/VERSION one of its versions; REV is what a commit made.
+    MODEL is its champion, else its newest promotion; MODEL@ALIAS and MODEL/VERSION are others; REV is what a commit
+    made.
     """
     with boundary.errors():
         from ci_ml.wiring import dossiers, workspace
@@ -96,7 +97,8 @@ def card(
 ) -> None:
     """The card of a model in the layout of Hugging Face: Markdown, with its metrics as `model-index`.
 
-    MODEL is one that was promoted, MODEL@ALIAS or MODEL/VERSION one of its versions; REV is what a commit made.
+    MODEL is its champion, else its newest promotion; MODEL@ALIAS and MODEL/VERSION are others; REV is what a commit
+    made.
     """
     with boundary.errors():
         from ci_ml.render import safe

@@ -325,21 +325,3 @@ def _gaps(records: Records, promotion: _Promotion | None, internal: _Internal) -
         yield "its records are not in the ledger: they lie beside the report, and nothing says when they were made"
     if promotion is None:
         yield "no record says that it was promoted: nobody has approved it"
-
-
-def chosen(found: Iterable[tuple[str, Statement]], wanted: Mapping[Kind, str | None], commit: str | None) -> Records:
-    """Of all records, newest last, those of one model: by their digests, else by the commit.
-
-    Each comes with when it was entered, empty for one that was not.
-    """
-    newest: dict[Kind, tuple[str, Statement]] = {}
-    for at, one in found:
-        asked = wanted.get(one.kind)
-        if one.digest == asked or (asked is None and commit and statements.commit(one) == commit):
-            newest[one.kind] = (at, one)
-    return Records(
-        training=newest[Kind.TRAINING][1] if Kind.TRAINING in newest else None,
-        verdict=newest[Kind.VERDICT][1] if Kind.VERDICT in newest else None,
-        promotion=newest[Kind.PROMOTION][1] if Kind.PROMOTION in newest else None,
-        at=max((at for at, _ in newest.values()), default="") or None,
-    )

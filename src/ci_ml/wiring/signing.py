@@ -27,7 +27,7 @@ from ci_ml.wiring.workspace import Workspace
 FOLDER = "signatures"
 _TOKEN = "SIGSTORE_ID_TOKEN"  # where GitLab puts the token, and anybody may
 _LARGEST = 100_000  # bytes of a key
-_BATCH = 500  # entries that are checked at a time: records are as large as reports
+_BATCH = 50  # entries that are checked at a time: records and envelopes may be large
 
 Sign = Callable[[bytes], bytes]
 
