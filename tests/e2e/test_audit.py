@@ -84,7 +84,7 @@ def promotion(project: Project, verdict: Statement, made: Statement, *, version:
 def judged(project: Project) -> Statement:
     """A verdict on HEAD as `ci-ml check` leaves it."""
     project.ci_ml("check", "--base", "HEAD~1").expect(0)
-    return next(one for one in chronicle.kept(opened(project)) if one.kind is Kind.VERDICT)
+    return [one for one in chronicle.kept(opened(project)) if one.kind is Kind.VERDICT][-1]
 
 
 @pytest.fixture
@@ -154,6 +154,26 @@ def test_one_page_answers_the_four_questions(told: Project) -> None:
     assert "churn version 1 (champion)" in shown
     assert told.ci_ml("audit", "show", "churn", "--format", "json").expect(0).json()["schema"] == "ci-ml/story/v1"
     assert "### 4. Who approved it?" in told.ci_ml("audit", "show", "churn", "--format", "markdown").expect(0).out
+
+
+def test_where_a_clone_ends_nobody_knows_when_thresholds_were_fixed(told: Project) -> None:
+    clone = told.clone("shallow", "--depth=2", url=f"file://{told.root}")
+    clone.git("remote", "set-url", "origin", str(told.root))
+    facts = {fact.name: fact for fact in stories.tell(opened(clone), "HEAD").answers[2].facts}
+    assert facts["fixed beforehand"].value.startswith("yes")  # the whole of these two commits
+    told.write("metrics.json", {"accuracy": 0.92})
+    told.commit("best")
+    judged(told)
+    auditing.record(opened(told))
+    clone = told.clone("shallower", "--depth=2", url=f"file://{told.root}")
+    facts = {fact.name: fact for fact in stories.tell(opened(clone), "HEAD").answers[2].facts}
+    assert facts["fixed beforehand"].missing
+
+
+def test_who_enters_is_who_the_ci_system_says(plain: Project) -> None:
+    assert chronicle.actor(opened(plain, **job("https://github.com"))) == "grace"
+    assert chronicle.actor(opened(plain, GITLAB_CI="true", GITLAB_USER_LOGIN="lin")) == "lin"
+    assert chronicle.actor(opened(plain, GITLAB_CI="true")) is None
 
 
 def test_what_no_record_says_is_said_to_be_missing(plain: Project) -> None:
@@ -289,7 +309,7 @@ def test_names_from_strangers_are_text_everywhere(told: Project, tmp_path: Path)
 
 def test_predicates_of_any_shape_make_a_page(told: Project) -> None:
     space = opened(told)
-    for number, odd in enumerate(([], "x", 7, None, {"a": []}, [[]], [{"name": []}])):
+    for number, odd in enumerate(([], "x", 10**400, None, {"a": []}, [[]], [{"name": [], "delta": 10**400}])):
         keys = ("approvals", "aliases", "outputs", "change", "why", "version")
         said = {"model": f"odd{number}", "action": "promote", **dict.fromkeys(keys, odd)}
         record = statements.statement(Kind.PROMOTION, [Subject(name="m", digest={"md5": "0"})], said)
@@ -508,14 +528,12 @@ def test_of_six_writers_at_once_all_arrive(served: tuple[Project, git_server.Git
     assert (found.entries, found.problems) == (12, ())
 
 
-# A git that ends who calls it, by SIGKILL, before or after one of its calls that writes or asks.
+# A git that ends who calls it, by SIGKILL, instead of being run: between two calls nothing else changes anything.
 _KILLER = """\
 #!/bin/sh
 count=$(cat "$COUNTER" 2>/dev/null || echo 0); count=$((count + 1)); echo $count > "$COUNTER"
-[ "$count" = "$BEFORE" ] && kill -9 $PPID && exit 1
-"$REAL_GIT" "$@"; code=$?
-[ "$count" = "$AFTER" ] && kill -9 $PPID
-exit $code
+[ "$count" = "$FATAL" ] && kill -9 $PPID && exit 1
+exec "$REAL_GIT" "$@"
 """
 
 
@@ -539,13 +557,12 @@ def test_killed_at_any_step_nothing_is_half(plain: Project, tmp_path: Path) -> N
     ended, step = -9, 0
     while ended != 0:  # until it gets to its end before it is killed
         step += 1
-        for when in ("BEFORE", "AFTER"):
-            plain.git("-C", str(bare), "update-ref", REF, start)
-            plain.run("git", "update-ref", "-d", "refs/ci-ml/seen/ledger")
-            (tmp_path / "count").unlink(missing_ok=True)
-            ended = plain.ci_ml("audit", "record", env={**base, when: str(step)}).code
-            found = auditing.verify(opened(plain))
-            assert (found.entries, found.problems) in ((1, ()), (3, ())), (when, step)
-            auditing.record(opened(plain))
-            assert auditing.verify(opened(plain)).entries == 3, (when, step)
+        plain.git("-C", str(bare), "update-ref", REF, start)
+        plain.run("git", "update-ref", "-d", "refs/ci-ml/seen/ledger")
+        (tmp_path / "count").unlink(missing_ok=True)
+        ended = plain.ci_ml("audit", "record", env={**base, "FATAL": str(step)}).code
+        found = auditing.verify(opened(plain))
+        assert (found.entries, found.problems) in ((1, ()), (3, ())), step
+        auditing.record(opened(plain))
+        assert auditing.verify(opened(plain)).entries == 3, step
     assert step > 8

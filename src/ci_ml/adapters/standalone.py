@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """Check an exported ledger with nothing but Python. Layer: adapters.
 
     python3 verify.py [sha256:… of an entry that you know from elsewhere …]

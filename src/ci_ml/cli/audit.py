@@ -8,6 +8,12 @@ import click
 
 from ci_ml.cli import boundary, options
 
+_registry = click.option(
+    "--registry/--no-registry",
+    default=True,
+    help="Ask the registry which entries its model versions remember, where one is configured.",
+)
+
 
 @click.group()
 def audit() -> None:
@@ -54,6 +60,7 @@ def record(config: str | None, output: str | None, files: tuple[Path, ...]) -> N
     metavar="FILE",
     help="A public key to believe instead of those; may be repeated.",
 )
+@_registry
 @options.formats("terminal", "json")
 def verify(
     config: str | None,
@@ -61,6 +68,7 @@ def verify(
     anchors: tuple[str, ...],
     signatures: bool,
     keys: tuple[Path, ...],
+    registry: bool,
     format: str,
 ) -> None:
     """Walk the whole ledger: every edit, removal, insertion and other order is found, with the entry.
@@ -71,7 +79,7 @@ def verify(
         from ci_ml.wiring import auditing, workspace
 
         space = workspace.find(config, output)
-        found = auditing.verify(space, anchors, signatures=signatures, keys=keys)
+        found = auditing.verify(space, anchors, signatures=signatures, keys=keys, registry=registry)
         click.echo(found.to_json() if format == "json" else _checked(found), nl=False)
     sys.exit(10 if found.problems else 0)
 
@@ -106,7 +114,8 @@ def show(config: str | None, output: str | None, what: str, format: str) -> None
     metavar="DIR|FILE.zip",
     help="Where to write it; nothing may be there yet.",
 )
-def export(config: str | None, output: str | None, target: Path) -> None:
+@_registry
+def export(config: str | None, output: str | None, target: Path, registry: bool) -> None:
     """Write the ledger for an auditor, to be read and checked offline.
 
     Entries, records and signatures as they are, a page (index.html), and verify.py, which needs nothing but Python.
@@ -116,7 +125,7 @@ def export(config: str | None, output: str | None, target: Path) -> None:
         from ci_ml.render import safe
         from ci_ml.wiring import auditing, workspace
 
-        found = auditing.export(workspace.find(config, output), target)
+        found = auditing.export(workspace.find(config, output), target, registry=registry)
         click.echo(safe.inert(f"{_checked(found)}wrote {safe.printable(str(target))}\n"), nl=False)
     sys.exit(10 if found.problems else 0)
 

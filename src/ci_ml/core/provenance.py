@@ -18,10 +18,10 @@ from ci_ml.core.training import Training
 
 BUILD = "urn:ci-ml:train:v1"
 _LOCKS = re.compile(
-    r"(^|/)(requirements[^/]*\.(txt|lock)|uv\.lock|poetry\.lock|pdm\.lock|pixi\.lock|pylock(\.[^/]+)?\.toml|"
+    r"(^|/)(requirements[^/]*\.(txt|lock)|requirements/[^/]+\.(txt|lock)|uv\.lock|poetry\.lock|pdm\.lock|pixi\.lock|pylock(\.[^/]+)?\.toml|"
     r"Pipfile\.lock|conda[^/]*\.(ya?ml|lock)|environment[^/]*\.ya?ml|renv\.lock|Dockerfile[^/]*)$"
 )
-_SEED = re.compile(r"(^|[._/\-])(seed|random_state|random_seed)s?$", re.IGNORECASE)
+_SEED = re.compile(r"(^|[._/:\-])(seed|random_state|random_seed)s?$", re.IGNORECASE)
 
 
 @dataclass(frozen=True, kw_only=True)

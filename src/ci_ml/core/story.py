@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, TypeGuard
 
 from ci_ml.core import numbers
 from ci_ml.core.chain import Entry, short
@@ -18,6 +18,7 @@ SCHEMA = "ci-ml/story/v1"
 DONE = ("promote", "rollback")
 _LONGEST = 300
 _ROWS = 200
+_LARGEST = 1e300
 _NONE = "not recorded"
 _KIND = {"code": "code", "lock": "lock file"}
 
@@ -337,12 +338,17 @@ def _gate(one: Mapping[str, Any]) -> str:
 
 def _interval(one: Mapping[str, Any]) -> str | None:
     delta, interval = one.get("delta"), one.get("interval")
-    if not isinstance(delta, int | float):
+    if not _is_number(delta):
         return None
-    if not isinstance(interval, list) or not all(isinstance(end, int | float) for end in interval):
+    if not isinstance(interval, list) or not all(map(_is_number, interval)):
         return numbers.signed(delta)
     ends = " to ".join(numbers.signed(end) for end in interval)
     return f"{numbers.signed(delta)}, {ends}"
+
+
+def _is_number(value: Any) -> TypeGuard[float]:
+    """Whether it is a number that a float holds: a stranger's integer may be of any length."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < _LARGEST
 
 
 def _needed(one: Mapping[str, Any]) -> str:
@@ -357,7 +363,7 @@ def _approval(sources: Sources) -> Answer:
     approvals = [(one.get("by"), moment(one.get("at")), one.get("what")) for one in _each(said, "approvals")]
     facts = [
         _fact("change", _change(change)),
-        _fact("approvals", f"{len(approvals)}" if approvals else None),
+        _fact("approvals", len(approvals) if sources.promotion else None),
         _fact("put in place", sources.promotion.where if sources.promotion else None),
         _fact("why", said.get("why")),
     ]

@@ -87,18 +87,24 @@ class Checked:
 
 
 def verify(
-    space: Workspace, given: Sequence[str] = (), *, signatures: bool = False, keys: Sequence[Path] = ()
+    space: Workspace,
+    given: Sequence[str] = (),
+    *,
+    signatures: bool = False,
+    keys: Sequence[Path] = (),
+    registry: bool = True,
 ) -> Checked:
     """Walk the whole ledger. `given` are digests of entries that somebody knows from elsewhere.
 
     With `signatures` every record must have one that is believed: by these public keys, else by those of ci-ml.yaml.
-    Raises UsageError for what is no digest, DependencyError when the ledger cannot be read.
+    `registry` asks it for the entries that versions of models remember; one that is down is an error then.
+    Raises UsageError for what is no digest, DependencyError when the ledger or the registry cannot be read.
     """
     if wrong := [name for name in given if not _DIGEST.fullmatch(name)]:
         raise UsageError(f"{wrong[0]} is no digest of an entry", "it is sha256: and 64 hexadecimal digits")
     kept = chronicle.ledger(space)
     book = kept.read()
-    anchors = [*(Anchor(place="--anchor", entry=name) for name in given), *_anchors(space)]
+    anchors = [*(Anchor(place="--anchor", entry=name) for name in given), *(_anchors(space) if registry else ())]
     signed = _unsigned(space, book, keys) if signatures or keys else ()
     problems = chain.in_order([*_problems(kept, book, anchors), *signed])
     if not problems:
@@ -162,7 +168,7 @@ def _anchors(space: Workspace) -> Iterator[Anchor]:
 # export
 
 
-def export(space: Workspace, target: Path) -> Checked:
+def export(space: Workspace, target: Path, *, registry: bool = True) -> Checked:
     """Write the ledger with everything that it takes to read and to check it, offline: a folder, or a .zip.
 
     It is there whole or not at all. Raises UsageError when something is there already, DependencyError when the ledger
@@ -170,7 +176,7 @@ def export(space: Workspace, target: Path) -> Checked:
     """
     if target.exists() and not (target.is_dir() and not any(target.iterdir())):
         raise UsageError(f"{target} is there already", "name a new folder or .zip file")
-    checked = verify(space)
+    checked = verify(space, registry=registry)
     shelf = stories.opened(space)
     content = dict(_files(shelf, checked))
     if target.suffix == ".zip":

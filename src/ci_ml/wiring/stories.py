@@ -1,5 +1,6 @@
 """Which records tell the story of a model or a commit. Layer: wiring."""
 
+import datetime as dt
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -222,9 +223,14 @@ def _fixed(space: Workspace, verdict: Held | None) -> Threshold | None:
     except UsageError:
         return None
     known = space.history.log(sha, [path], 1)
-    if loaded is None or not known:
+    if loaded is None or not known or _is_edge(space, known[0][0]):
         return None
     return Threshold(sha=known[0][0], at=_utc(known[0][1]), same=loaded.digest == at(said, "policy", "digest"))
+
+
+def _is_edge(space: Workspace, sha: str) -> bool:
+    """Whether this clone ends at a commit: there every file looks new."""
+    return any(space.history.commit(parent) is None for parent in space.history.parents(sha))
 
 
 def _policy_file(verdict: Held | None) -> str | None:
@@ -234,6 +240,4 @@ def _policy_file(verdict: Held | None) -> str | None:
 
 
 def _utc(text: str) -> str:
-    import datetime as dt
-
     return dt.datetime.fromisoformat(text).astimezone(dt.UTC).isoformat()
