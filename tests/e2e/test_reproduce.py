@@ -372,3 +372,36 @@ def test_names_that_want_to_be_more(empty: Project) -> None:
         assert "\x1b" not in done.out
         assert "<b>" not in done.out or form == "terminal"
     assert not list(empty.root.rglob("owned"))
+
+
+@pytest.mark.thorough
+def test_data_are_where_they_are_today(model: Project) -> None:
+    """A remote that moved since, or that came later: where data are is not what a commit is about."""
+    model.dvc("push")
+    sha = model.git("rev-parse", "HEAD")
+    (model.root.parent / "remote").rename(model.root.parent / "moved")
+    model.dvc("remote", "modify", "storage", "url", "../moved")
+    model.dvc("remote", "rename", "storage", "another")
+    model.commit("the remote moved")
+    shutil.rmtree(model.root / ".dvc/cache")
+    (model.root / "data/raw.csv").unlink()
+    assert reproduced(model, sha)["sameness"] == "bitwise"
+
+
+@pytest.mark.thorough
+def test_a_commit_whose_folder_of_dvc_is_a_link_writes_nowhere_else(model: Project, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    shutil.copytree(model.root / ".dvc", outside, ignore=shutil.ignore_patterns("cache", "tmp"))
+    model.write("config.mine", model.read(".dvc/config"))
+    model.git("rm", "--quiet", "-r", "--cached", ".dvc")
+    (model.root / ".dvc").rename(tmp_path / "kept")
+    (model.root / ".dvc").symlink_to(outside)
+    model.git("add", ".dvc")
+    model.git("commit", "--quiet", "--message", "a link")
+    sha = model.git("rev-parse", "HEAD")
+    (model.root / ".dvc").unlink()
+    (tmp_path / "kept").rename(model.root / ".dvc")
+    before = sorted((place.name, place.read_bytes()) for place in outside.iterdir() if place.is_file())
+    done = model.ci_ml("reproduce", sha).expect(3)
+    assert "is a link out of the repository" in done.err
+    assert sorted((place.name, place.read_bytes()) for place in outside.iterdir() if place.is_file()) == before

@@ -77,3 +77,29 @@ def test_a_ledger_that_cannot_be_read_is_no_small_number(project: Project) -> No
 
 def test_no_test_set_is_named(plain: Project) -> None:
     assert "names no test set" in plain.ci_ml("testset", "show").expect(2).err
+
+
+@pytest.mark.thorough
+def test_looks_are_those_of_everybody_whose_records_are_in_the_ledger(project: Project) -> None:
+    project.write("ci-ml.yaml", project.read("ci-ml.yaml") + ASKED)
+    project.commit("a test set")
+    project.git("clone", "--quiet", "--bare", ".", "../server")
+    project.git("remote", "add", "origin", str(project.root.parent / "server"))
+    one, other = (project.clone(name, url=str(project.root.parent / "server")) for name in ("one", "other"))
+    for clone, steps in ((one, "2"), (other, "4")):
+        clone.dvc("cache", "dir", "--local", str(project.root / ".dvc" / "cache"))
+        clone.edit("params.yaml", "steps: 3", f"steps: {steps}")
+        clone.commit(steps)
+        clone.ci_ml("ci", "--no-publish", "--base", "origin/main")
+        assert looks(clone)[0]["look"] == 1 if clone is one else 2
+        clone.ci_ml("audit", "record").expect(0)
+    assert looks(other)[0]["look"] == 2
+    (row,) = project.ci_ml("testset", "show", "--format", "json").expect(0).json()["testsets"]
+    assert row["looks"] == 2
+    # What was trained elsewhere comes again from the ledger: the commit is fetched into the copy.
+    one.git("push", "--quiet", "origin", "HEAD:refs/heads/two")
+    shown = project.ci_ml("reproduce", one.git("rev-parse", "HEAD")).expect(2)
+    assert "neither a commit of this clone" in shown.err
+    project.git("fetch", "--quiet", "origin", "two")
+    again = project.ci_ml("reproduce", "FETCH_HEAD", "--format", "json").expect(0).json()
+    assert again["sameness"] == "bitwise"

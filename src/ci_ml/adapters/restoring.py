@@ -16,7 +16,7 @@ from ci_ml.core.training import redact, secrets
 from ci_ml.errors import DependencyError
 
 UV_LOCK = "uv.lock"
-_REQUIREMENTS = re.compile(r"(^|/)requirements[^/]*\.(txt|lock)$")
+_REQUIREMENTS = re.compile(r"(^|/)requirements(/[^/]+|[^/]*)\.(txt|lock)$")
 _VERSION = re.compile(r"3\.\d{1,3}(\.\d{1,3})?")
 _PATIENCE = 3600.0
 _SAID = 600

@@ -72,7 +72,7 @@ def reset(copy: Workspace) -> Workspace:
 
 
 def _configured(source: Path, root: Path, target: Path) -> None:
-    """Take over a file of DVC's configuration, if there is one. Raises DependencyError behind a link out of the copy."""
+    """Take over a file of DVC's configuration, if there is one. Raises DependencyError behind a link to elsewhere."""
     if not source.is_file():
         return
     if not target.parent.resolve().is_relative_to(root.resolve()):

@@ -17,12 +17,11 @@ from ci_ml.core.pipeline import DVC_2, content_digest, covering
 from ci_ml.core.reproducing import Recorded, Reproduction, Restoring
 from ci_ml.core.sameness import Likeness, Measured, Sameness
 from ci_ml.core.statements import Kind, Statement
-from ci_ml.core.training import redact, secrets
 from ci_ml.core.types import Gap, Revision
 from ci_ml.errors import CiMlError, DependencyError, UsageError
 from ci_ml.usecases import difference, policy
 from ci_ml.usecases.evidence import Side
-from ci_ml.wiring import chronicle, copies, repetition, tables, training
+from ci_ml.wiring import chronicle, copies, gathered, repetition, tables, training
 from ci_ml.wiring.workspace import Workspace, require_dvc
 
 SCRATCH = "ci-ml-reproduce-"
@@ -83,30 +82,20 @@ def run(
 
 def _find(space: Workspace, what: str) -> _Found:
     sha = space.history.commit(what) if what else None
-    records, trouble = _records(space)
+    known = gathered.records(space, Kind.TRAINING, Kind.PROMOTION)
     if sha is None:
-        return _of_model(space, what, records, trouble)
-    return _of_commit(space, sha, what, records, trouble)
-
-
-def _records(space: Workspace) -> tuple[tuple[Statement, ...], str | None]:
-    """Every record, oldest first; and why those of the ledger are not among them, if they are not."""
-    kept = chronicle.kept(space)
-    try:
-        entered = tuple(record for _, record in chronicle.find(space))
-    except DependencyError as error:
-        return kept, redact(error.what, secrets(space.env))
-    there = {record.digest for record in entered}
-    return (*(record for record in kept if record.digest not in there), *entered), None
+        return _of_model(space, what, known.records, known.trouble)
+    return _of_commit(space, sha, what, known.records, known.trouble)
 
 
 def _of_commit(space: Workspace, sha: str, what: str, records: Sequence[Statement], trouble: str | None) -> _Found:
     """The newest training whose dvc.lock the commit has, else the newest one of the commit itself."""
     known = [found for record in records if (found := _read(record, trouble_at=None)) is not None]
     locks = _locks(space, sha)
-    for one in reversed(known):
-        if _is_made(one, locks):
-            return _Found(recorded=one, commit=sha, is_made=True)
+    same = [one for one in reversed(known) if _is_made(one, locks)]
+    # A later run in which no stage had to run says the same of the model, and nothing of what it was made in.
+    if best := next((one for one in same if one.environment is not None), next(iter(same), None)):
+        return _Found(recorded=best, commit=sha, is_made=True)
     own = next((one for one in reversed(known) if one.commit == sha), None)
     if own is None:
         why = f"; the ledger could not be read: {trouble}" if trouble else ""

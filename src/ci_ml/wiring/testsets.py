@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ci_ml.core import testsets
-from ci_ml.core.statements import Statement
+from ci_ml.core.statements import Kind
 from ci_ml.core.testsets import Look, Rotation, TestSetConfig
 from ci_ml.core.training import redact, secrets
 from ci_ml.core.types import Gap
 from ci_ml.errors import CiMlError, DependencyError, UsageError
 from ci_ml.usecases import policy
 from ci_ml.usecases import testsets as reading
-from ci_ml.wiring import chronicle
+from ci_ml.wiring import chronicle, gathered
 from ci_ml.wiring.workspace import Workspace
 
 _WHY = 2000
@@ -31,18 +31,14 @@ class Standing:
 def known(space: Workspace) -> tuple[tuple[Look, ...], tuple[Rotation, ...]] | Gap:
     """Every look and rotation in the ledger, and in the records that lie here; or why nobody can say."""
     try:
-        records = _records(space)
-        return testsets.looks(records), testsets.rotations(records)
+        found = gathered.records(space, Kind.VERDICT, Kind.ROTATION)
+        if found.trouble is not None:
+            return Gap(reason=found.trouble)
+        return testsets.looks(found.records), testsets.rotations(found.records)
     except CiMlError as error:
         return Gap(reason=redact(error.what, secrets(space.env)))
     except ValueError as error:
         return Gap(reason=str(error))
-
-
-def _records(space: Workspace) -> tuple[Statement, ...]:
-    entered = [record for _, record in chronicle.find(space)]
-    there = {record.digest for record in entered}
-    return (*entered, *(record for record in chronicle.kept(space) if record.digest not in there))
 
 
 def show(space: Workspace) -> tuple[Standing, ...]:
