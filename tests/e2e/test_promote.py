@@ -3,8 +3,7 @@
 import json
 import shutil
 import signal
-from collections.abc import Callable
-from itertools import count
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +11,10 @@ import pytest
 
 from ci_ml.core.statements import digest
 from tests.e2e import promoting
-from tests.e2e.project import CI_ML_YAML, Project, copy
+from tests.e2e.jobs import REPOSITORY, GitHubJob
+from tests.e2e.project import CI_ML_YAML, Project, Result, copy
 from tests.e2e.promoting import REGISTRY, aliases, killed, report, tags, versions
+from tests.fakes.github import GitHub
 
 
 @pytest.fixture(scope="module")
@@ -164,6 +165,68 @@ def test_the_model_comes_from_the_remote_where_it_is_not_here(judged: Project) -
     assert "DVC gets it" in judged.ci_ml("promote", "churn").expect(0).err
 
 
+@pytest.fixture
+def github() -> Iterator[GitHub]:
+    with GitHub() as forge:
+        yield forge
+
+
+@pytest.mark.thorough
+def test_approvals_are_counted_on_the_request_that_brought_the_commit(
+    judged: Project, github: GitHub, tmp_path: Path
+) -> None:
+    judged.write(
+        "ci-ml.yaml", judged.read("ci-ml.yaml").replace("champion: {}", "champion: {approvals: 1, from: [ada]}")
+    )
+    base, head = judged.git("rev-parse", "HEAD"), judged.commit("approvals")
+    job = GitHubJob(project=judged, forge=github, base=base, head=head)
+    judged.git("init", "--quiet", "--bare", str(tmp_path / "origin.git"))
+    judged.git("config", f"url.{tmp_path / 'origin.git'}.insteadOf", f"https://github.example/{REPOSITORY}.git")
+    judged.ci_ml("check").expect(0)
+    push = {"ref": "refs/heads/main", "before": base, "after": head, "repository": {"full_name": REPOSITORY}}
+
+    def promoted(code: int) -> Result:
+        return job.ci_ml("promote", "churn", name="push", event=push).expect(code)
+
+    assert f"no merged request has brought {head[:7]}" in promoted(10).err
+    job.pull.merge(commit=head)
+    assert "champion of churn needs 1 approvals by ada of #7, and has 0" in promoted(10).err
+    for person in ("ada", "tom"):
+        github.user(person)
+        github.repositories[0].collaborators[person] = "write"
+    job.pull.review("tom")
+    assert "not counted: tom is none of ada" in promoted(10).err
+    job.pull.review("ada")
+    promoted(0)
+    assert job.outputs["version"] == "1"
+    assert job.outputs["promoted"] == "true"
+    (change,) = judged.ci_ml("history", "churn", "--format", "json", env=job.env(name="push", event=push)).json()[
+        "changes"
+    ]
+    assert [one["by"] for one in change["approvals"]] == ["ada"]
+    assert (change["change"]["forge"], change["change"]["number"]) == ("github", 7)
+    assert "refs/ci-ml/ledger" in judged.git("ls-remote", str(tmp_path / "origin.git"))
+
+
+@pytest.mark.thorough
+def test_what_is_in_production_is_the_baseline(judged: Project) -> None:
+    judged.ci_ml("promote", "churn").expect(0)
+    champion = judged.git("rev-parse", "HEAD")
+    judged.write("ci-ml.yaml", judged.read("ci-ml.yaml") + 'baseline: "mlflow:models:/churn@champion"\n')
+    judged.commit("a baseline")
+    promoting.trained(judged, 0.3)
+    assert json.loads(report(judged).read_text())["base"] | {"dirty": False} == {
+        "sha": champion,
+        "ref": "models:/churn@champion",
+        "why": "the commit of models:/churn@champion",
+        "dirty": False,
+    }
+    done = judged.ci_ml(
+        "check", env={"MLFLOW_TRACKING_URI": "http://127.0.0.1:9", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
+    )
+    assert "MLflow:" in done.expect(3).err
+
+
 @pytest.mark.thorough
 def test_an_artifact_store_that_is_full_registers_nothing(judged: Project) -> None:
     place = judged.root / ".ci-ml" / "mlflow-artifacts"
@@ -191,35 +254,49 @@ def test_an_alias_moved_by_hand_is_told_and_not_overwritten(judged: Project) -> 
     assert aliases(judged) == {"champion": "1"}
 
 
+@pytest.fixture(scope="module")
+def second(ready: Path, environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A project with a champion and another model that was judged; and the same once that is the champion."""
+    folder = tmp_path_factory.mktemp("second")
+    copy(ready, folder / "promote")
+    project = Project(root=folder / "promote" / "repo", env=environment)
+    project.ci_ml("promote", "churn").expect(0)
+    promoting.trained(project, 0.3)
+    shutil.copytree(folder / "promote", folder / "rollback", symlinks=True)
+    there = Project(root=folder / "rollback" / "repo", env=_elsewhere(environment, folder / "rollback"))
+    there.ci_ml("promote", "churn").expect(0)
+    return {name: folder / name for name in ("promote", "rollback")}
+
+
+def _elsewhere(environment: dict[str, str], folder: Path) -> dict[str, str]:
+    """A copy's own store; the files of models are where they were."""
+    return {**environment, "MLFLOW_TRACKING_URI": f"sqlite:///{folder}/repo/.ci-ml/mlflow.db"}
+
+
 @pytest.mark.thorough
-@pytest.mark.parametrize("action", ["promote", "rollback"])
-def test_killed_at_every_step_and_run_again(judged: Project, tmp_path: Path, action: str) -> None:
+@pytest.mark.parametrize(
+    ("action", "number"),
+    [*(("promote", number) for number in range(1, 11)), *(("rollback", number) for number in range(1, 9))],
+)
+def test_killed_at_every_step_and_run_again(
+    second: dict[str, Path], environment: dict[str, str], tmp_path: Path, action: str, number: int
+) -> None:
     """By SIGKILL, in a process of its own; then the same command again, and the end state is right."""
-    judged.ci_ml("promote", "churn").expect(0)
-    promoting.trained(judged, 0.3)
-    if action == "rollback":
-        judged.ci_ml("promote", "churn").expect(0)
+    there = tmp_path / "p"
+    shutil.copytree(second[action], there, symlinks=True)
+    project = Project(root=there / "repo", env=_elsewhere(environment, there))
     arguments = (action, "churn", *(("--why", "it drifts") if action == "rollback" else ()))
     wanted = {"champion": "2" if action == "promote" else "1"}
-    for number in count(1):
-        there = tmp_path / f"{number}"
-        shutil.copytree(judged.root.parent, there, symlinks=True)
-        project = Project(root=there / "repo", env={**judged.env, "MLFLOW_TRACKING_URI": f"sqlite:///{there}/m.db"})
-        shutil.copy(judged.root / ".ci-ml" / "mlflow.db", there / "m.db")
-        done = killed(project, "after", number, *arguments)
-        if done.code == 0:
-            assert number > 8
-            return
-        assert done.code == -signal.SIGKILL, done.text
-        if not _ended(project, wanted["champion"]):
-            project.ci_ml(*arguments).expect(0)
-        assert aliases(project) == wanted, number
-        assert versions(project) == ["1", "2"]
-        assert _ended(project, wanted["champion"])
-        story = project.ci_ml("history", "churn", "--format", "json").expect(0).json()
-        assert (story["ledger"], story["doubts"]) == (wanted, [])
-        assert len(story["changes"]) == (2 if action == "promote" else 3), "said once"
-        shutil.rmtree(there)
+    done = killed(project, "after", number, *arguments)
+    assert done.code == -signal.SIGKILL, done.text
+    if not _ended(project, wanted["champion"]):
+        project.ci_ml(*arguments).expect(0)
+    assert aliases(project) == wanted
+    assert versions(project) == ["1", "2"]
+    assert _ended(project, wanted["champion"])
+    story = project.ci_ml("history", "churn", "--format", "json").expect(0).json()
+    assert (story["ledger"], story["doubts"]) == (wanted, [])
+    assert len(story["changes"]) == (2 if action == "promote" else 3), "said once"
 
 
 def _ended(project: Project, wanted: str) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ci_ml.adapters import context
-from ci_ml.core.types import Change, Revision
+from ci_ml.core.types import Change, Gap, Revision
 from ci_ml.errors import UsageError
 from ci_ml.usecases import baseline
 from tests.repositories import Repository
@@ -455,3 +455,31 @@ def test_the_sentence_says_why_this_commit(forked: Forked) -> None:
     found = {base(forked.repository, configured).why for configured in ("auto", "branch:main", "rev:main~1")}
     assert found == {"merge base of HEAD and main", "tip of main", "baseline in ci-ml.yaml"}
     assert all(re.fullmatch(r"[\w .,~/-]+", why) for why in found)
+
+
+class TestInProduction:
+    """The commit of the model that has an alias."""
+
+    @staticmethod
+    def base(repository: Repository, found: "str | Gap", explicit: str | None = None) -> Revision:
+        history, change = repository.adapter, Change()
+        at = baseline.head(history, change)
+        configured = "auto" if explicit else "mlflow:models:/churn@champion"
+        return baseline.resolve(history, configured, explicit, at, change, lambda reference: found)
+
+    def test_is_what_its_version_was_made_from(self, forked: Forked) -> None:
+        repository = forked.repository
+        sha = repository.git("rev-parse", "HEAD~1")
+        for explicit in (None, "mlflow:models:/churn@champion"):
+            found = self.base(repository, sha, explicit)
+            assert (found.sha, found.ref) == (sha, "models:/churn@champion")
+
+    def test_is_as_without_it_while_nothing_has_the_alias(self, forked: Forked) -> None:
+        found = self.base(forked.repository, Gap(reason="nothing is it", absent=True))
+        assert found.sha == base(forked.repository).sha
+        assert found.why.endswith("nothing is models:/churn@champion yet")
+
+    def test_is_an_error_when_nobody_knows_its_commit(self, forked: Forked) -> None:
+        for found in (Gap(reason="nothing says which commit made it"), "f" * 40, "--upload-pack=evil", "a:b"):
+            with pytest.raises(UsageError):
+                self.base(forked.repository, found)

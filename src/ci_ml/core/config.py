@@ -709,6 +709,8 @@ _WANTED = {
 def _message(detail: ErrorDetails) -> str:
     kind, context = detail["type"], detail.get("ctx", {})
     wanted = _WANTED.get(str(detail["loc"][-1])) if detail["loc"] else None
+    if detail["loc"][:1] == ("registry",) and detail["loc"][-1] == "[key]":
+        wanted = None if kind == "value_error" else "the name of a model is a letter, then letters, digits, . _ and -"
     if wanted and kind not in ("missing", "extra_forbidden") and not isinstance(detail["input"], dict):
         given = detail["input"]
         return f"{wanted}, not {f'{given:g}' if isinstance(given, float) else repr(given)}"
