@@ -31,6 +31,7 @@ pipelines:
     schedule: "5 5 * * 0"
     action: %(action)s
     python: {install: ["true"]}
+    retrain: "23 4 * * 1"
     promote:
       models: [churn, fraud score]
       alias: [champion, shadow]
@@ -52,6 +53,7 @@ case "$1 $2" in
     echo '{}' >.ci-ml/report.json && said "report=.ci-ml/report.json"
     exit "$JUDGED"
     ;;
+  "retrain "*) mkdir -p .ci-ml/records && echo '{}' >.ci-ml/records/ab.json && exit "${TRAINED:-0}" ;;
   "record "*)
     commit="${RECORDED-$(git rev-parse HEAD)}"
     said "commit=$commit"
@@ -247,6 +249,12 @@ def test_other_events_of_github_promote_nothing(on_github: Callable[..., OnGitHu
     assert [line.partition(" |")[0] for line in called] == (["audit record", "ci"] if event == "schedule" else ["ci"])
 
 
+@pytest.mark.parametrize("code", ["0", "10"])
+def test_what_retraining_on_github_looked_at_is_entered(on_github: Callable[..., OnGitHub], code: str) -> None:
+    called = on_github(record=False).run("schedule", kind="-retrain", works=code == "0", TRAINED=code)
+    assert called == [f"audit record | jobs |  | Merged {HERE} ", "retrain --why=on schedule | jobs |  | Merged | "]
+
+
 def test_github_goes_back_by_hand(on_github: Callable[..., OnGitHub]) -> None:
     here, hostile = on_github(), '$(touch owned) "; `id`'
     inputs = {"model": "fraud score", "alias": "shadow", "version": "6", "why": hostile}
@@ -283,7 +291,9 @@ class OnGitLab:
         calls.write_text("")
         here = self.projects("gitlab", record=record)
         told = {
-            name: variables.pop(name) for name in ("JUDGED", "ENTERED", "PROMOTED", "RECORDED") if name in variables
+            name: variables.pop(name)
+            for name in ("JUDGED", "ENTERED", "PROMOTED", "RECORDED", "TRAINED")
+            if name in variables
         }
         env = {**self.env, "CALLS": str(calls), "JUDGED": "0", **told}
         pipeline = Diamond(command=self.command, project=here, folder=self.folder, env=env)
@@ -348,6 +358,14 @@ def test_other_pipelines_of_gitlab_promote_nothing(on_gitlab: OnGitLab, source: 
     change = {"CI_COMMIT_BRANCH": "", "CI_MERGE_REQUEST_IID": "1"} if source == "merge_request_event" else {}
     called = on_gitlab.run(record=False, CI_PIPELINE_SOURCE=source, **change)
     assert called == ([JUDGED] if change else sorted([JUDGED, ENTERED]))
+
+
+@pytest.mark.parametrize("code", ["0", "10"])
+def test_what_retraining_on_gitlab_looked_at_is_entered(on_gitlab: OnGitLab, code: str) -> None:
+    known = {"CI_PIPELINE_SOURCE": "schedule", "CI_ML_SCHEDULE": "retrain"}
+    called = on_gitlab.run(failed=set() if code == "0" else {"retrain"}, TRAINED=code, **known)
+    entered = f"audit record | promoter |  | Merged {HERE} "
+    assert called == [entered, "retrain --why=started by schedule | jobs |  | Merged | "]
 
 
 @pytest.mark.parametrize(

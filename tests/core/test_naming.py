@@ -20,7 +20,7 @@ def names(config: str) -> list[str]:
     folder = config.rpartition("/")[0]
     found = naming(folder, config)
     first = f"ci-ml-{found.slug}".rstrip("-")
-    files = [first, *(f"{first}-{kind}" for kind in ("publish", "monitor", "retrain"))]
+    files = [first, *(f"{first}-{kind}" for kind in ("publish", "monitor", "retrain", "rollback"))]
     return [*(file.lower() for file in files), f"job {found.prefix}".lower(), found.required, f"title {found.title}"]
 
 

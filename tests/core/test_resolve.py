@@ -1,5 +1,6 @@
 """What ci-ml.yaml and the files around it resolve to, where a forge has limits and an environment has its place."""
 
+import re
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ from pydantic import ValidationError
 from ci_ml.core import resolve, workflow
 from ci_ml.core.pipeline import Output, Pipeline, Stage
 from ci_ml.core.pipelines import PipelineConfig
-from ci_ml.core.workflow import ForgeKind, PipelineSpec, Scheduled
+from ci_ml.core.workflow import Audit, ForgeKind, PipelineSpec, Promotion, Scheduled
 from ci_ml.errors import UsageError
 from tests.surroundings import around
 
@@ -56,13 +57,67 @@ def test_jobs_of_schedules_are_like_the_others_unless_it_says_more() -> None:
     assert (resolved(forge="gitlab").monitor, resolved(forge="gitlab").retrain) == (None, None)
 
 
-@pytest.mark.parametrize("key", ["record", "retrain"])
-def test_what_is_recorded_has_data_that_others_can_get(key: str) -> None:
-    chosen = PipelineConfig.model_validate({"forge": "github", key: True if key == "record" else "23 4 * * 1"})
+@pytest.mark.parametrize(("key", "value"), [("record", True), ("retrain", "23 4 * * 1"), ("promote", "churn")])
+def test_what_is_recorded_has_data_that_others_can_get(key: str, value: Any) -> None:
+    chosen = PipelineConfig.model_validate({"forge": "github", key: value})
     with pytest.raises(UsageError, match=f"pipelines: github: {key} needs a default remote of DVC"):
         resolve.resolve(chosen, Pipeline(stages=()), around(remote=None))
     watching = PipelineConfig.model_validate({"forge": "github", "monitor": "23 4 * * 1"})
     assert resolve.resolve(watching, Pipeline(stages=()), around(remote=None)).monitor
+
+
+def test_promotion_is_like_the_other_jobs_unless_it_says_more_and_has_a_ledger() -> None:
+    usual = {"runners": {"default": ["docker"]}, "images": {"default": "a"}, "timeouts": {"default": 30}}
+    short = resolved(forge="gitlab", promote="churn", **usual)
+    machine = {"runner": ("docker",), "image": "a", "timeout": 30}
+    assert short.promote == Promotion(models=("churn",), aliases=("champion",), environment="production", **machine)
+    assert short.audit == Audit()
+    assert resolved(forge="gitlab", promote=["churn"], **usual).promote == short.promote
+    own = {"models": ["a b", "c"], "alias": ["x", "y"], "environment": None, "runner": [], "image": "b", "timeout": 5}
+    more = resolved(forge="gitlab", promote={**own, "token": "T", "secrets": {"A": "B"}}, audit={"sigstore": True})
+    assert more.promote == Promotion(
+        models=("a b", "c"),
+        aliases=("x", "y"),
+        environment="",
+        runner=(),
+        image="b",
+        timeout=5,
+        token="T",
+        secrets={"A": "B"},
+    )
+    assert more.audit == Audit(sigstore=True)
+    assert [resolved(forge="github", audit=said).audit for said in (True, False)] == [Audit(), None]
+
+
+@pytest.mark.parametrize(
+    ("promote", "words"),
+    [
+        ([], "at least 1 item"),
+        (["a", "a"], "names 'a' twice"),
+        ("--force", "should match pattern"),
+        ("${{ secrets.A }}", "plain text"),
+        ("$(id)", "should match pattern"),
+        ({"models": "a", "alias": "x,y"}, "should match pattern"),
+        ({"models": "a", "attest": True}, "attest belongs to github"),
+        ({"models": "a", "schedule": "23 4 * * 1"}, "Extra inputs"),
+        ({"alias": "champion"}, "Field required"),
+    ],
+)
+def test_what_is_promoted_has_plain_names(promote: Any, words: str) -> None:
+    with pytest.raises(ValidationError, match=re.escape(words)):
+        resolved(forge="gitlab", promote=promote)
+
+
+def test_promotion_on_github_needs_a_machine_and_no_secret_of_github() -> None:
+    with pytest.raises(ValidationError, match=r"promote\.runner: GitHub finds no machine"):
+        resolved(forge="github", promote={"models": "a", "runner": []})
+    with pytest.raises(ValidationError, match="GitHub lets no secret be called GITHUB_TOKEN"):
+        resolved(forge="github", promote={"models": "a", "token": "GITHUB_TOKEN"})
+
+
+def test_a_stage_may_be_called_as_our_jobs_are() -> None:
+    names = {"promote", "audit", "rollback"}
+    assert not names & {*workflow.ids(names).values()}
 
 
 def test_an_app_belongs_to_github() -> None:

@@ -1,6 +1,7 @@
 """`ci-ml record`: what a push to the default branch trained is pushed and committed, right after what was judged."""
 
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -113,8 +114,10 @@ def test_a_push_is_recorded_as_dvc_repro_would_leave_it(main: Main) -> None:
     merged = main.merge()
     gate, job = trained(main), main.job("record")
     moved(gate, job)
-    said = main.github(job, "record").expect(0)
+    told = job.root.parent / "outputs"
+    said = main.github(job, "record", GITHUB_OUTPUT=str(told)).expect(0)
     tip = main.tip()
+    assert tip in told.read_text(), "later jobs know the commit"
     assert f"recorded as {tip[:7]} on main" in said.out
     assert main.project.git("-C", str(main.bare), "rev-parse", f"{tip}^") == merged
     main.project.dvc("repro", "--quiet")
@@ -137,7 +140,9 @@ def test_the_next_run_has_nothing_to_do(main: Main) -> None:
     again, last = main.job("again"), main.job("last")
     main.github(again, "ci", "--hand-on", "--no-publish").expect(0)
     assert not (again.root / ".ci-ml" / "handover").exists()
-    assert "nothing to record" in main.github(last, "record").expect(0).out
+    told = last.root.parent / "outputs"
+    assert "nothing to record" in main.github(last, "record", GITHUB_OUTPUT=str(told)).expect(0).out
+    assert main.tip() in told.read_text(), "what was trained is in this commit already"
 
 
 def test_a_branch_that_has_moved_on_is_left_to_its_own_run(main: Main) -> None:
@@ -145,7 +150,9 @@ def test_a_branch_that_has_moved_on_is_left_to_its_own_run(main: Main) -> None:
     gate, job = trained(main), main.job("record")
     moved(gate, job)
     newer = main.merge(old="steps: 2", new="steps: 4")
-    said = main.github(job, "record").expect(0).out
+    told = job.root.parent / "outputs"
+    said = main.github(job, "record", GITHUB_OUTPUT=str(told)).expect(0).out
+    assert re.search(r"^commit<<(\S+)\n\n\1$", told.read_text(), re.MULTILINE), "there is no commit to promote"
     assert f"main has moved on to {newer[:7]}, whose own run records" in said
     assert main.tip() == newer
 
@@ -166,6 +173,7 @@ def test_on_gitlab_the_job_token_pushes_where_there_is_no_other(main: Main, env:
     gate, job = trained(main), main.job("record")
     moved(gate, job)
     main.gitlab(job, "record", **env).expect(0)
+    assert job.read(".ci-ml/record.env") == f"CI_ML_RECORDED={main.tip()}\n"
     assert main.project.git("-C", str(main.bare), "rev-parse", "main^") == merged
     assert main.project.git("-C", str(main.bare), "log", "-1", "--format=%ae", "main") == "ci-ml@noreply.gitlab.example"
 

@@ -37,6 +37,17 @@ def test_no_word_of_mermaid_is_a_node() -> None:
     assert "    stage1 --> stage2" in lines
 
 
+def test_what_comes_after_the_gate_is_drawn() -> None:
+    assert drawn("train", record=True, promote=["churn", "fraud score"])[-5:] == [
+        '    gate --> record(["record, on the default branch"])',
+        '    gate --> audit(["audit, on the default branch"])',
+        "    audit --> promote",
+        "    record --> promote",
+        '    promote(["promote churn, fraud score"])',
+    ]
+    assert drawn("train", audit=True)[-1] == '    gate --> audit(["audit, on the default branch"])'
+
+
 @pytest.mark.parametrize(
     ("name", "shown"),
     [

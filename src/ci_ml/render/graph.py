@@ -20,6 +20,11 @@ def _flowchart(spec: PipelineSpec) -> str:
         lines += _stages(spec)
     if spec.record:
         lines.append('    gate --> record(["record, on the default branch"])')
+    if spec.audit:
+        lines.append('    gate --> audit(["audit, on the default branch"])')
+    if spec.promote:
+        lines += [f"    {job} --> promote" for job in (("audit", "record") if spec.record else ("audit",))]
+        lines.append(f'    promote(["promote {_text(", ".join(spec.promote.models))}"])')
     return "\n".join(lines) + "\n"
 
 
