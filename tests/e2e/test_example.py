@@ -78,7 +78,9 @@ def test_the_loop_closes_as_the_readme_says(example: Project) -> None:
     asked = ("1. What data?", "2. What code, in what environment?", "3. What evidence,", "4. Who approved it?")
     assert [question for question in asked if question not in story] == []
     said = (("data/customers.csv", "md5:"), ("src/train.py", "md5:"), ("test.accuracy", "improved"), ("put in place",))
-    assert [words for words in said if not any(all(word in line for word in words) for line in story.splitlines())] == []
+    assert [
+        words for words in said if not any(all(word in line for word in words) for line in story.splitlines())
+    ] == []
     assert challenger in story
     assert "the ledger holds" in story
     assert "bitwise equal" in story

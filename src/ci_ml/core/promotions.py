@@ -17,6 +17,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, StringConstraints, ValidationError
 
+from ci_ml.core.chain import Entry
 from ci_ml.core.part import Many, Part
 from ci_ml.core.report import WaiverPart
 
@@ -126,6 +127,19 @@ class Step:
     run_url: str | None = None
 
 
+def step(entry: Entry, predicate: Mapping[str, Any]) -> Step:
+    """An entry with what its record holds. Raises ValueError, in words, for a record that is no promotion."""
+    return Step(
+        number=entry.number,
+        at=entry.at,
+        record=entry.record,
+        entry=entry.digest,
+        what=read(predicate),
+        by=entry.by,
+        run_url=entry.run_url,
+    )
+
+
 @dataclass(frozen=True, kw_only=True)
 class State:
     """What the ledger says of one model.
@@ -174,11 +188,6 @@ def _after(state: State, step: Step) -> State:
         return replace(state, holder=None)
     targets = {**state.targets, **dict.fromkeys(what.aliases, what.version)}
     return replace(state, holder=None, done=(*state.done, step), targets=targets)
-
-
-def completed(steps: Iterable[Step]) -> tuple[Step, ...]:
-    """The promotions and rollbacks that came to an end, oldest first."""
-    return fold(steps).done
 
 
 def moved(state: State, actual: Mapping[str, str], aliases: Iterable[str]) -> dict[str, tuple[str | None, str | None]]:

@@ -4,13 +4,14 @@ What data, what code in what environment, what evidence against which thresholds
 is said to be missing; nothing is guessed. Records are strangers': whatever stands in them is shown as text.
 """
 
+import contextlib
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, TypeGuard
 
-from ci_ml.core import numbers
+from ci_ml.core import numbers, promotions
 from ci_ml.core.chain import Entry, short
 from ci_ml.core.statements import Kind, Statement, at, commit
 
@@ -453,15 +454,30 @@ def _differences(sources: Sources) -> Iterator[str]:
 
 
 def completed(found: Iterable[Held], *, alias: str | None = None, version: str | None = None) -> tuple[Held, ...]:
-    """Of records of promotions those that came to an end, of one alias or version where that is asked for."""
+    """Of records of promotions those that came to an end, of one alias or version where that is asked for.
+
+    One whose turn it was not, because another had come first, is no end: it moved nothing.
+    """
+    held = [one for one in found if one.record.kind is Kind.PROMOTION]
+    void = _void(held)
     return tuple(
         one
-        for one in found
-        if one.record.kind is Kind.PROMOTION
-        and one.record.predicate.get("action") in DONE
+        for one in held
+        if one.record.predicate.get("action") in DONE
+        and one.record.digest not in void
         and (version is None or str(one.record.predicate.get("version")) == version)
         and (alias is None or alias in aliases(one.record))
     )
+
+
+def _void(held: Iterable[Held]) -> frozenset[str]:
+    """The records of promotions that did not count, of every model."""
+    steps: dict[str, list[promotions.Step]] = {}
+    for one in held:
+        if one.entry is not None:
+            with contextlib.suppress(ValueError):  # it is no promotion, and moved nothing
+                steps.setdefault(one.entry.subject, []).append(promotions.step(one.entry, one.record.predicate))
+    return frozenset(record for found in steps.values() for record in promotions.fold(found).void)
 
 
 def aliases(record: Statement) -> tuple[str, ...]:

@@ -135,11 +135,9 @@ def _problems(kept: Journal, book: Book, anchors: Sequence[Anchor]) -> Iterator[
 
 def _unsigned(space: Workspace, book: Book, keys: Sequence[Path]) -> Sequence[Problem]:
     """What is wrong with signatures. Raises UsageError where none can be checked."""
-    signing = chronicle.optional("signing")
-    if signing is None:
-        raise UsageError("this build of ci-ml checks no signatures", "leave --signatures out")
-    found: Sequence[Problem] = signing.verify(space, book, tuple(keys))
-    return found
+    from ci_ml.wiring import signing
+
+    return signing.verify(space, book, tuple(keys))
 
 
 def _contents(kept: Journal, book: Book, entries: Sequence[Entry]) -> Iterator[Problem]:
@@ -160,9 +158,10 @@ def _contents(kept: Journal, book: Book, entries: Sequence[Entry]) -> Iterator[P
 
 def _anchors(space: Workspace) -> Iterator[Anchor]:
     """What the registry remembers: each version of a model has the digest of the entry that put it in place."""
-    registry = chronicle.optional("registry")
-    found: Mapping[str, str] = registry.anchors(space) if registry else {}
-    yield from (Anchor(place=f"{name} in the registry", entry=entry) for name, entry in found.items())
+    from ci_ml.wiring import registry
+
+    for name, entry in registry.anchors(space).items():
+        yield Anchor(place=f"{name} in the registry", entry=entry)
 
 
 # export

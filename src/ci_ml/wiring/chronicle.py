@@ -1,11 +1,8 @@
 """Records: kept as files by whoever makes them, entered into the ledger by who may write it. Layer: wiring."""
 
 import datetime as dt
-import importlib
-import importlib.util
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from ci_ml.adapters import files
 from ci_ml.adapters.journal import Journal
@@ -267,17 +264,11 @@ def ordered(book: Book) -> tuple[Entry, ...]:
         raise DependencyError(f"the ledger is not as it was written: {error}", _BROKEN) from None
 
 
-def optional(name: str) -> Any:
-    """A module of this layer that not every build has; None without it."""
-    place = f"ci_ml.wiring.{name}"
-    return importlib.import_module(place) if importlib.util.find_spec(place) else None
-
-
 def _signer(space: Workspace) -> Callable[[bytes], bytes] | None:
     """What signs a record, where signing is configured. Raises UsageError when it is and there is no key."""
-    signing = optional("signing")
-    found: Callable[[bytes], bytes] | None = signing.signer(space) if signing else None
-    return found
+    from ci_ml.wiring import signing
+
+    return signing.signer(space)
 
 
 def _refuse_rewritten(journal: Journal, book: Book) -> None:

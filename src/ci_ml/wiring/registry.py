@@ -9,7 +9,7 @@ from typing import TextIO
 
 from ci_ml.adapters import files, fingerprints
 from ci_ml.adapters.dvc import commands, digests
-from ci_ml.core import statements
+from ci_ml.core import promotions, statements
 from ci_ml.core.approvals import Approval, Merged, brought, counted
 from ci_ml.core.bundle import Bundle
 from ci_ml.core.chain import Entry
@@ -17,7 +17,6 @@ from ci_ml.core.config import Config
 from ci_ml.core.listing import some
 from ci_ml.core.pipeline import Digest, covering
 from ci_ml.core.promotions import Action, ApprovalPart, OriginPart, Promotion, Step
-from ci_ml.core.promotions import read as read_promotion
 from ci_ml.core.references import Origin, Reference
 from ci_ml.core.registry import RegisteredConfig
 from ci_ml.core.report import MAX_BYTES, Report, WaiverPart, load
@@ -116,20 +115,11 @@ class Chronicled:
 
 def _step(entry: Entry, predicate: Mapping[str, object]) -> Step:
     try:
-        what = read_promotion(predicate)
+        return promotions.step(entry, predicate)
     except ValueError as error:
         raise DependencyError(
             f"entry {entry.number} of the ledger is {error}", "`ci-ml audit verify` tells whether somebody edited it"
         ) from None
-    return Step(
-        number=entry.number,
-        at=entry.at,
-        record=entry.record,
-        entry=entry.digest,
-        what=what,
-        by=entry.by,
-        run_url=entry.run_url,
-    )
 
 
 @dataclass(frozen=True, kw_only=True)
