@@ -157,8 +157,9 @@ extras() {
 # Whether a configuration may have a key, or a key with this value. It is not read as YAML: what is found for nothing
 # costs a package, and no more.
 has() {
-  local value="${2:+[[:space:]]*[\"']?$2([^[:alnum:]_-]|\$)}"
-  LC_ALL=C git --no-pager grep -q -I -E -e "(^|[[:space:]{,])[\"']?$1[\"']?[[:space:]]*:$value" \
+  local quote="[\"']?" value=""
+  [[ -z "${2-}" ]] || value="[[:space:]]*$quote$2([^[:alnum:]_-]|\$)"
+  LC_ALL=C git --no-pager grep -q -I -E -e "(^|[[:space:]{,])$quote$1$quote[[:space:]]*:$value" \
     -- ':(top,glob)**/ci-ml.yaml' 2>/dev/null
 }
 
