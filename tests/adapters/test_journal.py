@@ -43,21 +43,6 @@ def read(book: Journal) -> tuple[str, ...]:
     return tuple(entry.subject for entry in found.ordered)
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Repository:
-    made = Repository(tmp_path / "server.git")
-    made.root.mkdir()
-    made.git("init", "--quiet", "--bare", "--initial-branch=main")
-    return made
-
-
-@pytest.fixture
-def clones(repository: Repository, server: Repository, tmp_path: Path) -> list[Repository]:
-    repository.commit({"a": "1"})
-    repository.git("push", "--quiet", str(server.root), "HEAD:refs/heads/main")
-    return [server.clone(tmp_path / f"clone {number}") for number in range(3)]
-
-
 def test_is_empty_before_its_first_entry(repository: Repository) -> None:
     repository.commit({"a": "1"})
     assert journal(repository).read() == Book()

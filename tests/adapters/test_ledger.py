@@ -15,21 +15,6 @@ def ledger(repository: Repository, place: str | None = None) -> Ledger:
     return Ledger(history=repository.adapter, ref=REF, place=place, hint="let the token write")
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Repository:
-    made = Repository(tmp_path / "server.git")
-    made.root.mkdir()
-    made.git("init", "--quiet", "--bare", "--initial-branch=main")
-    return made
-
-
-@pytest.fixture
-def clones(repository: Repository, server: Repository, tmp_path: Path) -> list[Repository]:
-    repository.commit({"a": "1"})
-    repository.git("push", "--quiet", str(server.root), "HEAD:refs/heads/main")
-    return [server.clone(tmp_path / f"clone {number}") for number in range(2)]
-
-
 def test_is_empty_before_its_first_entry(repository: Repository) -> None:
     repository.commit({"a": "1"})
     assert ledger(repository).read() == Page()

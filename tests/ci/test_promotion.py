@@ -4,7 +4,6 @@ A stand-in for ci-ml says how it was called, on which commit and with which file
 """
 
 import os
-import shutil
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -13,9 +12,8 @@ from typing import Any
 
 import pytest
 
-from ci_ml import __version__
-from tests.ci import runners
-from tests.ci.runners import REPOSITORY, ROOT, Forge, GitHub
+from tests.ci import runners, stand_ins
+from tests.ci.runners import REPOSITORY, Forge, GitHub
 from tests.ci.test_gitlab_pipelines import Diamond
 from tests.e2e.project import Project
 
@@ -74,19 +72,7 @@ WHOLE = "| records/ab.json report.json"
 
 @pytest.fixture(scope="module")
 def stand_in(machine: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A release of ci-ml that has the real action, and a command that only says how it was called."""
-    here = Project(root=tmp_path_factory.mktemp("stand-in"), env=machine)
-    shutil.copy(ROOT / "action.yml", here.root)
-    here.write("command", COMMAND)
-    (here.root / "command").chmod(0o755)
-    # GitLab's jobs throw the checkout away, and keep what it set up.
-    here.write(
-        "templates/setup.sh", 'place="$(mktemp -d)/ci-ml" && cp "${0%/*}/../command" "$place" && echo "$place"\n'
-    )
-    here.git("init", "--quiet")
-    here.commit("A release")
-    here.git("tag", f"v{__version__}")
-    return here
+    return stand_ins.release(tmp_path_factory.mktemp("stand-in"), machine, COMMAND)
 
 
 @pytest.fixture(scope="module")
@@ -95,16 +81,12 @@ def projects(
 ) -> Callable[..., Project]:
     """Repositories with the CI files that `ci-ml generate` writes; the branch `recorded` is one commit ahead of main."""
     env = {**machine, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{machine['PATH']}"}
-    release = f"@v{__version__}"
-    actions = {"github": f"ci-ml/ci-ml{release}", "gitlab": f"{stand_in.root.as_uri()}{release}"}
+    actions = stand_ins.actions(stand_in)
     made: dict[tuple[str, bool], Project] = {}
 
     def project(forge: str, *, record: bool = True) -> Project:
         if (forge, record) not in made:
-            here = Project(root=tmp_path_factory.mktemp(forge) / "project", env=env)
-            here.root.mkdir()
-            here.git("init", "--quiet", "--initial-branch=main")
-            here.write(".dvc/config", "[core]\n    remote = storage\n['remote \"storage\"']\n    url = ../storage\n")
+            here = stand_ins.project(tmp_path_factory.mktemp(forge) / "project", env)
             chosen = {"record": str(record).lower(), "attest": str(forge == "github").lower()}
             here.write("ci-ml.yaml", CONFIG % {"forge": forge, "action": actions[forge], **chosen})
             here.ci_ml("generate").expect(0)
