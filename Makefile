@@ -51,7 +51,9 @@ bench: $(VENV)/.installed-test ## how fast, against peers
 	@$(BIN)/python -m benchmarks.tables
 	@$(BIN)/python -m benchmarks.setup
 	@$(BIN)/python -m benchmarks.reports
+	@$(BIN)/python -m benchmarks.data
 	@$(BIN)/python -m benchmarks.drift
+	@$(BIN)/python -m benchmarks.promote
 
 clean: ## remove .venv, caches and builds
 	rm -rf $(VENV) .tools build dist .ci-ml .coverage htmlcov .hypothesis
