@@ -159,7 +159,7 @@ extras() {
 has() {
   local quote="[\"']?" value=""
   [[ -z "${2-}" ]] || value="[[:space:]]*$quote$2([^[:alnum:]_-]|\$)"
-  LC_ALL=C git --no-pager grep -q -I -E -e "(^|[[:space:]{,])$quote$1$quote[[:space:]]*:$value" \
+  LC_ALL=C git --no-pager grep -q -I -E -e "(^|[[:space:]{,])${quote}$1${quote}[[:space:]]*:$value" \
     -- ':(top,glob)**/ci-ml.yaml' 2>/dev/null
 }
 
