@@ -162,8 +162,14 @@ def test_a_model_by_its_promotion(model: Project) -> None:
     made = statements.statement(Kind.PROMOTION, [Subject(name="churn", digest={"sha256": "0" * 64})], predicate)
     model.write(f".ci-ml/records/{made.digest.removeprefix('sha256:')}.json", made.data)
     assert record["predicate"]["buildDefinition"]["externalParameters"]["commit"] == model.git("rev-parse", "HEAD~1")
-    assert reproduced(model, "churn@champion")["sameness"] == "bitwise"
-    for name in ("churn@shadow", "a\nb"):
+    for number in range(4, 8):  # newer ones, and not the champion: nobody can train them again
+        tried = {**predicate, "version": str(number), "aliases": ["shadow"], "training": None, "commit": "1" * 40}
+        other = statements.statement(Kind.PROMOTION, [Subject(name="churn", digest={"sha256": "1" * 64})], tried)
+        model.write(f".ci-ml/records/{other.digest.removeprefix('sha256:')}.json", other.data)
+    for name in ("churn", "churn@champion"):
+        assert reproduced(model, name)["sameness"] == "bitwise"
+    assert "the record of the training of churn@shadow is not there" in model.ci_ml("reproduce", "churn@shadow").err
+    for name in ("churn@canary", "a\nb"):
         assert "neither a commit of this clone nor a model" in model.ci_ml("reproduce", "--", name).expect(2).err
 
 

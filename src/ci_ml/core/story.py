@@ -459,7 +459,7 @@ def completed(found: Iterable[Held], *, alias: str | None = None, version: str |
     One whose turn it was not, because another had come first, is no end: it moved nothing.
     """
     held = [one for one in found if one.record.kind is Kind.PROMOTION]
-    void = _void(held)
+    void = moved_nothing(held)
     return tuple(
         one
         for one in held
@@ -470,7 +470,7 @@ def completed(found: Iterable[Held], *, alias: str | None = None, version: str |
     )
 
 
-def _void(held: Iterable[Held]) -> frozenset[str]:
+def moved_nothing(held: Iterable[Held]) -> frozenset[str]:
     """The records of promotions that did not count, of every model."""
     steps: dict[str, list[promotions.Step]] = {}
     for one in held:

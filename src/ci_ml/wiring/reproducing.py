@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TextIO
 
 from ci_ml.adapters import files, restoring
-from ci_ml.core import environments, reproducing, sameness
+from ci_ml.core import environments, reproducing, sameness, story
 from ci_ml.core.config import TrainConfig
 from ci_ml.core.listing import some
 from ci_ml.core.pipeline import DVC_2, content_digest, covering
@@ -21,11 +21,11 @@ from ci_ml.core.types import Gap, Revision
 from ci_ml.errors import CiMlError, DependencyError, UsageError
 from ci_ml.usecases import difference, policy
 from ci_ml.usecases.evidence import Side
-from ci_ml.wiring import chronicle, copies, gathered, repetition, tables, training
+from ci_ml.wiring import chronicle, copies, gathered, repetition, stories, tables, training
+from ci_ml.wiring.gathered import Gathered
 from ci_ml.wiring.workspace import Workspace, require_dvc
 
 SCRATCH = "ci-ml-reproduce-"
-_PROMOTED = ("promote", "rollback")
 _CHILDREN = 1000
 _HASHED = 2**30  # bytes of a lock file, which is never that long
 _WHERE = "records are made by `ci-ml train` and `ci-ml ci`, and entered into the ledger by `ci-ml audit record`"
@@ -84,7 +84,7 @@ def _find(space: Workspace, what: str) -> _Found:
     sha = space.history.commit(what) if what else None
     known = gathered.records(space, Kind.TRAINING, Kind.PROMOTION)
     if sha is None:
-        return _of_model(space, what, known.records, known.trouble)
+        return _of_model(space, what, known)
     return _of_commit(space, sha, what, known.records, known.trouble)
 
 
@@ -103,14 +103,16 @@ def _of_commit(space: Workspace, sha: str, what: str, records: Sequence[Statemen
     return _placed(space, own, ())
 
 
-def _of_model(space: Workspace, what: str, records: Sequence[Statement], trouble: str | None) -> _Found:
-    """The training of the version that an alias of a model leads to, or that was promoted last."""
-    promoted = [
-        record.predicate
-        for record in records
-        if record.kind is Kind.PROMOTION and record.predicate.get("action", "promote") in _PROMOTED
-    ]
-    chosen = next((one for one in reversed(promoted) if reproducing.promotes(one, what)), None)
+def _of_model(space: Workspace, what: str, known: Gathered) -> _Found:
+    """The training of the version that an alias of a model leads to; of its champion where none is named.
+
+    A model that never had a champion is what was promoted last.
+    """
+    records, trouble = known.records, known.trouble
+    promoted = [one.record.predicate for one in story.completed(known.held)]
+    wanted = [what] if "@" in what else [f"{what}@{stories.CHAMPION}", what]
+    fits = (one for name in wanted for one in reversed(promoted) if reproducing.promotes(one, name))
+    chosen = next(fits, None)
     if chosen is None:
         shallow = ", and this clone is shallow: `git fetch --unshallow` gets older commits"
         why = f"; the ledger could not be read: {trouble}" if trouble else ""
