@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from ci_ml.adapters import journal
 from ci_ml.core import chain, statements
 from ci_ml.core.statements import Kind, Statement, Subject
 from ci_ml.errors import DependencyError, UsageError
@@ -370,6 +371,25 @@ def test_every_forgery_is_found_with_its_entry(told: Project) -> None:
         entry(place, 4).write_bytes(twin.line)
 
     assert "entry 4: it says that its record is of the kind rotation" in problems(inserted)
+
+
+def test_a_record_in_the_place_of_another_is_found_and_nobody_reads_it(told: Project, tmp_path: Path) -> None:
+    """Two paths with the same bytes are one object of git."""
+    space = opened(told)
+    places = [chain.read(entry_line).record for _, entry_line in sorted(chronicle.ledger(space).read().lines.items())]
+
+    def exchanged(place: Path) -> None:
+        shutil.copy(place / journal.places(places[2]), place / journal.places(places[0]))
+
+    forge(told, exchanged)
+    problems = [str(one) for one in auditing.verify(space).problems]
+    assert any(one.startswith(f"entry 1: its record {chain.short(places[0])} was edited") for one in problems)
+    for attempt in (lambda: stories.tell(space, "churn"), lambda: chronicle.find(space)):
+        with pytest.raises(DependencyError, match="was edited"):
+            attempt()
+    assert told.ci_ml("audit", "show", "churn").expect(3).err
+    assert auditing.export(space, tmp_path / "out").problems
+    assert standalone(tmp_path / "out")[0] == 10
 
 
 def test_nothing_is_built_on_a_ledger_that_was_forged(told: Project, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ somebody's doing, and git says whose. Nothing is in the ledger until its ref has
 import re
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
@@ -57,6 +57,14 @@ class Journal:
         wanted = list(objects)
         for start in range(0, len(wanted), _BATCH):
             yield from self._batch(wanted[start : start + _BATCH])
+
+    def named(self, objects: Mapping[str, str]) -> Iterator[tuple[str, bytes]]:
+        """What is in the files of these names, by the ids that they have: several names may have one."""
+        names: dict[str, list[str]] = {}
+        for name, object_id in objects.items():
+            names.setdefault(object_id, []).append(name)
+        for object_id, data in self.contents(names):
+            yield from ((name, data) for name in names[object_id])
 
     def append(self, prepare: Callable[[Book], Addition]) -> Book:
         """Add what `prepare` makes of the ledger as it is; it is asked again where somebody else was faster.

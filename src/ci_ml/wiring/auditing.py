@@ -142,10 +142,8 @@ def _unsigned(space: Workspace, book: Book, keys: Sequence[Path]) -> Sequence[Pr
 
 def _contents(kept: Journal, book: Book, entries: Sequence[Entry]) -> Iterator[Problem]:
     """Records whose bytes are others, or that are not of the kind that their entry says."""
-    names = {object_id: name for name, object_id in book.records.items()}
     told = {entry.record: entry for entry in entries}
-    for object_id, data in kept.contents(names):
-        name = names[object_id]
+    for name, data in kept.named(book.records):
         entry = told.get(name)
         number = entry.number if entry else None
         if statements.digest(data) != name:
@@ -190,9 +188,8 @@ def _files(shelf: stories.Shelf, checked: Checked) -> Iterator[tuple[str, bytes]
     from ci_ml.render import story as rendering
 
     book = shelf.book
-    names = {object_id: name for name, object_id in book.records.items()}
-    for object_id, data in shelf.journal.contents(names):
-        yield journal.places(names[object_id]), data
+    for name, data in shelf.journal.named(book.records):
+        yield journal.places(name), data
     for name, objects in book.attachments.items():
         for _, data in shelf.journal.contents(objects):
             yield journal.beside(name, data), data

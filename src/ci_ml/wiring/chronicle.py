@@ -242,10 +242,8 @@ def opened(journal: Journal, book: Book, names: Sequence[str]) -> dict[str, Stat
     """Records of a ledger by their digests. Raises DependencyError for one that is missing or was edited."""
     if lost := [name for name in names if name not in book.records]:
         raise DependencyError(f"the ledger has lost the record {chain.short(lost[0])}", _BROKEN)
-    objects = {book.records[name]: name for name in names}
     found = {}
-    for object_id, data in journal.contents(objects):
-        name = objects[object_id]
+    for name, data in journal.named({name: book.records[name] for name in names}):
         try:
             record = statements.read(data)
         except ValueError as error:
