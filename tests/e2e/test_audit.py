@@ -16,7 +16,7 @@ from ci_ml.adapters import journal
 from ci_ml.core import chain, statements
 from ci_ml.core.statements import Kind, Statement, Subject
 from ci_ml.errors import DependencyError, UsageError
-from ci_ml.wiring import auditing, chronicle, stories, workspace
+from ci_ml.wiring import auditing, chronicle, gathered, stories, workspace
 from ci_ml.wiring.workspace import Workspace
 from tests.e2e.project import Project
 from tests.fakes import git_server
@@ -425,6 +425,36 @@ def test_a_ledger_that_is_cut_off_or_written_anew_is_found_by_who_remembers(told
     chronicle.enter(space, records[:2])  # a chain in itself, of a clone that has seen no other
     problems = "\n".join(map(str, auditing.verify(space, [newest]).problems))
     assert "--anchor names the entry" in problems
+
+
+def test_nobody_reads_a_ledger_that_was_cut_off(told: Project, tmp_path: Path) -> None:
+    space = opened(told)
+    chronicle.keep(space, training(told, packages=5))
+    before = told.git("rev-parse", REF)
+    auditing.record(space)
+    told.git("update-ref", REF, before)
+    for attempt in (
+        lambda: stories.tell(space, "churn"),
+        lambda: chronicle.find(space),
+        lambda: auditing.record(space),
+    ):
+        with pytest.raises(DependencyError, match="written anew"):
+            attempt()
+    assert "written anew" in str(gathered.records(space, Kind.VERDICT).trouble)
+    assert auditing.export(space, tmp_path / "out").problems
+
+
+@pytest.mark.parametrize("remembers", [True, False])
+def test_nothing_is_entered_where_somebody_removed_what_no_entry_misses(told: Project, remembers: bool) -> None:
+    space = opened(told)
+    chronicle.keep(space, training(told, packages=5))
+    if not remembers:
+        told.git("update-ref", "-d", "refs/ci-ml/seen/ledger")
+    forge(told, lambda place: entry(place, 3).unlink())  # what is left is a chain
+    before = told.git("rev-parse", REF)
+    with pytest.raises(DependencyError, match="entry 3: it was removed by the commit"):
+        auditing.record(space)
+    assert told.git("rev-parse", REF) == before
 
 
 def test_a_ledger_that_is_not_there_holds_nothing(plain: Project) -> None:

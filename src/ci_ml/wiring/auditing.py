@@ -174,7 +174,8 @@ def export(space: Workspace, target: Path, *, registry: bool = True) -> Checked:
     if target.exists() and not (target.is_dir() and not any(target.iterdir())):
         raise UsageError(f"{target} is there already", "name a new folder or .zip file")
     checked = verify(space, registry=registry)
-    shelf = stories.opened(space)
+    kept = chronicle.ledger(space)  # not as readers open it: one that was written anew is exported all the same
+    shelf = stories.Shelf(space=space, journal=kept, book=kept.read())
     content = dict(_files(shelf, checked))
     if target.suffix == ".zip":
         files.write_alone(target, _zipped(content))

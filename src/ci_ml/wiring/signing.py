@@ -106,8 +106,7 @@ class _Signer:
 def sign_ledger(space: Workspace) -> Signed:
     """Sign every record of the ledger that has no signature which is believed, and put the signatures beside them."""
     maker = _maker(space)
-    journal = chronicle.ledger(space)
-    book = journal.read()
+    journal, book = chronicle.read(space)
     entries = chronicle.ordered(book)
     checks = _Checks(space=space, config=maker.config, trusted=(*_trusted(space, maker.config), *maker.itself))
     if checks.trusted or maker.config.identities:
