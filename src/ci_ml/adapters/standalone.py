@@ -61,8 +61,8 @@ def check(folder: Path, anchors: "list[str]") -> "list[str]":
     if not files:
         return [*problems, "there is no entry"]
     previous = None
-    seen: "set[str]" = set()
-    named: "dict[str, int]" = {}
+    seen: set[str] = set()
+    named: dict[str, int] = {}
     for number in range(1, max(files) + 1):
         place = files.get(number)
         if place is None:
