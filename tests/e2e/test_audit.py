@@ -1,5 +1,6 @@
 """`ci-ml audit`: the ledger on real git servers, with parallel writers, kills, and whoever may push and forges."""
 
+import datetime as dt
 import json
 import re
 import shutil
@@ -232,7 +233,9 @@ def standalone(folder: Path, *arguments: str) -> tuple[int, str]:
 def test_an_export_is_read_and_checked_offline(told: Project, tmp_path: Path) -> None:
     space = opened(told)
     checked = auditing.export(space, tmp_path / "out")
-    assert standalone(tmp_path / "out") == (0, "the chain holds, and every record is as it was entered\n")
+    code, said = standalone(tmp_path / "out")
+    assert code == 0
+    assert said.startswith(f"the chain holds, and every record is as entered\nnewest entry: {checked.newest}\n")
     assert standalone(tmp_path / "out", str(checked.newest))[0] == 0
     assert standalone(tmp_path / "out", "sha256:" + "0" * 64)[0] == 10
     assert standalone(tmp_path / "out", "nonsense")[0] == 2
@@ -390,6 +393,27 @@ def test_a_record_in_the_place_of_another_is_found_and_nobody_reads_it(told: Pro
     assert told.ci_ml("audit", "show", "churn").expect(3).err
     assert auditing.export(space, tmp_path / "out").problems
     assert standalone(tmp_path / "out")[0] == 10
+
+
+def test_an_entry_about_something_else_than_its_record_is_found(told: Project) -> None:
+    def renamed(place: Path) -> None:
+        one = chain.read(entry(place, 3).read_bytes())
+        entry(place, 3).write_bytes(one.model_copy(update={"subject": "another"}).line)
+
+    forge(told, renamed)
+    problems = [str(one) for one in auditing.verify(opened(told)).problems]
+    kept = chain.read(chronicle.ledger(opened(told)).read().lines[3])
+    about = next(statements.about(one) for one in chronicle.kept(opened(told)) if one.digest == kept.record)
+    assert f"entry 3: it says that its record is about another, and that is about {about}" in problems
+
+
+def test_a_clock_that_is_behind_makes_no_ledger_that_does_not_hold(
+    told: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chronicle, "now", lambda _: dt.datetime(2020, 1, 1, tzinfo=dt.UTC))
+    chronicle.keep(opened(told), training(told, packages=5))
+    auditing.record(opened(told))
+    assert auditing.verify(opened(told)).problems == ()
 
 
 def test_nothing_is_built_on_a_ledger_that_was_forged(told: Project, tmp_path: Path) -> None:

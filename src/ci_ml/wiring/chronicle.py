@@ -297,9 +297,11 @@ def _refuse_altered(journal: Journal, book: Book, since: str | None) -> None:
 
 def _entry(space: Workspace, last: Entry | None, record: Statement, subject: str) -> Entry:
     run_url = space.change.run_url
+    at = now(space)
     return chain.follow(
         last,
-        at=now(space),
+        # Where a clock is behind that of who entered last, it is the order that is known.
+        at=max(at, last.at) if last else at,
         kind=record.kind,
         record=record.digest,
         subject=subject,
