@@ -387,7 +387,12 @@ def test_a_record_in_the_place_of_another_is_found_and_nobody_reads_it(told: Pro
     forge(told, exchanged)
     problems = [str(one) for one in auditing.verify(space).problems]
     assert any(one.startswith(f"entry 1: its record {chain.short(places[0])} was edited") for one in problems)
-    for attempt in (lambda: stories.tell(space, "churn"), lambda: chronicle.find(space)):
+    kept = chronicle.ledger(space)
+    for attempt in (
+        lambda: chronicle.opened(kept, kept.read(), places),
+        lambda: stories.tell(space, "churn"),
+        lambda: chronicle.find(space),
+    ):
         with pytest.raises(DependencyError, match="was edited"):
             attempt()
     assert told.ci_ml("audit", "show", "churn").expect(3).err
@@ -476,8 +481,9 @@ def test_nothing_is_entered_where_somebody_removed_what_no_entry_misses(told: Pr
         told.git("update-ref", "-d", "refs/ci-ml/seen/ledger")
     forge(told, lambda place: entry(place, 3).unlink())  # what is left is a chain
     before = told.git("rev-parse", REF)
-    with pytest.raises(DependencyError, match="entry 3: it was removed by the commit"):
-        auditing.record(space)
+    for attempt in (lambda: auditing.record(space), lambda: stories.tell(space, "HEAD"), lambda: chronicle.find(space)):
+        with pytest.raises(DependencyError, match="entry 3: it was removed by the commit"):
+            attempt()
     assert told.git("rev-parse", REF) == before
 
 

@@ -234,10 +234,12 @@ def attach(space: Workspace, attachments: Mapping[str, bytes]) -> None:
 
 
 def read(space: Workspace) -> tuple[Journal, Book]:
-    """The ledger for who reads in it. Raises DependencyError when it has lost what this clone has seen in it."""
+    """The ledger for who reads in it. Raises DependencyError when it was written anew, or somebody altered it."""
     journal = ledger(space)
     book = journal.read()
+    ordered(book)
     _refuse_rewritten(journal, book)
+    _refuse_altered(journal, book, space.history.commit(journal.memory))
     return journal, book
 
 
@@ -290,7 +292,7 @@ def _refuse_rewritten(journal: Journal, book: Book) -> None:
 
 
 def _refuse_altered(journal: Journal, book: Book, since: str | None) -> None:
-    """Nothing is added to a ledger in which somebody has edited or removed anything. Raises DependencyError."""
+    """Nothing is built on a ledger in which somebody has edited or removed anything. Raises DependencyError."""
     for problem in journal.altered(book, since):
         raise DependencyError(f"the ledger is not as it was written: {problem}", _BROKEN)
 
