@@ -51,9 +51,9 @@ def ledger(place: Path, entries: int) -> Path:
     for number in range(entries):
         kind = _KINDS[number % len(_KINDS)]
         record = statements.statement(kind, _subjects(number), _predicate(number))
-        sha = hashlib.sha1(str(number).encode(), usedforsecurity=False).hexdigest()
         moment = at + dt.timedelta(minutes=number)
-        last = chain.follow(last, at=moment, kind=kind, record=record.digest, subject=sha, by="somebody")
+        about = statements.about(record)
+        last = chain.follow(last, at=moment, kind=kind, record=record.digest, subject=about, by="somebody")
         stream += f"commit {_REF}\ncommitter ci-ml <ci-ml@localhost> {number} +0000\ndata 0\n".encode()
         for path, data in ((chain.folder(last.number), last.line), (journal.places(record.digest), record.data)):
             stream += f"M 100644 inline {path}\ndata {len(data)}\n".encode() + data + b"\n"

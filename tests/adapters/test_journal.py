@@ -139,6 +139,15 @@ def overwrite(repository: Repository, changes: dict[str, str | None]) -> None:
     repository.checkout("main")
 
 
+def test_two_places_with_the_same_bytes_are_both_read(repository: Repository) -> None:
+    repository.commit({"a": "1"})
+    book = journal(repository)
+    enter(book, "one", "two")
+    found = book.read()
+    one = found.records[record("one").digest]
+    assert dict(book.named({"here": one, "there": one})) == dict.fromkeys(("here", "there"), record("one").data)
+
+
 def test_who_edits_and_who_removes_is_told_by_git(repository: Repository) -> None:
     repository.commit({"a": "1"})
     book = journal(repository)

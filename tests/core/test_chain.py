@@ -151,6 +151,28 @@ def test_records_that_are_gone_edited_or_named_by_nobody_are_found() -> None:
     assert "no entry names the record" in str(verify(lines(entries), more)[0])
 
 
+def test_what_no_append_does_is_found_with_its_entry() -> None:
+    entries, _ = book(2)
+    assert list(chain.unlike(entries)) == []
+    said = {"kind": Kind.VERDICT, "subject": "commit 0"}
+    late = entries[-1].at - chain.SKEW
+    within = chain.follow(entries[-1], **said, at=late, record=digest(b"x"))
+    early = chain.follow(within, **said, at=late - 2 * chain.SKEW, record=digest(b"y"))
+    again = chain.follow(early, **said, at=early.at, record=entries[0].record)
+    before, twice = chain.unlike([*entries, within, early, again])
+    assert "entry 4: it says that it was entered at" in str(before)
+    assert "entry 5" in str(twice)
+    assert "by entry 1: ci-ml enters none twice" in str(twice)
+
+
+def test_signatures_of_records_that_are_not_there_are_found() -> None:
+    entries, _ = book(1)
+    signed = {entries[0].record: ("1",), digest(b"x"): ("2",)}
+    none, one = chain.in_order(chain.stray(entries, Book(attachments=signed)))[::-1]
+    assert (none.number, one.number) == (None, 1)
+    assert not list(chain.stray(entries, Book(records=dict.fromkeys(signed, "3"), attachments=signed)))
+
+
 def test_an_entry_in_the_place_of_a_huge_number_is_no_work() -> None:
     entries, _ = book(1)
     problems = verify({1: entries[0].line, 99_999_999: entries[0].line})

@@ -31,6 +31,21 @@ def test_all_three_records_tell_of_one_model() -> None:
     assert set(found.records) == {Kind.TRAINING, Kind.VERDICT, Kind.PROMOTION}
 
 
+def test_the_commit_is_that_which_was_put_in_place_and_not_where_the_training_began() -> None:
+    judged, placed = (
+        statements.statement(one.kind, one.subject, {**one.predicate, "commit": sha * 40})
+        for one, sha in ((_without_commit(verdict()), "1"), (_without_commit(promotion()), "2"))
+    )
+    assert read(training=training(), verdict=judged, promotion=placed).commit == "2" * 40
+    assert read(training=training(), verdict=judged).commit == "1" * 40
+    assert read(training=training()).commit == COMMIT
+
+
+def _without_commit(record: statements.Statement) -> statements.Statement:
+    subject = [one for one in record.subject if "gitCommit" not in one.digest]
+    return statements.statement(record.kind, subject, record.predicate)
+
+
 def test_what_no_record_says_is_a_gap_and_nothing_is_made_up() -> None:
     found = read()
     assert (found.outputs, found.metrics, found.commit, found.verdict) == ((), (), None, None)

@@ -100,7 +100,7 @@ def signing_with(project: Project, key: Pair, **said: Any) -> dict[str, str]:
 
 def problems(project: Project, *brought: Path) -> list[str]:
     here = space(project)
-    return [str(one) for one in signing.verify(here, chronicle.ledger(here).read(), brought)]
+    return [str(one) for one in signing.verify(here, chronicle.ledger(here).read(), brought)[1]]
 
 
 def test_records_are_signed_once_and_verify(judged: Project) -> None:
@@ -228,7 +228,9 @@ def test_verify_checks_signatures_where_it_is_asked_to(judged: Project, tmp_path
     unsigned = judged.ci_ml("audit", "verify", "--signatures").expect(10)
     assert "its record is not signed" in unsigned.out
     judged.ci_ml("audit", "sign", env=env).expect(0)
-    judged.ci_ml("audit", "verify", "--signatures").expect(0)
+    held = judged.ci_ml("audit", "verify", "--signatures", "--format", "json").expect(0).json()
+    assert held["signed"] == held["entries"] > 0
+    assert f"{held['entries']} entries signed by who is believed" in held["sentence"]
     _, brought = pair().write(tmp_path, "auditor")
     assert "nobody who is believed" in judged.ci_ml("audit", "verify", "--key", str(brought)).expect(10).out
 

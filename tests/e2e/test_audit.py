@@ -1,5 +1,6 @@
 """`ci-ml audit`: the ledger on real git servers, with parallel writers, kills, and whoever may push and forges."""
 
+import datetime as dt
 import json
 import re
 import shutil
@@ -12,10 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from ci_ml.adapters import journal
 from ci_ml.core import chain, statements
 from ci_ml.core.statements import Kind, Statement, Subject
 from ci_ml.errors import DependencyError, UsageError
-from ci_ml.wiring import auditing, chronicle, stories, workspace
+from ci_ml.wiring import auditing, chronicle, gathered, stories, workspace
 from ci_ml.wiring.workspace import Workspace
 from tests.e2e.project import Project
 from tests.fakes import git_server
@@ -231,7 +233,9 @@ def standalone(folder: Path, *arguments: str) -> tuple[int, str]:
 def test_an_export_is_read_and_checked_offline(told: Project, tmp_path: Path) -> None:
     space = opened(told)
     checked = auditing.export(space, tmp_path / "out")
-    assert standalone(tmp_path / "out") == (0, "the chain holds, and every record is as it was entered\n")
+    code, said = standalone(tmp_path / "out")
+    assert code == 0
+    assert said.startswith(f"the chain holds, and every record is as entered\nnewest entry: {checked.newest}\n")
     assert standalone(tmp_path / "out", str(checked.newest))[0] == 0
     assert standalone(tmp_path / "out", "sha256:" + "0" * 64)[0] == 10
     assert standalone(tmp_path / "out", "nonsense")[0] == 2
@@ -372,6 +376,51 @@ def test_every_forgery_is_found_with_its_entry(told: Project) -> None:
     assert "entry 4: it says that its record is of the kind rotation" in problems(inserted)
 
 
+def test_a_record_in_the_place_of_another_is_found_and_nobody_reads_it(told: Project, tmp_path: Path) -> None:
+    """Two paths with the same bytes are one object of git."""
+    space = opened(told)
+    places = [chain.read(entry_line).record for _, entry_line in sorted(chronicle.ledger(space).read().lines.items())]
+
+    def exchanged(place: Path) -> None:
+        shutil.copy(place / journal.places(places[2]), place / journal.places(places[0]))
+
+    forge(told, exchanged)
+    problems = [str(one) for one in auditing.verify(space).problems]
+    assert any(one.startswith(f"entry 1: its record {chain.short(places[0])} was edited") for one in problems)
+    kept = chronicle.ledger(space)
+    for attempt in (
+        lambda: chronicle.opened(kept, kept.read(), places),
+        lambda: stories.tell(space, "churn"),
+        lambda: chronicle.find(space),
+    ):
+        with pytest.raises(DependencyError, match="was edited"):
+            attempt()
+    assert told.ci_ml("audit", "show", "churn").expect(3).err
+    assert auditing.export(space, tmp_path / "out").problems
+    assert standalone(tmp_path / "out")[0] == 10
+
+
+def test_an_entry_about_something_else_than_its_record_is_found(told: Project) -> None:
+    def renamed(place: Path) -> None:
+        one = chain.read(entry(place, 3).read_bytes())
+        entry(place, 3).write_bytes(one.model_copy(update={"subject": "another"}).line)
+
+    forge(told, renamed)
+    problems = [str(one) for one in auditing.verify(opened(told)).problems]
+    kept = chain.read(chronicle.ledger(opened(told)).read().lines[3])
+    about = next(statements.about(one) for one in chronicle.kept(opened(told)) if one.digest == kept.record)
+    assert f"entry 3: it says that its record is about another, and that is about {about}" in problems
+
+
+def test_a_clock_that_is_behind_makes_no_ledger_that_does_not_hold(
+    told: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chronicle, "now", lambda _: dt.datetime(2020, 1, 1, tzinfo=dt.UTC))
+    chronicle.keep(opened(told), training(told, packages=5))
+    auditing.record(opened(told))
+    assert auditing.verify(opened(told)).problems == ()
+
+
 def test_nothing_is_built_on_a_ledger_that_was_forged(told: Project, tmp_path: Path) -> None:
     forge(told, lambda place: entry(place, 2).unlink())
     space = opened(told)
@@ -405,6 +454,37 @@ def test_a_ledger_that_is_cut_off_or_written_anew_is_found_by_who_remembers(told
     chronicle.enter(space, records[:2])  # a chain in itself, of a clone that has seen no other
     problems = "\n".join(map(str, auditing.verify(space, [newest]).problems))
     assert "--anchor names the entry" in problems
+
+
+def test_nobody_reads_a_ledger_that_was_cut_off(told: Project, tmp_path: Path) -> None:
+    space = opened(told)
+    chronicle.keep(space, training(told, packages=5))
+    before = told.git("rev-parse", REF)
+    auditing.record(space)
+    told.git("update-ref", REF, before)
+    for attempt in (
+        lambda: stories.tell(space, "churn"),
+        lambda: chronicle.find(space),
+        lambda: auditing.record(space),
+    ):
+        with pytest.raises(DependencyError, match="written anew"):
+            attempt()
+    assert "written anew" in str(gathered.records(space, Kind.VERDICT).trouble)
+    assert auditing.export(space, tmp_path / "out").problems
+
+
+@pytest.mark.parametrize("remembers", [True, False])
+def test_nothing_is_entered_where_somebody_removed_what_no_entry_misses(told: Project, remembers: bool) -> None:
+    space = opened(told)
+    chronicle.keep(space, training(told, packages=5))
+    if not remembers:
+        told.git("update-ref", "-d", "refs/ci-ml/seen/ledger")
+    forge(told, lambda place: entry(place, 3).unlink())  # what is left is a chain
+    before = told.git("rev-parse", REF)
+    for attempt in (lambda: auditing.record(space), lambda: stories.tell(space, "HEAD"), lambda: chronicle.find(space)):
+        with pytest.raises(DependencyError, match="entry 3: it was removed by the commit"):
+            attempt()
+    assert told.git("rev-parse", REF) == before
 
 
 def test_a_ledger_that_is_not_there_holds_nothing(plain: Project) -> None:

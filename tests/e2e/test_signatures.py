@@ -55,7 +55,7 @@ class Place:
 
     def problems(self, *brought: Path) -> list[str]:
         here = self.space()
-        return [str(one) for one in signing.verify(here, chronicle.ledger(here).read(), brought)]
+        return [str(one) for one in signing.verify(here, chronicle.ledger(here).read(), brought)[1]]
 
 
 @pytest.fixture

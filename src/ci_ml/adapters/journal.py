@@ -7,7 +7,7 @@ somebody's doing, and git says whose. Nothing is in the ledger until its ref has
 import re
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
@@ -58,6 +58,14 @@ class Journal:
         for start in range(0, len(wanted), _BATCH):
             yield from self._batch(wanted[start : start + _BATCH])
 
+    def named(self, objects: Mapping[str, str]) -> Iterator[tuple[str, bytes]]:
+        """What is in the files of these names, by the ids that they have: several names may have one."""
+        names: dict[str, list[str]] = {}
+        for name, object_id in objects.items():
+            names.setdefault(object_id, []).append(name)
+        for object_id, data in self.contents(names):
+            yield from ((name, data) for name in names[object_id])
+
     def append(self, prepare: Callable[[Book], Addition]) -> Book:
         """Add what `prepare` makes of the ledger as it is; it is asked again where somebody else was faster.
 
@@ -79,20 +87,24 @@ class Journal:
         assert found is not None
         return found
 
-    def altered(self, book: Book) -> Iterator[Problem]:
-        """What commits of the ref did other than add files: each is somebody's doing, and git says whose."""
-        if book.tip is None:
+    def altered(self, book: Book, since: str | None = None) -> Iterator[Problem]:
+        """What commits of the ref did other than add files: each is somebody's doing, and git says whose.
+
+        `since` is a commit of the ref up to which that is known.
+        """
+        if book.tip is None or book.tip == since:
             return
+        asked = [book.tip, *([f"^{since}"] if since else [])]
         options = ("--diff-filter=a", "--no-renames", "--raw", "--abbrev=12", "-z", "--format=%x01%H %cI %an")
-        listing = self.history.tell("log", *options, book.tip, "--").decode("utf-8", "replace")
+        listing = self.history.tell("log", *options, *asked, "--").decode("utf-8", "replace")
         for part in listing.split("\x01")[1:]:
             about, *changes = part.split("\0")
             for raw, path in pairwise(changes):
                 if raw.lstrip("\n").startswith(":"):
                     yield _altered(path, raw.rpartition(" ")[2], about)
-        odd = self.history.tell("rev-list", "--min-parents=2", book.tip, "--").decode().split()
-        roots = self.history.tell("rev-list", "--max-parents=0", book.tip, "--").decode().split()
-        for sha in [*odd, *roots[1:]]:
+        odd = self.history.tell("rev-list", "--min-parents=2", *asked, "--").decode().split()
+        roots = self.history.tell("rev-list", "--max-parents=0", *asked, "--").decode().split()
+        for sha in [*odd, *(roots if since else roots[1:])]:
             what = f"the commit {sha[:12]} joins another history to the ledger, which no append does"
             yield Problem(number=None, what=what)
 

@@ -4,6 +4,7 @@ What the chain alone cannot know is where it ends: of a ledger that lost its las
 whole, nothing is left that contradicts it. That is what anchors are for: digests of entries, kept elsewhere.
 """
 
+import datetime as dt
 import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,6 +20,7 @@ MAX_BYTES = 64 * 1024
 _DIGEST = r"^sha256:[0-9a-f]{64}$"
 _IS_DIGEST = re.compile(_DIGEST)
 _PER_FOLDER = 100
+SKEW = dt.timedelta(minutes=5)  # that clocks of machines may differ
 
 
 class Entry(BaseModel):
@@ -199,6 +201,30 @@ def listed(entries: Iterable[Entry], records: Iterable[str]) -> list[Problem]:
         Problem(number=None, what=f"no entry names the record {short(name)}: its entry was removed or changed")
         for name in loose
     ]
+
+
+def unlike(entries: Iterable[Entry]) -> Iterable[Problem]:
+    """What no append does, and no digest tells: a record entered twice, an entry before the time of an earlier one."""
+    first: dict[str, int] = {}
+    last = None
+    for entry in entries:
+        before = first.setdefault(entry.record, entry.number)
+        if before != entry.number:
+            what = f"its record {short(entry.record)} was entered before, by entry {before}: ci-ml enters none twice"
+            yield Problem(number=entry.number, what=what)
+        if last is not None and entry.at < last.at - SKEW:
+            what = f"it says that it was entered at {entry.at.isoformat()}, before entry {last.number}"
+            yield Problem(number=entry.number, what=f"{what}, which was at {last.at.isoformat()}")
+        last = entry
+
+
+def stray(entries: Iterable[Entry], book: Book) -> Iterable[Problem]:
+    """Signatures of records that are not there."""
+    told = {entry.record: entry.number for entry in entries}
+    for name in sorted(book.attachments.keys() - book.records.keys()):
+        yield Problem(
+            number=told.get(name), what=f"there is a signature of the record {short(name)}, and no such record"
+        )
 
 
 def short(name: str) -> str:

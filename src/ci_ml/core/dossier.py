@@ -231,7 +231,7 @@ def read(records: Records, name: str) -> Dossier:
         name=promotion.model if promotion else name,
         version=str(promotion.version) if promotion and promotion.version is not None else None,
         aliases=_aliases(promotion.aliases) if promotion else (),
-        commit=next((found for one in records if (found := statements.commit(one))), None),
+        commit=_commit(records),
         repository=next((one.uri for one in inputs if one.name == "commit" and one.uri), None),
         at=records.at,
         started=run.metadata.started,
@@ -254,6 +254,12 @@ def read(records: Records, name: str) -> Dossier:
         records={one.kind: one.digest for one in records},
         gaps=tuple(_gaps(records, promotion, internal)),
     )
+
+
+def _commit(records: Records) -> str | None:
+    """The commit that was put in place, else the one that was judged: a training begins before what it makes is one."""
+    told = (records.promotion, records.verdict, records.training)
+    return next((found for one in told if one and (found := statements.commit(one))), None)
 
 
 def _read(model: type[Any], value: Any, what: str) -> Any:

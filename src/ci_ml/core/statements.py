@@ -7,7 +7,7 @@ https://github.com/in-toto/attestation/blob/main/spec/v1/statement.md
 import hashlib
 import json
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
 from functools import cached_property
 from typing import Annotated, Any
@@ -109,14 +109,19 @@ def read(data: bytes) -> Statement:
     return found
 
 
-def kind(data: bytes) -> Kind | None:
-    """The kind of a record whose bytes are known to be those that were entered; None for what is none."""
+def entered(data: bytes) -> tuple[Kind, str] | None:
+    """The kind of a record and what it is found by, as its entry has them; None for what is none.
+
+    Only that is looked at: it is for bytes that are known to be those that were entered, and there are many.
+    """
     try:
         document = json.loads(data)
-    except (ValueError, RecursionError):
+        found = _KINDS[document["predicateType"]]
+        subjects = [(one["name"], one["digest"]) for one in document["subject"]]
+        about = _about(found, document["predicate"], subjects)
+    except (ValueError, RecursionError, LookupError, TypeError, AttributeError):
         return None
-    found = document.get("predicateType") if isinstance(document, dict) else None
-    return _KINDS.get(found) if isinstance(found, str) else None
+    return found, about
 
 
 def canonical(value: Any) -> bytes:
@@ -158,12 +163,16 @@ def cleaned(value: Any, hide: Callable[[str], str]) -> Any:
 
 def about(record: Statement) -> str:
     """What a record is found by: the model of a promotion, the test set of a rotation, otherwise the commit."""
-    named = {Kind.PROMOTION: "model", Kind.ROTATION: "testset"}.get(record.kind)
-    name = record.predicate.get(named) if named else None
+    return _about(record.kind, record.predicate, [(one.name, one.digest) for one in record.subject])
+
+
+def _about(kind: Kind, predicate: Mapping[str, Any], subjects: Sequence[tuple[str, Mapping[str, str]]]) -> str:
+    named = {Kind.PROMOTION: "model", Kind.ROTATION: "testset"}.get(kind)
+    name = predicate.get(named) if named else None
     if isinstance(name, str) and name:
         return name
-    commit = next((one.digest["gitCommit"] for one in record.subject if "gitCommit" in one.digest), None)
-    return commit or record.subject[0].name
+    commit = next((digest["gitCommit"] for _, digest in subjects if "gitCommit" in digest), None)
+    return commit or subjects[0][0]
 
 
 def commit(record: Statement) -> str | None:

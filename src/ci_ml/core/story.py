@@ -414,7 +414,10 @@ def _commit(sources: Sources) -> str | None:
 
 def _place(held: Held, sources: Sources) -> str:
     count = sources.signed.get(held.record.digest, 0)
-    return f"{held.where}{f', {count} signatures' if count > 1 else ', signed' if count else ''}"
+    if not count:
+        return held.where
+    # They were counted, and nobody has looked at who made them: `ci-ml audit verify --signatures` does.
+    return f"{held.where}, {count} signature{'s' if count > 1 else ''}, not checked"
 
 
 def _gaps(sources: Sources) -> Iterator[str]:

@@ -18,6 +18,7 @@ from ci_ml.wiring import chronicle, stories
 from ci_ml.wiring.workspace import Workspace
 
 SCHEMA = "ci-ml/audit/v1"
+_SHOWN = 80
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
@@ -58,6 +59,7 @@ class Checked:
     entries: int
     records: int
     signatures: int
+    signed: int | None  # how many entries have a signature that held; None where nobody asked
     newest: str | None
     anchors: int
     problems: tuple[Problem, ...]
@@ -68,7 +70,8 @@ class Checked:
         if self.problems:
             return f"the ledger is not as it was written: {len(self.problems)} problems"
         anchors = f", {self.anchors} of them also remembered elsewhere" if self.anchors else ""
-        return f"the ledger holds: {self.entries:,} entries, {self.records:,} records{anchors}"
+        signed = f", {self.signed:,} entries signed by who is believed" if self.signed is not None else ""
+        return f"the ledger holds: {self.entries:,} entries, {self.records:,} records{anchors}{signed}"
 
     def to_json(self) -> str:
         """Strict JSON, ending in a line break."""
@@ -79,6 +82,7 @@ class Checked:
             "entries": self.entries,
             "records": self.records,
             "signatures": self.signatures,
+            "signed": self.signed,
             "anchors": self.anchors,
             "newest": self.newest,
             "problems": [{"entry": one.number, "what": one.what} for one in self.problems],
@@ -105,14 +109,15 @@ def verify(
     kept = chronicle.ledger(space)
     book = kept.read()
     anchors = [*(Anchor(place="--anchor", entry=name) for name in given), *(_anchors(space) if registry else ())]
-    signed = _unsigned(space, book, keys) if signatures or keys else ()
-    problems = chain.in_order([*_problems(kept, book, anchors), *signed])
+    signed, unsigned = _signed(space, book, keys) if signatures or keys else (None, ())
+    problems = chain.in_order([*_problems(kept, book, anchors), *unsigned])
     if not problems:
         kept.remember(book)
     return Checked(
         entries=len(book.lines),
         records=len(book.records),
         signatures=sum(len(found) for found in book.attachments.values()),
+        signed=signed,
         newest=statements.digest(book.lines[max(book.lines)]) if book.lines else None,
         anchors=len({anchor.entry for anchor in anchors}),
         problems=problems,
@@ -128,32 +133,42 @@ def _problems(kept: Journal, book: Book, anchors: Sequence[Anchor]) -> Iterator[
     yield from chain.verify(book.lines, anchors=anchors)
     entries = chain.known(book.lines)
     yield from chain.listed(entries, book.records)
+    yield from chain.unlike(entries)
+    yield from chain.stray(entries, book)
     yield from (Problem(number=None, what=f"{path} does not belong in a ledger") for path in book.strange)
     yield from _contents(kept, book, entries)
     yield from kept.altered(book)
 
 
-def _unsigned(space: Workspace, book: Book, keys: Sequence[Path]) -> Sequence[Problem]:
-    """What is wrong with signatures. Raises UsageError where none can be checked."""
+def _signed(space: Workspace, book: Book, keys: Sequence[Path]) -> tuple[int, Sequence[Problem]]:
+    """Of how many entries a signature held, and what is wrong with the others. Raises UsageError with none to check."""
     from ci_ml.wiring import signing
 
     return signing.verify(space, book, tuple(keys))
 
 
 def _contents(kept: Journal, book: Book, entries: Sequence[Entry]) -> Iterator[Problem]:
-    """Records whose bytes are others, or that are not of the kind that their entry says."""
-    names = {object_id: name for name, object_id in book.records.items()}
-    told = {entry.record: entry for entry in entries}
-    for object_id, data in kept.contents(names):
-        name = names[object_id]
-        entry = told.get(name)
-        number = entry.number if entry else None
-        if statements.digest(data) != name:
-            found = chain.short(statements.digest(data))
-            yield Problem(number=number, what=f"its record {chain.short(name)} was edited: its bytes are {found}")
-        elif entry is not None and (said := statements.kind(data)) is not entry.kind:
-            what = f"it says that its record is of the kind {entry.kind}, and it is {said or 'no record of ci-ml'}"
-            yield Problem(number=number, what=what)
+    """Records whose bytes are others, or that are not of the kind or not about what their entry says."""
+    told: dict[str, list[Entry]] = {}
+    for entry in entries:
+        told.setdefault(entry.record, []).append(entry)
+    for name, data in kept.named(book.records):
+        naming = told.get(name, [])
+        if (found := statements.digest(data)) != name:
+            what = f"its record {chain.short(name)} was edited: its bytes are {chain.short(found)}"
+            numbers: list[int | None] = [one.number for one in naming]
+            yield from (Problem(number=number, what=what) for number in numbers or [None])
+        else:
+            yield from (Problem(number=one.number, what=what) for one in naming for what in _otherwise(one, data))
+
+
+def _otherwise(entry: Entry, data: bytes) -> Iterator[str]:
+    """What an entry says of its record, and the record does not."""
+    kind, subject = statements.entered(data) or (None, None)
+    if kind is not entry.kind:
+        yield f"it says that its record is of the kind {entry.kind}, and it is {kind or 'no record of ci-ml'}"
+    elif subject != entry.subject:
+        yield f"it says that its record is about {entry.subject[:_SHOWN]}, and that is about {str(subject)[:_SHOWN]}"
 
 
 def _anchors(space: Workspace) -> Iterator[Anchor]:
@@ -176,7 +191,8 @@ def export(space: Workspace, target: Path, *, registry: bool = True) -> Checked:
     if target.exists() and not (target.is_dir() and not any(target.iterdir())):
         raise UsageError(f"{target} is there already", "name a new folder or .zip file")
     checked = verify(space, registry=registry)
-    shelf = stories.opened(space)
+    kept = chronicle.ledger(space)  # not as readers open it: one that was written anew is exported all the same
+    shelf = stories.Shelf(space=space, journal=kept, book=kept.read())
     content = dict(_files(shelf, checked))
     if target.suffix == ".zip":
         files.write_alone(target, _zipped(content))
@@ -190,9 +206,8 @@ def _files(shelf: stories.Shelf, checked: Checked) -> Iterator[tuple[str, bytes]
     from ci_ml.render import story as rendering
 
     book = shelf.book
-    names = {object_id: name for name, object_id in book.records.items()}
-    for object_id, data in shelf.journal.contents(names):
-        yield journal.places(names[object_id]), data
+    for name, data in shelf.journal.named(book.records):
+        yield journal.places(name), data
     for name, objects in book.attachments.items():
         for _, data in shelf.journal.contents(objects):
             yield journal.beside(name, data), data

@@ -187,10 +187,13 @@ def enter(
     """
 
     journal, sign = ledger(space), _signer(space)
+    sound = [space.history.commit(journal.memory)]  # what was looked at is not looked at again, in later attempts too
 
     def prepare(book: Book) -> Addition:
         there = ordered(book)
         _refuse_rewritten(journal, book)
+        _refuse_altered(journal, book, sound[-1])
+        sound.append(book.tip)
         if guard is not None:
             guard(there)
         known = {entry.record for entry in there}
@@ -222,6 +225,7 @@ def attach(space: Workspace, attachments: Mapping[str, bytes]) -> None:
 
     def prepare(book: Book) -> Addition:
         ordered(book)
+        _refuse_rewritten(journal, book)
         if strange := [name for name in attachments if name not in book.records]:
             raise UsageError(f"the ledger has no record {chain.short(strange[0])}", "`ci-ml audit record` enters it")
         return Addition(attachments=_new(journal, book, attachments))
@@ -229,10 +233,19 @@ def attach(space: Workspace, attachments: Mapping[str, bytes]) -> None:
     journal.append(prepare)
 
 
-def find(space: Workspace, kind: Kind | None = None, subject: str | None = None) -> tuple[tuple[Entry, Statement], ...]:
-    """Entries of the ledger with their records, newest last. Raises DependencyError for a ledger that is no chain."""
+def read(space: Workspace) -> tuple[Journal, Book]:
+    """The ledger for who reads in it. Raises DependencyError when it was written anew, or somebody altered it."""
     journal = ledger(space)
     book = journal.read()
+    ordered(book)
+    _refuse_rewritten(journal, book)
+    _refuse_altered(journal, book, space.history.commit(journal.memory))
+    return journal, book
+
+
+def find(space: Workspace, kind: Kind | None = None, subject: str | None = None) -> tuple[tuple[Entry, Statement], ...]:
+    """Entries of the ledger with their records, newest last. Raises DependencyError for a ledger that is no chain."""
+    journal, book = read(space)
     wanted = [entry for entry in ordered(book) if kind in (None, entry.kind) and subject in (None, entry.subject)]
     found = opened(journal, book, [entry.record for entry in wanted])
     return tuple((entry, found[entry.record]) for entry in wanted)
@@ -242,10 +255,8 @@ def opened(journal: Journal, book: Book, names: Sequence[str]) -> dict[str, Stat
     """Records of a ledger by their digests. Raises DependencyError for one that is missing or was edited."""
     if lost := [name for name in names if name not in book.records]:
         raise DependencyError(f"the ledger has lost the record {chain.short(lost[0])}", _BROKEN)
-    objects = {book.records[name]: name for name in names}
     found = {}
-    for object_id, data in journal.contents(objects):
-        name = objects[object_id]
+    for name, data in journal.named({name: book.records[name] for name in names}):
         try:
             record = statements.read(data)
         except ValueError as error:
@@ -272,7 +283,7 @@ def _signer(space: Workspace) -> Callable[[bytes], bytes] | None:
 
 
 def _refuse_rewritten(journal: Journal, book: Book) -> None:
-    """Nothing is added to a ledger that has lost what this clone has seen in it. Raises DependencyError."""
+    """Nothing is built on a ledger that has lost what this clone has seen in it. Raises DependencyError."""
     if seen := journal.forgotten(book):
         raise DependencyError(
             f"the ledger was written anew: {seen[:12]}, which this clone has seen, is not in its history any more",
@@ -280,11 +291,19 @@ def _refuse_rewritten(journal: Journal, book: Book) -> None:
         )
 
 
+def _refuse_altered(journal: Journal, book: Book, since: str | None) -> None:
+    """Nothing is built on a ledger in which somebody has edited or removed anything. Raises DependencyError."""
+    for problem in journal.altered(book, since):
+        raise DependencyError(f"the ledger is not as it was written: {problem}", _BROKEN)
+
+
 def _entry(space: Workspace, last: Entry | None, record: Statement, subject: str) -> Entry:
     run_url = space.change.run_url
+    at = now(space)
     return chain.follow(
         last,
-        at=now(space),
+        # Where a clock is behind that of who entered last, it is the order that is known.
+        at=max(at, last.at) if last else at,
         kind=record.kind,
         record=record.digest,
         subject=subject,

@@ -35,9 +35,8 @@ def records(space: Workspace, *kinds: Kind) -> Gathered:
     Raises UsageError for a file among those that lie here that is no record, or was edited.
     """
     here = [record for record in chronicle.kept(space) if record.kind in kinds]
-    journal = chronicle.ledger(space)
     try:
-        book = journal.read()
+        journal, book = chronicle.read(space)
         entries = {entry.record: entry for entry in chronicle.ordered(book) if entry.kind in kinds}
         found = chronicle.opened(journal, book, list(entries))
     except DependencyError as error:

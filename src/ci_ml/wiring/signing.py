@@ -106,8 +106,7 @@ class _Signer:
 def sign_ledger(space: Workspace) -> Signed:
     """Sign every record of the ledger that has no signature which is believed, and put the signatures beside them."""
     maker = _maker(space)
-    journal = chronicle.ledger(space)
-    book = journal.read()
+    journal, book = chronicle.read(space)
     entries = chronicle.ordered(book)
     checks = _Checks(space=space, config=maker.config, trusted=(*_trusted(space, maker.config), *maker.itself))
     if checks.trusted or maker.config.identities:
@@ -161,15 +160,16 @@ def models(space: Workspace) -> tuple[str, ...]:
     return tuple(str(path) for one in registered.values() if (path := getattr(one, "model", None)))
 
 
-def verify(space: Workspace, book: Book, brought: Sequence[Path] = ()) -> tuple[Problem, ...]:
-    """The entries of a ledger whose records nobody signed who is believed.
+def verify(space: Workspace, book: Book, brought: Sequence[Path] = ()) -> tuple[int, tuple[Problem, ...]]:
+    """Of how many entries a signature held, and the entries whose records nobody signed who is believed.
 
     With keys that are `brought`, what ci-ml.yaml says does not count: an auditor believes nobody in the repository.
     """
     entries = chain.known(book.lines)
     first = 1 if brought else configured(space).signed_from
     found = findings(space, book, [entry for entry in entries if entry.number >= first], brought)
-    return tuple(Problem(number=number, what=one.why) for number, one in sorted(found.items()) if one.by is None)
+    problems = tuple(Problem(number=number, what=one.why) for number, one in sorted(found.items()) if one.by is None)
+    return len(found) - len(problems), problems
 
 
 def findings(

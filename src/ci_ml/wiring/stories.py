@@ -71,8 +71,8 @@ class Shelf:
 
 def opened(space: Workspace) -> Shelf:
     """Everything there is to tell from."""
-    journal = chronicle.ledger(space)
-    return Shelf(space=space, journal=journal, book=journal.read())
+    journal, book = chronicle.read(space)
+    return Shelf(space=space, journal=journal, book=book)
 
 
 def tell(space: Workspace, wanted: str) -> Story:
