@@ -106,6 +106,22 @@ def test_a_report_that_somebody_has_edited(judged: Project) -> None:
     refused(judged, "contradicts itself")
 
 
+def test_a_report_in_which_somebody_asks_for_less(judged: Project) -> None:
+    def only_report(document: dict[str, Any]) -> None:
+        for item in document["comparisons"]:
+            item.update(require="report", impact="pass")
+
+    edited(judged, only_report)
+    refused(judged, "was not judged by the ci-ml.yaml that it names: require of")
+
+
+def test_a_report_that_is_not_the_one_that_was_recorded(judged: Project) -> None:
+    edited(judged, lambda document: document["verdict"].update(sentence="It is splendid."))
+    refused(judged, "it was edited since")
+    shutil.rmtree(judged.root / ".ci-ml" / "records")
+    judged.ci_ml("promote", "churn").expect(0)  # nothing was recorded that it could be held against
+
+
 def test_a_waiver_that_nobody_can_ask_about(judged: Project) -> None:
     def waive(document: dict[str, Any]) -> None:
         waiver = {"by": "eve", "at": "2026-01-01", "label": "ci-ml: accept regression", "outcome": "fail"}
@@ -128,6 +144,7 @@ def test_a_report_without_the_model(judged: Project) -> None:
 @pytest.mark.thorough
 def test_a_work_tree_that_was_never_committed(judged: Project) -> None:
     edited(judged, lambda document: document["head"].update(dirty=True))
+    shutil.rmtree(judged.root / ".ci-ml" / "records")
     judged.ci_ml("promote", "churn").expect(0)  # its model is the one of the commit all the same
 
 
