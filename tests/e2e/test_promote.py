@@ -5,11 +5,16 @@ import shutil
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from ci_ml.core.statements import digest
+from ci_ml.core.types import Change
+from ci_ml.errors import UsageError
+from ci_ml.wiring.registry import require_lasting
+from ci_ml.wiring.workspace import Workspace
 from tests.e2e import promoting
 from tests.e2e.jobs import REPOSITORY, GitHubJob
 from tests.e2e.project import CI_ML_YAML, Project, Result, copy
@@ -169,6 +174,16 @@ def test_questions_that_make_no_sense(judged: Project) -> None:
         assert words in done.err, done.text
 
 
+@pytest.mark.parametrize("env", [{"CI": "true"}, {"CI": "true", "MLFLOW_TRACKING_URI": ""}, {}])
+def test_a_job_without_a_registry_promotes_nothing(env: dict[str, str]) -> None:
+    change = Change(forge=None if env else "github")
+    with pytest.raises(UsageError, match="MLFLOW_TRACKING_URI is not set, or empty"):
+        require_lasting(cast("Workspace", SimpleNamespace(change=change, env=env)))
+    named = {**env, "MLFLOW_TRACKING_URI": "sqlite:///there.db"}
+    require_lasting(cast("Workspace", SimpleNamespace(change=change, env=named)))
+    require_lasting(cast("Workspace", SimpleNamespace(change=Change(), env={})))
+
+
 def test_a_report_that_is_none(judged: Project) -> None:
     report(judged).write_text("{")
     refused(judged, "is not strict JSON", code=2)
@@ -195,6 +210,7 @@ def test_approvals_are_counted_on_the_request_that_brought_the_commit(
     judged.write(
         "ci-ml.yaml", judged.read("ci-ml.yaml").replace("champion: {}", "champion: {approvals: 1, from: [ada]}")
     )
+    judged = Project(root=judged.root, env={**judged.env, "MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path}/registry.db"})
     base, head = judged.git("rev-parse", "HEAD"), judged.commit("approvals")
     job = GitHubJob(project=judged, forge=github, base=base, head=head)
     judged.git("init", "--quiet", "--bare", str(tmp_path / "origin.git"))

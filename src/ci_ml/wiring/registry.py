@@ -73,6 +73,20 @@ def models(space: Workspace) -> Registry:
     return registry.Models(tracking=tracking, registry=other)
 
 
+def require_lasting(space: Workspace) -> None:
+    """Raises UsageError in a CI job without a registry: the local store goes with the job's machine.
+
+    A secret that is missing arrives as an empty variable. A store that is named is taken, wherever it is.
+    """
+    is_job = space.change.forge is not None or space.env.get("CI", "").lower() in ("true", "1")
+    if is_job and not space.env.get("MLFLOW_TRACKING_URI"):
+        raise UsageError(
+            "MLFLOW_TRACKING_URI is not set, or empty: a registry on the machine of this job would be gone with it",
+            "set it in the job, by the generated file with `promote: {secrets: {MLFLOW_TRACKING_URI: NAME}}` under "
+            "`pipelines`; a secret that does not exist is empty",
+        )
+
+
 @dataclass(frozen=True)
 class Chronicled:
     """The ledger of a repository, as far as it is about models; `evidence` comes into it with the first entry."""
@@ -331,6 +345,7 @@ def promoted(
     Raises Withheld when it may not be, UsageError when the question makes no sense, DependencyError.
     """
     require_dvc(space)
+    require_lasting(space)
     asked = _asked(space, find(space, name), aliases, report, number)
     case = _Case(space=space, asked=asked, stream=stream)
     chosen, verdict = _candidate(case)
@@ -406,6 +421,7 @@ def rolled_back(
     space: Workspace, name: str, alias: str | None, to: str | None, why: str, stream: TextIO, *, forced: bool = False
 ) -> Moved:
     """Let an alias be an earlier version again. Raises UsageError, DependencyError."""
+    require_lasting(space)
     model = find(space, name)
     chosen = alias or next(iter(model.about.aliases))
     if chosen not in model.about.aliases:
