@@ -113,21 +113,24 @@ def promote(
     return _finished(begun, version, candidate.bundle.digest, around)
 
 
-def rollback(model: str, alias: str, to: str | None, why: str, around: Around, *, forced: bool = False) -> Moved:
+def rollback(
+    model: str, alias: str, to: str | None, why: str, around: Around, *, forced: bool = False, guarded: bool = False
+) -> Moved:
     """Let an alias be an earlier version again: `to`, else the one before.
 
-    Raises UsageError when there is none, and what `promote` does. It has the right of way before promotions.
+    `guarded`: the alias asks for approvals, so it never goes where it has not been, forced or not. Raises UsageError
+    when there is none, and what `promote` does. It has the right of way before promotions.
     """
     state, actual, ended = _settled(model, around)
     ended = ended or _unmarked(alias, state, around)
     if ended is not None and ended.what.action is Action.ROLLBACK and to in (None, ended.what.version):
         return _done(ended, around)
     there = actual.get(alias)
-    if there is None:
-        raise UsageError(f"nothing is {alias} of {model}", "`ci-ml history` tells what was; `--alias` names another")
     if not forced:
         _refuse_moved(model, (alias,), state, actual)
     known = state.targets.get(alias)
+    if there is None and known is None:
+        raise UsageError(f"nothing is {alias} of {model}", "`ci-ml history` tells what was; `--alias` names another")
     target = to or (known if known != there and known else promotions.before(state, alias))
     if target is None:
         raise UsageError(f"the ledger knows no version of {model} that was {alias} before {there}", "name one: --to")
@@ -137,6 +140,7 @@ def rollback(model: str, alias: str, to: str | None, why: str, around: Around, *
     found = around.registry.marks(model, target)
     if isinstance(found, Gap):
         raise UsageError(found.reason, f"`ci-ml history {model}` lists versions that were promoted")
+    _refuse_stranger(model, alias, target, state, there, forced=forced, guarded=guarded)
     made = state.of_version(target)
     if made is None:
         around.say(f"no record says what version {target} of {model} is: ci-ml has not promoted it")
@@ -147,6 +151,18 @@ def rollback(model: str, alias: str, to: str | None, why: str, around: Around, *
     return _finished(begun, target, digest, around)
 
 
+def _refuse_stranger(
+    model: str, alias: str, target: str, state: State, there: str | None, *, forced: bool, guarded: bool
+) -> None:
+    """Going back is to where the alias has been: anywhere else it comes by a promotion, with what that asks for."""
+    steps = [step.what for step in state.done if alias in step.what.aliases]
+    had = {there if not guarded else None}.union(*({what.version, what.previous.get(alias)} for what in steps))
+    if target in had or (forced and not guarded):
+        return
+    hint = "`ci-ml promote` asks for the approvals" if guarded else "`ci-ml promote` brings it there, or --force"
+    raise UsageError(f"version {target} of {model} has never been {alias}", hint)
+
+
 def _back(
     model: str,
     alias: str,
@@ -154,7 +170,7 @@ def _back(
     why: str,
     made: Step | None,
     state: State,
-    there: str,
+    there: str | None,
     around: Around,
     *,
     forced: bool,

@@ -430,7 +430,8 @@ def rolled_back(
     if not why.strip():
         raise UsageError("a rollback has a reason", "say it: --why TEXT")
     around = _around(space, Chronicled(space), stream)
-    done = promote.rollback(name, chosen, to, why.strip()[:2000], around, forced=forced)
+    guarded = model.about.aliases[chosen].approvals > 0
+    done = promote.rollback(name, chosen, to, why.strip()[:2000], around, forced=forced, guarded=guarded)
     return _told(space, done, around.registry, stream)
 
 
