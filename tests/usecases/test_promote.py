@@ -357,3 +357,22 @@ def test_an_alias_that_was_deleted_by_hand_comes_back_by_force(world: World) -> 
     assert back(world, forced=True).version == "1"
     assert world.aliases["champion"] == "1"
     consistent(world)
+
+
+def test_what_was_taken_back_before_the_last_rollback_stays_away_too(world: World) -> None:
+    for name in COMMITS:
+        promoted(world, name)
+    back(world)
+    back(world)
+    for name in ("three", "two"):
+        assert "taken back" in promoted(world, name).sentence
+    assert world.aliases["champion"] == "1"
+
+
+def test_an_alias_that_is_not_set_excuses_no_other(world: World) -> None:
+    promoted(world, "one")
+    promoted(world, "two")
+    back(world)
+    assert "champion of churn was taken back" in promoted(world, "two", "champion", "shadow").sentence
+    assert world.aliases == {"champion": "1"}
+    assert promoted(world, "three", "champion", "shadow").changed
