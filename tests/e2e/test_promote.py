@@ -9,10 +9,14 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from click.testing import CliRunner
 
+from ci_ml.cli.registry import promote
 from ci_ml.core.statements import digest
 from ci_ml.core.types import Change
 from ci_ml.errors import UsageError
+from ci_ml.usecases.promote import Moved
+from ci_ml.wiring import registry, workspace
 from ci_ml.wiring.registry import require_lasting
 from ci_ml.wiring.workspace import Workspace
 from tests.e2e import promoting
@@ -172,6 +176,17 @@ def test_questions_that_make_no_sense(judged: Project) -> None:
     ):
         done = judged.ci_ml(*arguments).expect(2)
         assert words in done.err, done.text
+
+
+def test_to_names_the_aliases_whatever_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[list[str]] = []
+    done = Moved(model="churn", version="1", previous={}, sentence="so")
+    monkeypatch.setattr(workspace, "find", lambda *_: None)
+    monkeypatch.setattr(registry, "promoted", lambda _, name, names, *__, **___: asked.append(names) or done)
+    env = {"CI_ML_ALIAS": "shadow"}
+    for arguments, code in ((["--to", "champion"], 0), ([], 0), (["--to", ""], 2), (["--to", ","], 2)):
+        assert CliRunner().invoke(promote, ["churn", *arguments], env=env).exit_code == code
+    assert asked == [["champion"], ["shadow"]]
 
 
 @pytest.mark.parametrize("env", [{"CI": "true"}, {"CI": "true", "MLFLOW_TRACKING_URI": ""}, {}])
