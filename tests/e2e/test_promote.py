@@ -182,7 +182,12 @@ def test_to_names_the_aliases_whatever_the_environment_says(monkeypatch: pytest.
     asked: list[list[str]] = []
     done = Moved(model="churn", version="1", previous={}, sentence="so")
     monkeypatch.setattr(workspace, "find", lambda *_: None)
-    monkeypatch.setattr(registry, "promoted", lambda _, name, names, *__, **___: asked.append(names) or done)
+
+    def promoted(space: object, name: str, names: list[str], *_: object, **__: object) -> Moved:
+        asked.append(names)
+        return done
+
+    monkeypatch.setattr(registry, "promoted", promoted)
     env = {"CI_ML_ALIAS": "shadow"}
     for arguments, code in ((["--to", "champion"], 0), ([], 0), (["--to", ""], 2), (["--to", ","], 2)):
         assert CliRunner().invoke(promote, ["churn", *arguments], env=env).exit_code == code
