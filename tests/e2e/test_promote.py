@@ -5,11 +5,20 @@ import shutil
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
+from click.testing import CliRunner
 
+from ci_ml.cli.registry import promote
 from ci_ml.core.statements import digest
+from ci_ml.core.types import Change
+from ci_ml.errors import UsageError
+from ci_ml.usecases.promote import Moved
+from ci_ml.wiring import registry, workspace
+from ci_ml.wiring.registry import require_lasting
+from ci_ml.wiring.workspace import Workspace
 from tests.e2e import promoting
 from tests.e2e.jobs import REPOSITORY, GitHubJob
 from tests.e2e.project import CI_ML_YAML, Project, Result, copy
@@ -106,6 +115,22 @@ def test_a_report_that_somebody_has_edited(judged: Project) -> None:
     refused(judged, "contradicts itself")
 
 
+def test_a_report_in_which_somebody_asks_for_less(judged: Project) -> None:
+    def only_report(document: dict[str, Any]) -> None:
+        for item in document["comparisons"]:
+            item.update(require="report", impact="pass")
+
+    edited(judged, only_report)
+    refused(judged, "was not judged by the ci-ml.yaml that it names: require of")
+
+
+def test_a_report_that_is_not_the_one_that_was_recorded(judged: Project) -> None:
+    edited(judged, lambda document: document["verdict"].update(sentence="It is splendid."))
+    refused(judged, "it was edited since")
+    shutil.rmtree(judged.root / ".ci-ml" / "records")
+    judged.ci_ml("promote", "churn").expect(0)  # nothing was recorded that it could be held against
+
+
 def test_a_waiver_that_nobody_can_ask_about(judged: Project) -> None:
     def waive(document: dict[str, Any]) -> None:
         waiver = {"by": "eve", "at": "2026-01-01", "label": "ci-ml: accept regression", "outcome": "fail"}
@@ -128,6 +153,7 @@ def test_a_report_without_the_model(judged: Project) -> None:
 @pytest.mark.thorough
 def test_a_work_tree_that_was_never_committed(judged: Project) -> None:
     edited(judged, lambda document: document["head"].update(dirty=True))
+    shutil.rmtree(judged.root / ".ci-ml" / "records")
     judged.ci_ml("promote", "churn").expect(0)  # its model is the one of the commit all the same
 
 
@@ -150,6 +176,32 @@ def test_questions_that_make_no_sense(judged: Project) -> None:
     ):
         done = judged.ci_ml(*arguments).expect(2)
         assert words in done.err, done.text
+
+
+def test_to_names_the_aliases_whatever_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[list[str]] = []
+    done = Moved(model="churn", version="1", previous={}, sentence="so")
+    monkeypatch.setattr(workspace, "find", lambda *_: None)
+
+    def promoted(space: object, name: str, names: list[str], *_: object, **__: object) -> Moved:
+        asked.append(names)
+        return done
+
+    monkeypatch.setattr(registry, "promoted", promoted)
+    env = {"CI_ML_ALIAS": "shadow"}
+    for arguments, code in ((["--to", "champion"], 0), ([], 0), (["--to", ""], 2), (["--to", ","], 2)):
+        assert CliRunner().invoke(promote, ["churn", *arguments], env=env).exit_code == code
+    assert asked == [["champion"], ["shadow"]]
+
+
+@pytest.mark.parametrize("env", [{"CI": "true"}, {"CI": "true", "MLFLOW_TRACKING_URI": ""}, {}])
+def test_a_job_without_a_registry_promotes_nothing(env: dict[str, str]) -> None:
+    change = Change(forge=None if env else "github")
+    with pytest.raises(UsageError, match="MLFLOW_TRACKING_URI is not set, or empty"):
+        require_lasting(cast("Workspace", SimpleNamespace(change=change, env=env)))
+    named = {**env, "MLFLOW_TRACKING_URI": "sqlite:///there.db"}
+    require_lasting(cast("Workspace", SimpleNamespace(change=change, env=named)))
+    require_lasting(cast("Workspace", SimpleNamespace(change=Change(), env={})))
 
 
 def test_a_report_that_is_none(judged: Project) -> None:
@@ -178,6 +230,7 @@ def test_approvals_are_counted_on_the_request_that_brought_the_commit(
     judged.write(
         "ci-ml.yaml", judged.read("ci-ml.yaml").replace("champion: {}", "champion: {approvals: 1, from: [ada]}")
     )
+    judged = Project(root=judged.root, env={**judged.env, "MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path}/registry.db"})
     base, head = judged.git("rev-parse", "HEAD"), judged.commit("approvals")
     job = GitHubJob(project=judged, forge=github, base=base, head=head)
     judged.git("init", "--quiet", "--bare", str(tmp_path / "origin.git"))

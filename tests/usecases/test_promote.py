@@ -336,3 +336,43 @@ def test_a_registry_without_aliases_leaves_them_to_the_ledger(world: World) -> N
     back(world, job=Job(world, keeps_aliases=False, chooses=False))
     assert fold(world.ledger).targets == {"champion": "1"}
     assert [step.what.version for step in world.ledger if step.what.action is Action.BEGIN] == ["1.0.0", "2.0.0", "1"]
+
+
+def test_going_back_is_to_where_the_alias_has_been(world: World) -> None:
+    promoted(world, "one")
+    promoted(world, "two", "shadow")
+    with pytest.raises(UsageError, match="version 2 of churn has never been champion"):
+        back(world, "2")
+    with pytest.raises(UsageError, match="has never been champion"):
+        rollback("churn", "champion", "2", "so", around(Job(world)), forced=True, guarded=True)
+    assert world.aliases["champion"] == "1"
+    assert back(world, "2", forced=True).version == "2"
+
+
+def test_an_alias_that_was_deleted_by_hand_comes_back_by_force(world: World) -> None:
+    promoted(world, "one")
+    del world.aliases["champion"]
+    with pytest.raises(Overtaken, match="it is version none"):
+        back(world)
+    assert back(world, forced=True).version == "1"
+    assert world.aliases["champion"] == "1"
+    consistent(world)
+
+
+def test_what_was_taken_back_before_the_last_rollback_stays_away_too(world: World) -> None:
+    for name in COMMITS:
+        promoted(world, name)
+    back(world)
+    back(world)
+    for name in ("three", "two"):
+        assert "taken back" in promoted(world, name).sentence
+    assert world.aliases["champion"] == "1"
+
+
+def test_an_alias_that_is_not_set_excuses_no_other(world: World) -> None:
+    promoted(world, "one")
+    promoted(world, "two")
+    back(world)
+    assert "champion of churn was taken back" in promoted(world, "two", "champion", "shadow").sentence
+    assert world.aliases == {"champion": "1"}
+    assert promoted(world, "three", "champion", "shadow").changed

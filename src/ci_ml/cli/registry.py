@@ -5,6 +5,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 from ci_ml.cli import boundary, options
 from ci_ml.errors import UsageError
@@ -42,9 +43,14 @@ def promote(
     pass; approvals are counted where the alias asks for some. Exits with 10 when the model may not be promoted.
     """
     with boundary.errors():
-        if alias and several:
+        # CI_ML_ALIAS is what holds where nothing is said, and --to says it.
+        is_said = click.get_current_context().get_parameter_source("alias") is ParameterSource.COMMANDLINE
+        if alias and is_said and several is not None:
             raise UsageError("--alias and --to say the same", "--to takes several aliases, separated by commas")
-        names = [name.strip() for name in (several or alias or "").split(",") if name.strip()]
+        given = alias or "" if several is None else several
+        names = [name.strip() for name in given.split(",") if name.strip()]
+        if several is not None and not names:
+            raise UsageError("--to names no alias", "name some, separated by commas: --to champion,shadow")
         from ci_ml.wiring import registry, workspace
 
         space = workspace.find(config, output)

@@ -3,10 +3,12 @@
 Layer: usecases. Nothing here asks a registry or a forge. What is missing is a reason to refuse, never one to let pass.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
+from ci_ml.core import upheld
 from ci_ml.core.bundle import Bundle
+from ci_ml.core.config import LoadedConfig
 from ci_ml.core.listing import some
 from ci_ml.core.pipeline import Pipeline, covering
 from ci_ml.core.report import Report, contradictions, unwaived
@@ -21,14 +23,14 @@ _STALE = "let `ci-ml ci` judge this commit, and promote with the report that it 
 class Evidence:
     """A report, where it is, and what it is held against.
 
-    `policies` are the digests of ci-ml.yaml that may have judged, by the commit that they are of. `committed` is DVC's
-    digest of the model in the commit's own dvc.lock, None when that has none.
+    `policies` are the ci-ml.yaml that may have judged, by the commit that they are of. `committed` is DVC's digest of
+    the model in the commit's own dvc.lock, None when that has none.
     """
 
     report: Report
     place: str
     head: str
-    policies: dict[str, str]
+    policies: dict[str, LoadedConfig]
     committed: str | None
 
 
@@ -79,11 +81,29 @@ def _is_committed(found: Evidence) -> bool:
 
 
 def policy(found: Evidence) -> None:
-    """Raises Withheld when other gates have judged than those of this commit, or of the base that was compared with."""
+    """Raises Withheld when other gates have judged than those of this commit, or of the base that was compared with.
+
+    That the digest is right says nothing of the comparisons: each has to ask for what its gate asks for.
+    """
     digest = found.report.policy.digest
-    if digest not in found.policies.values():
+    judge = next((one for one in found.policies.values() if one.digest == digest), None)
+    if judge is None:
         known = some(sorted(found.policies), 3)
         raise Withheld(f"{found.place} is stale: another ci-ml.yaml has judged than that of {known}", _STALE)
+    if problems := upheld.weakened(found.report, judge.config):
+        what = f"{found.place} was not judged by the ci-ml.yaml that it names: {some(problems, 3, between='; ')}"
+        raise Withheld(what, _STALE)
+
+
+def recorded(found: Evidence, digests: Collection[str], records: Collection[str]) -> None:
+    """Raises Withheld when verdicts on this commit were recorded, and none of them is this report's.
+
+    `digests` are what the report may be recorded by, with its waivers and without. A commit without any record is one
+    of a job that left only its report.
+    """
+    if records and not set(digests) & set(records):
+        what = f"{found.place} is none of the reports that were recorded for this commit: it was edited since"
+        raise Withheld(what, _STALE)
 
 
 def bytes_(found: Evidence, bundle: Bundle, output: str) -> None:

@@ -7,6 +7,7 @@ in the ledger; the same command again goes on from there. docs/registry.md says 
 
 import contextlib
 import datetime as dt
+import itertools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -113,21 +114,24 @@ def promote(
     return _finished(begun, version, candidate.bundle.digest, around)
 
 
-def rollback(model: str, alias: str, to: str | None, why: str, around: Around, *, forced: bool = False) -> Moved:
+def rollback(
+    model: str, alias: str, to: str | None, why: str, around: Around, *, forced: bool = False, guarded: bool = False
+) -> Moved:
     """Let an alias be an earlier version again: `to`, else the one before.
 
-    Raises UsageError when there is none, and what `promote` does. It has the right of way before promotions.
+    `guarded`: the alias asks for approvals, so it never goes where it has not been, forced or not. Raises UsageError
+    when there is none, and what `promote` does. It has the right of way before promotions.
     """
     state, actual, ended = _settled(model, around)
     ended = ended or _unmarked(alias, state, around)
     if ended is not None and ended.what.action is Action.ROLLBACK and to in (None, ended.what.version):
         return _done(ended, around)
     there = actual.get(alias)
-    if there is None:
-        raise UsageError(f"nothing is {alias} of {model}", "`ci-ml history` tells what was; `--alias` names another")
     if not forced:
         _refuse_moved(model, (alias,), state, actual)
     known = state.targets.get(alias)
+    if there is None and known is None:
+        raise UsageError(f"nothing is {alias} of {model}", "`ci-ml history` tells what was; `--alias` names another")
     target = to or (known if known != there and known else promotions.before(state, alias))
     if target is None:
         raise UsageError(f"the ledger knows no version of {model} that was {alias} before {there}", "name one: --to")
@@ -137,6 +141,7 @@ def rollback(model: str, alias: str, to: str | None, why: str, around: Around, *
     found = around.registry.marks(model, target)
     if isinstance(found, Gap):
         raise UsageError(found.reason, f"`ci-ml history {model}` lists versions that were promoted")
+    _refuse_stranger(model, alias, target, state, there, forced=forced, guarded=guarded)
     made = state.of_version(target)
     if made is None:
         around.say(f"no record says what version {target} of {model} is: ci-ml has not promoted it")
@@ -147,6 +152,18 @@ def rollback(model: str, alias: str, to: str | None, why: str, around: Around, *
     return _finished(begun, target, digest, around)
 
 
+def _refuse_stranger(
+    model: str, alias: str, target: str, state: State, there: str | None, *, forced: bool, guarded: bool
+) -> None:
+    """Going back is to where the alias has been: anywhere else it comes by a promotion, with what that asks for."""
+    steps = [step.what for step in state.done if alias in step.what.aliases]
+    had = {there if not guarded else None}.union(*({what.version, what.previous.get(alias)} for what in steps))
+    if target in had or (forced and not guarded):
+        return
+    hint = "`ci-ml promote` asks for the approvals" if guarded else "`ci-ml promote` brings it there, or --force"
+    raise UsageError(f"version {target} of {model} has never been {alias}", hint)
+
+
 def _back(
     model: str,
     alias: str,
@@ -154,7 +171,7 @@ def _back(
     why: str,
     made: Step | None,
     state: State,
-    there: str,
+    there: str | None,
     around: Around,
     *,
     forced: bool,
@@ -275,22 +292,22 @@ def _stays(
     """What is said where nothing is to be done: it is there already, was taken back, or is older than what is there."""
     outputs = candidate.bundle.outputs
     previous = {alias: actual.get(alias) for alias in aliases}
-    last = [state.set_by(alias) for alias in aliases]
-    steps = [step for step in last if step is not None]
-    if len(steps) < len(aliases) or any(
-        actual.get(alias) != step.what.version for alias, step in zip(aliases, steps, strict=True)
-    ):
-        return None
-    version = steps[0].what.version
-    if all(step.what.outputs == outputs for step in steps):
+    # Each alias by itself: one that nothing has set, or that was moved by hand, blocks nothing and excuses nothing.
+    last = {
+        alias: step for alias in aliases if (step := state.set_by(alias)) and actual.get(alias) == step.what.version
+    }
+    steps = list(last.values())
+    version = steps[0].what.version if steps else None
+    if len(last) == len(aliases) and all(step.what.outputs == outputs for step in steps):
         if version:
             around.registry.mark(model, version, {ENTRY: steps[-1].entry})
         sentence = f"version {version} of {model}, which is {_words(aliases)} already, holds these very files"
         return Moved(model=model, version=version, previous=previous, sentence=sentence, changed=False)
-    for step in steps:
-        if step.what.action is Action.ROLLBACK and _left(step, state) == outputs:
-            why = f"{step.what.why} ({_when(step)})" if step.what.why else _when(step)
-            sentence = f"{_words(step.what.aliases)} of {model} was taken back from these very files: {why}; --force"
+    for alias, step in last.items():
+        version = step.what.version
+        if back := next((one for one in _taken_back(alias, state) if _left(one, alias, state) == outputs), None):
+            why = f"{back.what.why} ({_when(back)})" if back.what.why else _when(back)
+            sentence = f"{alias} of {model} was taken back from these very files: {why}; --force"
             return Moved(model=model, version=version, previous=previous, sentence=sentence, changed=False)
         if step.what.commit and around.is_newer(candidate.commit, step.what.commit):
             sentence = (
@@ -301,9 +318,15 @@ def _stays(
     return None
 
 
-def _left(step: Step, state: State) -> Mapping[str, str] | None:
+def _taken_back(alias: str, state: State) -> Iterator[Step]:
+    """The rollbacks of an alias since it was last promoted, the newest first."""
+    mine = (step for step in reversed(state.done) if alias in step.what.aliases)
+    return itertools.takewhile(lambda step: step.what.action is Action.ROLLBACK, mine)
+
+
+def _left(step: Step, alias: str, state: State) -> Mapping[str, str] | None:
     """The files of the version that a rollback went away from."""
-    away = next(iter(step.what.previous.values()), None)
+    away = step.what.previous.get(alias)
     made = state.of_version(away) if away else None
     return made.what.outputs if made else None
 

@@ -1,7 +1,7 @@
 """Registered models: which is meant, what may be promoted, where it is written down. Layer: wiring."""
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,17 +13,17 @@ from ci_ml.core import promotions, statements
 from ci_ml.core.approvals import Approval, Merged, brought, counted
 from ci_ml.core.bundle import Bundle
 from ci_ml.core.chain import Entry
-from ci_ml.core.config import Config
+from ci_ml.core.config import Config, LoadedConfig
 from ci_ml.core.listing import some
 from ci_ml.core.pipeline import Digest, covering
 from ci_ml.core.promotions import Action, ApprovalPart, OriginPart, Promotion, Step
 from ci_ml.core.references import Origin, Reference
 from ci_ml.core.registry import RegisteredConfig
-from ci_ml.core.report import MAX_BYTES, Report, WaiverPart, load
+from ci_ml.core.report import MAX_BYTES, Report, WaiverPart, load, unwaived
 from ci_ml.core.statements import Kind, Statement, Subject
 from ci_ml.core.training import redact, secrets
 from ci_ml.core.types import Gap, Outcome
-from ci_ml.errors import DependencyError, Overtaken, UsageError, Withheld
+from ci_ml.errors import ConfigError, DependencyError, Overtaken, UsageError, Withheld
 from ci_ml.ports import Forge, Registry
 from ci_ml.usecases import candidate, policy, promote
 from ci_ml.usecases.candidate import Evidence
@@ -71,6 +71,20 @@ def models(space: Workspace) -> Registry:
     if gitlab.speaks(other or tracking.address()):
         return gitlab.GitLabModels(tracking=tracking)
     return registry.Models(tracking=tracking, registry=other)
+
+
+def require_lasting(space: Workspace) -> None:
+    """Raises UsageError in a CI job without a registry: the local store goes with the job's machine.
+
+    A secret that is missing arrives as an empty variable. A store that is named is taken, wherever it is.
+    """
+    is_job = space.change.forge is not None or space.env.get("CI", "").lower() in ("true", "1")
+    if is_job and not space.env.get("MLFLOW_TRACKING_URI"):
+        raise UsageError(
+            "MLFLOW_TRACKING_URI is not set, or empty: a registry on the machine of this job would be gone with it",
+            "set it in the job, by the generated file with `promote: {secrets: {MLFLOW_TRACKING_URI: NAME}}` under "
+            "`pipelines`; a secret that does not exist is empty",
+        )
 
 
 @dataclass(frozen=True)
@@ -185,15 +199,39 @@ class _Case:
             committed=committed,
         )
 
-    def _policies(self) -> dict[str, str]:
+    def _policies(self) -> dict[str, LoadedConfig]:
         """What may have judged: the ci-ml.yaml of this commit, of the one that was judged, or of its base."""
         space, path = self.space, self.space.project.config
-        found = {f"this commit {self.asked.model.commit[:7]}": self.asked.model.digest}
+        model = self.asked.model
+        found = {f"this commit {model.commit[:7]}": LoadedConfig(config=model.config, digest=model.digest)}
         base = self.report.base.sha if self.report.policy.source == "base" else None
-        if base and self._known(base) and _ancestor(space, base, self.asked.model.commit):
-            data = space.history.tree(base).read([path])[path]
-            if not isinstance(data, Gap):
-                found[f"its base {base[:7]}"] = statements.digest(data)
+        if base and self._known(base) and _ancestor(space, base, model.commit):
+            with contextlib.suppress(ConfigError):  # a file that cannot be read has judged nothing
+                loaded = policy.load(space.history.tree(base), path, f"{path} at {base[:7]}")
+                if loaded is not None:
+                    found[f"its base {base[:7]}"] = loaded
+        return found
+
+    def require_recorded(self) -> None:
+        """Raises Withheld for a report that is none of those that were recorded for its commit."""
+        whole = (self.report, unwaived(self.report))
+        digests = {statements.digest(one.to_json().encode("utf-8", "backslashreplace")) for one in whole}
+        digests.add(statements.digest(self.data))
+        near = self._reports(chronicle.kept(self.space))
+        if not digests & near:  # the ledger is asked only where what is here does not settle it
+            far = (record for _, record in chronicle.find(self.space, Kind.VERDICT, self.report.head.sha))
+            candidate.recorded(self.evidence, digests, near | self._reports(far))
+
+    def _reports(self, records: Iterable[Statement]) -> set[str]:
+        """The digests of reports in records of verdicts on the commit that was judged, by this configuration's file."""
+        wanted = (self.report.head.sha, "change")
+        found = set()
+        for record in records:
+            said = record.predicate
+            about = (statements.at(said, "ciMl", "head", "sha"), statements.at(said, "ciMl", "about"))
+            names = [statements.at(one, "name") for one in said.get("configuration") or ()]
+            if record.kind is Kind.VERDICT and about == wanted and names == [self.space.project.config]:
+                found.add(str(statements.at(said, "ciMl", "report")))
         return found
 
     def _known(self, sha: str) -> bool:
@@ -307,6 +345,7 @@ def promoted(
     Raises Withheld when it may not be, UsageError when the question makes no sense, DependencyError.
     """
     require_dvc(space)
+    require_lasting(space)
     asked = _asked(space, find(space, name), aliases, report, number)
     case = _Case(space=space, asked=asked, stream=stream)
     chosen, verdict = _candidate(case)
@@ -335,6 +374,7 @@ def _candidate(case: _Case) -> tuple[Candidate, Statement]:
     waivers = case.waivers(judged) if outcome in (Outcome.FAIL, Outcome.UNDECIDED) else ()
     bundle = case.bundle()
     candidate.bytes_(evidence, bundle, case.output)
+    case.require_recorded()
     if asked.model.about.serve is not None and not bundle.can_load:
         raise Withheld(
             f"{bundle.path} is no folder with a file MLmodel, and registry.{asked.model.name}.serve wants it loaded",
@@ -381,6 +421,7 @@ def rolled_back(
     space: Workspace, name: str, alias: str | None, to: str | None, why: str, stream: TextIO, *, forced: bool = False
 ) -> Moved:
     """Let an alias be an earlier version again. Raises UsageError, DependencyError."""
+    require_lasting(space)
     model = find(space, name)
     chosen = alias or next(iter(model.about.aliases))
     if chosen not in model.about.aliases:
@@ -389,7 +430,8 @@ def rolled_back(
     if not why.strip():
         raise UsageError("a rollback has a reason", "say it: --why TEXT")
     around = _around(space, Chronicled(space), stream)
-    done = promote.rollback(name, chosen, to, why.strip()[:2000], around, forced=forced)
+    guarded = model.about.aliases[chosen].approvals > 0
+    done = promote.rollback(name, chosen, to, why.strip()[:2000], around, forced=forced, guarded=guarded)
     return _told(space, done, around.registry, stream)
 
 
