@@ -299,9 +299,8 @@ def test_a_command_that_is_none_is_named(machine: dict[str, str], tmp_path: Path
     env = {"ACTION_COMMAND": "true", "ACTION_FOLDER": ".", "ACTION_RUN": "check"}
     done = step("ci-ml", tmp_path, {**machine, **env})
     assert done.code == 2
-    assert (
-        "::error title=ci-ml::the input command is ci, plan, stage, record, monitor or retrain, not check" in done.out
-    )
+    known = "ci, plan, stage, record, monitor, retrain, audit, promote, rollback or attestation"
+    assert f"::error title=ci-ml::the input command is {known}, not check" in done.out
 
 
 def test_no_input_is_text_in_a_script() -> None:
@@ -315,6 +314,7 @@ def test_no_input_is_text_in_a_script() -> None:
         name: f"${{{{ steps.ci-ml.outputs.{name} }}}}"
         for name in (
             *("outcome", "report", "page", "comment-url", "issue-url", "proposal-url"),
-            *("stages", "handover", "id"),
+            *("stages", "handover", "id", "commit"),
+            *("version", "promoted", "predicate", "predicate-type", "subjects"),
         )
     }
