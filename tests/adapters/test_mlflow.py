@@ -2,6 +2,9 @@
 
 import datetime as dt
 import math
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -244,3 +247,21 @@ def test_artifacts_that_are_down_are_an_error_and_no_gap(tmp_path: Path) -> None
 def test_a_reference_that_is_none(text: str) -> None:
     with pytest.raises(ValueError, match="must be models:/NAME@alias"):
         by(text)
+
+
+def test_nothing_is_reported_to_the_makers_of_mlflow(tmp_path: Path) -> None:
+    code = (
+        "from pathlib import Path\n"
+        "from ci_ml.adapters.mlflow import Tracking\n"
+        "from ci_ml.adapters.mlflow.registry import Models\n"
+        "where = Tracking(uri=None, experiment='x', folder=Path.cwd())\n"
+        "print(Models(tracking=where).targets('churn'))\n"
+        "from mlflow.telemetry.client import get_telemetry_client\n"
+        "print(get_telemetry_client())\n"
+    )
+    # As on a laptop: in a test or in CI MLflow keeps quiet by itself.
+    env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=env, capture_output=True, text=True, check=False
+    )
+    assert done.stdout.split("\n") == ["{}", "None", ""], done.stderr

@@ -4,18 +4,25 @@ import contextlib
 import logging
 import os
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ci_ml.core.training import redact
 from ci_ml.errors import DependencyError
 
+if TYPE_CHECKING:
+    from mlflow.exceptions import MlflowException
+
 _LIMITS = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "20", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2"}
 # A server that hands files on answers only once its own store has all of one: 5 GB take minutes.
 _OF_FILES = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "1800", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2"}
+# Else importing it starts a thread that reports to its makers, and, where it cannot reach them, takes a variable out of
+# the environment while others read that.
+UNTRACKED = {"MLFLOW_DISABLE_TELEMETRY": "true"}
 _SETTINGS = {
     # Else it prints the address, password and all, on stdout.
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    **UNTRACKED,
 }
 # Of a version for an alias that nobody has set it says that a parameter is invalid.
 ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
@@ -31,11 +38,16 @@ def connected(address: str, registry: str | None = None) -> Any:
 
 
 @contextlib.contextmanager
-def asking(hint: str | None = None, *, files: bool = False) -> Iterator[None]:
-    """Whatever MLflow raises becomes one error, without a password; it neither prints nor retries for minutes."""
+def asking(hint: str | None = None, *, files: bool = False) -> Iterator[type["MlflowException"]]:
+    """Whatever MLflow raises becomes one error, without a password; it neither prints nor retries for minutes.
+
+    Gives the exception that its client raises, for those who know an answer to one.
+    """
     with _limits(_OF_FILES if files else _LIMITS):
         try:
-            yield
+            from mlflow.exceptions import MlflowException
+
+            yield MlflowException
         except DependencyError:
             raise
         except Exception as error:

@@ -71,14 +71,12 @@ class GitLabModels:
 
     def register(self, model: str, staged: Staged, marks: Mapping[str, str], wanted: str | None, bundle: Bundle) -> str:
         """The version `wanted` with these marks and all files, as far as it is not there yet."""
-        from mlflow.exceptions import MlflowException
-
         assert wanted is not None, staged
-        with asking(_HINT, files=True):
+        with asking(_HINT, files=True) as refused:
             client = self._client()
             try:
                 client.create_registered_model(model)
-            except MlflowException as error:
+            except refused as error:
                 if error.error_code != _EXISTS:
                     raise
             version = self._version(client, model, wanted)

@@ -15,6 +15,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ci_ml.adapters import proc
+from ci_ml.adapters.mlflow.client import UNTRACKED
 from ci_ml.core.training import redact, secrets
 from ci_ml.errors import DependencyError, UsageError
 
@@ -55,7 +56,7 @@ def score(
             "model": str(model), "sample": str(sample), "called": called, "id": id_, "columns": list(columns),
             "rows": rows, "answer": str(answer),
         }  # fmt: skip
-        handed = {key: value for key, value in env.items() if key in _HANDED_ON} | {"HOME": folder}
+        handed = {key: value for key, value in env.items() if key in _HANDED_ON} | {"HOME": folder, **UNTRACKED}
         program = python or sys.executable
         command = [program, "-I", "-B", str(_CHILD)]
         done = proc.run(command, cwd=Path(folder), env=handed, stdin=json.dumps(asked).encode(), timeout=_PATIENCE)

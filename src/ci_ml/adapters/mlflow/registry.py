@@ -42,12 +42,10 @@ class Models:
 
     def targets(self, model: str) -> Mapping[str, str]:
         """The aliases of a model and their versions; none for a model that is not there yet."""
-        from mlflow.exceptions import MlflowException
-
-        with asking(_hint()):
+        with asking(_hint()) as refused:
             try:
                 found = self._client().get_registered_model(model)
-            except MlflowException as error:
+            except refused as error:
                 if error.error_code not in ABSENT:
                     raise
                 return {}
@@ -91,15 +89,13 @@ class Models:
         bundle: Bundle,  # noqa: ARG002  its files are there already
     ) -> str:
         """The version with these marks, made when it is not there yet."""
-        from mlflow.exceptions import MlflowException
-
         if found := self.find(model, staged, marks):
             return found
-        with asking(_hint()):
+        with asking(_hint()) as refused:
             client = self._client()
             try:
                 client.create_registered_model(model)
-            except MlflowException as error:
+            except refused as error:
                 if error.error_code != _EXISTS:
                     raise
             tags = {key: value[:_LONGEST_TAG] for key, value in marks.items()}
@@ -124,12 +120,10 @@ class Models:
 
     def marks(self, model: str, version: str) -> Mapping[str, str] | Gap:
         """The tags of a version, with the run that has its files as `run`."""
-        from mlflow.exceptions import MlflowException
-
-        with asking(_hint()):
+        with asking(_hint()) as refused:
             try:
                 found = self._client().get_model_version(model, version)
-            except MlflowException as error:
+            except refused as error:
                 if error.error_code not in ABSENT:
                     raise
                 return Gap(reason=f"there is no version {version} of {model}", absent=True)
@@ -157,9 +151,9 @@ class Models:
 
     def fetch(self, model: str, version: str, folder: Path) -> Path:
         """The files of a version, as whoever serves it gets them."""
-        from mlflow.artifacts import download_artifacts
-
         with asking(_hint(), files=True):
+            from mlflow.artifacts import download_artifacts
+
             client = self._client()
             place = client.get_model_version_download_uri(model, version)
             there = download_artifacts(artifact_uri=place, dst_path=str(folder), tracking_uri=self.tracking.address())
