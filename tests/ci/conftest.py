@@ -173,24 +173,22 @@ class QuietHandler(http.server.SimpleHTTPRequestHandler):
     def log_message(self, *_: object) -> None: ...
 
 
-@pytest.fixture
-def gitlab(
-    gitlab_ci_local: str,
-    checkout: Path,
-    template: str,
-    tool_cache: Path,
-    training: Path,
-    machine: dict[str, str],
-    forge: Forge,
-    tmp_path: Path,
-) -> runners.GitLab:
-    """Runs pipelines as GitLab does."""
-    env = {
+@pytest.fixture(scope="session")
+def gitlab_runner(gitlab_ci_local: str, tool_cache: Path, training: Path, machine: dict[str, str]) -> dict[str, str]:
+    """The environment of what runs pipelines as GitLab does."""
+    return {
         **machine,
         "PATH": os.pathsep.join((str(training / "bin"), str(Path(gitlab_ci_local).parent), machine["PATH"])),
         "RUNNER_TOOL_CACHE": str(tool_cache),
         "PIP_NO_INDEX": "1",
     }
+
+
+@pytest.fixture
+def gitlab(
+    gitlab_ci_local: str, checkout: Path, template: str, gitlab_runner: dict[str, str], forge: Forge, tmp_path: Path
+) -> runners.GitLab:
+    """Runs pipelines as GitLab does."""
     return runners.GitLab(
         command=gitlab_ci_local,
         folder=tmp_path,
@@ -198,5 +196,5 @@ def gitlab(
         source=checkout.as_uri(),
         release=f"v{__version__}",
         template=template,
-        env=env,
+        env=gitlab_runner,
     )

@@ -9,20 +9,16 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
 
 from ci_ml import __version__
-from tests.ci import runners
-from tests.ci.runners import REPOSITORY, Forge, GitHub
-from tests.ci.test_gitlab_pipelines import Diamond
+from tests.ci import hosting, runners
 from tests.e2e.project import DVC_YAML, PARAMS, SCRIPTS, Project
 from tests.fakes import git_server
-from tests.fakes import github as fake_github
-from tests.fakes import gitlab as fake_gitlab
 
 pytestmark = pytest.mark.thorough
 
@@ -99,9 +95,7 @@ class Server(Protocol):
 class OnGitHub:
     """Runs ci-ml.yml and ci-ml-rollback.yml."""
 
-    runner: GitHub
-    api: fake_github.GitHub
-    server: git_server.GitServer
+    host: hosting.OnGitHub
     registry: str
 
     def push(self, before: str, after: str) -> str:
@@ -109,75 +103,37 @@ class OnGitHub:
 
     def back(self, why: str) -> str:
         inputs = {"model": "churn", "alias": "champion", "version": "", "why": why}
-        commit = self.runner.forge.project.git("rev-parse", "main")
+        commit = self.host.runner.forge.project.git("rev-parse", "main")
         return self._run("workflow_dispatch", "ci-ml-rollback", commit, {"inputs": inputs})
 
     def _run(self, event: str, workflow: str, commit: str, payload: Mapping[str, Any]) -> str:
         permissions = {"contents": "write", "pull-requests": "read", "statuses": "write"}
-        token = self.api.token(permissions=permissions)
-        self.server.users["x-access-token"] = token
-        run = self.runner.run(
-            event,
-            {"repository": {"full_name": REPOSITORY, "default_branch": "main"}, **payload},
-            commit,
-            branch="main",
-            workflow=f".github/workflows/{workflow}.yml",
-            token=token,
-            secrets={"REGISTRY_URL": self.registry},
-            env={
-                "GITHUB_API_URL": self.api.url,
-                "GITHUB_GRAPHQL_URL": self.api.graphql_url,
-                "GITHUB_SERVER_URL": self.server.url,
-            },
-        )
+        token = self.host.pusher(permissions=permissions)
+        secrets = {"REGISTRY_URL": self.registry}
+        run = self.host.run(event, payload, commit, workflow=workflow, token=token, secrets=secrets)
         assert run.code == 0, run.log
         return run.log
 
 
-@dataclass(kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class OnGitLab:
     """Runs pipelines of main."""
 
-    command: str
-    project: Project
-    api: fake_gitlab.GitLab
-    server: git_server.GitServer
+    host: hosting.OnGitLab
     registry: str
-    bare: Path
     folder: Path
-    env: Mapping[str, str] = field(repr=False)
-    runs: int = 0
 
     def push(self, before: str, after: str) -> str:
         return self._run(after, CI_PIPELINE_SOURCE="push", CI_COMMIT_BEFORE_SHA=before)
 
     def back(self, why: str) -> str:
-        commit = self.project.git("rev-parse", "main")
+        commit = git_server.heads(self.host.bare)["main"]
         return self._run(commit, CI_PIPELINE_SOURCE="web", CI_ML_SCHEDULE="rollback", CI_ML_WHY=why)
 
     def _run(self, commit: str, **variables: str) -> str:
-        self.runs += 1
-        folder = self.folder / str(self.runs)
+        folder = self.folder / variables["CI_PIPELINE_SOURCE"]
         folder.mkdir()
-        here = self.api.project(REPOSITORY)
-        token = self.api.token(
-            kind="project", project=REPOSITORY, role="maintainer", scopes=("api", "write_repository")
-        )
-        self.server.users["oauth2"] = token
-        served = Project(root=self.bare, env=self.project.env)  # where its jobs clone from
-        pipeline = Diamond(command=self.command, project=served, folder=folder, env=self.env)
-        run = pipeline.run(
-            commit,
-            CI_COMMIT_BRANCH="main",
-            CI_COMMIT_REF_NAME="main",
-            CI_API_V4_URL=self.api.url,
-            CI_PROJECT_ID=str(here.id),
-            CI_PROJECT_URL=f"{self.server.url}/{REPOSITORY}",
-            CI_SERVER_HOST="gitlab.example.org",
-            CI_ML_TOKEN=token,
-            REGISTRY_URL=self.registry,
-            **variables,
-        )
+        run = self.host.run(commit, folder, CI_ML_TOKEN=self.host.pusher(), REGISTRY_URL=self.registry, **variables)
         assert run.code == 0, run.log
         return run.log
 
@@ -186,33 +142,17 @@ Starting = Callable[[str], tuple[Server, Path]]
 
 
 @pytest.fixture
-def server(
-    request: pytest.FixtureRequest, merged: Project, machine: dict[str, str], tmp_path: Path
-) -> Iterator[Starting]:
-    """Makes a forge that has the repository, with a git server that wants a token before it takes a push."""
+def server(request: pytest.FixtureRequest, merged: Project, tmp_path: Path) -> Iterator[Starting]:
+    """Makes a forge that has the repository, and says where its git server has it."""
+    registry = f"sqlite:///{tmp_path}/registry.db"
+    merged.git("checkout", "--quiet", "--detach", "main")
     with ExitStack() as stack:
-        served = stack.enter_context(git_server.serve(tmp_path / "server", {}))
-        bare = served.repository(REPOSITORY)
-        for setting in ("uploadpack.allowAnySHA1InWant", "uploadpack.allowFilter"):
-            merged.git("--git-dir", str(bare), "config", setting, "true")
-        merged.git("checkout", "--quiet", "--detach", "main")
-        registry = f"sqlite:///{tmp_path}/registry.db"
+        host = hosting.of(request, merged, tmp_path, stack)
 
         def started(forge: str) -> tuple[Server, Path]:
             if forge == "github":
-                hub = stack.enter_context(fake_github.GitHub())
-                hub.repository(REPOSITORY, collaborators={"mona": "write"}).bare = bare
-                place = Forge(url=bare.as_uri(), project=merged, trained="", changes={})
-                runner = request.getfixturevalue("github_in")(tmp_path, place)
-                return OnGitHub(runner=runner, api=hub, server=served, registry=registry), bare
-            lab = stack.enter_context(fake_gitlab.GitLab())
-            lab.project(REPOSITORY, members={"mona": "maintainer"}).bare = bare
-            command = request.getfixturevalue("gitlab_ci_local")
-            folders = (request.getfixturevalue("training") / "bin", Path(command).parent, machine["PATH"])
-            tools = {"RUNNER_TOOL_CACHE": str(request.getfixturevalue("tool_cache")), "PIP_NO_INDEX": "1"}
-            env = {**machine, "PATH": os.pathsep.join(map(str, folders)), **tools}
-            known = {"command": command, "project": merged, "api": lab, "server": served, "registry": registry}
-            return OnGitLab(folder=tmp_path, env=env, bare=bare, **known), bare
+                return OnGitHub(host=host.github(), registry=registry), host.bare
+            return OnGitLab(host=host.gitlab(), registry=registry, folder=tmp_path), host.bare
 
         yield started
 

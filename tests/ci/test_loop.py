@@ -9,7 +9,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,9 +18,8 @@ from typing import Any, Protocol
 import pytest
 
 from ci_ml import __version__
-from tests.ci import runners
-from tests.ci.runners import REPOSITORY, Forge, GitHub
-from tests.ci.test_gitlab_pipelines import Diamond
+from tests.ci import hosting, runners
+from tests.ci.runners import REPOSITORY
 from tests.e2e import churning
 from tests.e2e.project import Project
 from tests.e2e.watching import DATA, Customers
@@ -206,34 +205,28 @@ def recorded(project: Project, bare: Path) -> list[dict[str, Any]]:
 class OnGitHub:
     """Runs ci-ml-monitor.yml, which calls ci-ml-retrain.yml."""
 
-    runner: GitHub
+    host: hosting.OnGitHub
     world: World
-    api: fake_github.GitHub
-    server: git_server.GitServer
-    bare: Path
     monitored: str = "ci-ml-monitor/live/report.json"
     judged: str = "ci-ml-report/report.json"
 
+    @property
+    def bare(self) -> Path:
+        return self.host.bare
+
     def run(self) -> Seen:
         permissions = {"contents": "write", "pull-requests": "write"}
-        proposer = self.api.token(kind="fine-grained", login="mona", permissions=permissions)
-        self.server.users["x-access-token"] = proposer
-        run = self.runner.run(
+        proposer = self.host.pusher(kind="fine-grained", login="mona", permissions=permissions)
+        run = self.host.run(
             "schedule",
-            {"repository": {"full_name": REPOSITORY, "default_branch": "main"}},
-            self.runner.forge.main,
-            branch="main",
-            workflow=".github/workflows/ci-ml-monitor.yml",
-            token=self.api.token(permissions={"contents": "read", "issues": "write"}),
+            {},
+            self.host.runner.forge.main,
+            workflow="ci-ml-monitor",
+            token=self.host.api.token(permissions={"contents": "read", "issues": "write"}),
             secrets={**self.world.secrets, "CI_ML_RETRAIN_TOKEN": proposer},
-            env={
-                "GITHUB_API_URL": self.api.url,
-                "GITHUB_GRAPHQL_URL": self.api.graphql_url,
-                "GITHUB_SERVER_URL": self.server.url,
-            },
         )
-        assert not self.api.problems
-        here = self.api.repository(REPOSITORY)
+        assert not self.host.api.problems
+        here = self.host.api.repository(REPOSITORY)
         return Seen(
             green=run.code == 0,
             log=run.log,
@@ -255,37 +248,27 @@ def _github_topic(topic: fake_github.Topic, branch: str = "") -> Topic:
 class OnGitLab:
     """Runs the pipeline of the schedule whose variable CI_ML_SCHEDULE is monitor."""
 
-    command: str
+    host: hosting.OnGitLab
     world: World
-    api: fake_gitlab.GitLab
-    server: git_server.GitServer
-    bare: Path
     folder: Path
-    env: Mapping[str, str] = field(repr=False)
     monitored: str = "monitor/.ci-ml/monitor/live/report.json"
     judged: str = "retrain/.ci-ml/report.json"
 
+    @property
+    def bare(self) -> Path:
+        return self.host.bare
+
     def run(self) -> Seen:
-        here = self.api.project(REPOSITORY)
-        scopes = ("api", "write_repository")
-        proposer = self.api.token(kind="project", project=REPOSITORY, role="maintainer", scopes=scopes)
-        self.server.users["oauth2"] = proposer
-        pipeline = Diamond(command=self.command, project=self.world.project, folder=self.folder, env=self.env)
-        run = pipeline.run(
-            self.world.project.git("rev-parse", "main"),
-            partners=False,
-            CI_COMMIT_BRANCH="main",
-            CI_COMMIT_REF_NAME="main",
+        run = self.host.run(
+            git_server.heads(self.bare)["main"],
+            self.folder,
             CI_PIPELINE_SOURCE="schedule",
             CI_ML_SCHEDULE="monitor",
-            CI_API_V4_URL=self.api.url,
-            CI_PROJECT_ID=str(here.id),
-            CI_PROJECT_URL=f"{self.server.url}/{REPOSITORY}",
-            CI_SERVER_HOST="gitlab.example.org",
-            CI_ML_TOKEN=self.api.token(kind="project", project=REPOSITORY, role="reporter"),
-            CI_ML_RETRAIN_TOKEN=proposer,
+            CI_ML_TOKEN=self.host.api.token(kind="project", project=REPOSITORY, role="reporter"),
+            CI_ML_RETRAIN_TOKEN=self.host.pusher(),
             **self.world.secrets,
         )
+        here = self.host.api.project(REPOSITORY)
         return Seen(
             green=run.code == 0,
             log=run.log,
@@ -307,31 +290,16 @@ Starting = Callable[[str], Schedule]
 
 
 @pytest.fixture
-def schedule(
-    request: pytest.FixtureRequest, world: World, machine: dict[str, str], tmp_path: Path
-) -> Iterator[Starting]:
-    """Makes a forge that has the repository, with a git server that wants a token before it takes a push."""
+def schedule(request: pytest.FixtureRequest, world: World, tmp_path: Path) -> Iterator[Starting]:
+    """Makes a forge that has the repository."""
     with ExitStack() as stack:
-        server = stack.enter_context(git_server.serve(tmp_path / "server", {}))
-        bare = server.repository(REPOSITORY)
-        for setting in ("uploadpack.allowAnySHA1InWant", "uploadpack.allowFilter"):
-            world.project.git("--git-dir", str(bare), "config", setting, "true")
-        world.project.git("push", "--quiet", str(bare), "main")
+        host = hosting.of(request, world.project, tmp_path, stack)
+        world.project.git("push", "--quiet", str(host.bare), "main")
 
         def started(forge: str) -> Schedule:
-            known: dict[str, Any] = {"world": world, "server": server, "bare": bare}
             if forge == "github":
-                hub = stack.enter_context(fake_github.GitHub())
-                hub.repository(REPOSITORY, collaborators={"mona": "write"}).bare = bare
-                place = Forge(url=bare.as_uri(), project=world.project, trained="", changes={})
-                return OnGitHub(runner=request.getfixturevalue("github_in")(tmp_path, place), api=hub, **known)
-            lab = stack.enter_context(fake_gitlab.GitLab())
-            lab.project(REPOSITORY, members={"mona": "maintainer"}).bare = bare
-            command = request.getfixturevalue("gitlab_ci_local")
-            folders = (request.getfixturevalue("training") / "bin", Path(command).parent, machine["PATH"])
-            tools = {"RUNNER_TOOL_CACHE": str(request.getfixturevalue("tool_cache")), "PIP_NO_INDEX": "1"}
-            env = {**machine, "PATH": os.pathsep.join(map(str, folders)), **tools}
-            return OnGitLab(command=command, api=lab, folder=tmp_path, env=env, **known)
+                return OnGitHub(host=host.github(), world=world)
+            return OnGitLab(host=host.gitlab(), world=world, folder=tmp_path)
 
         yield started
 

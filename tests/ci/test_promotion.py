@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from tests.ci import runners, stand_ins
+from tests.ci.pipelines import Pipelines
 from tests.ci.runners import REPOSITORY, Forge, GitHub
-from tests.ci.test_gitlab_pipelines import Diamond
 from tests.e2e.project import Project
 
 pytestmark = pytest.mark.thorough
@@ -278,7 +278,7 @@ class OnGitLab:
             if name in variables
         }
         env = {**self.env, "CALLS": str(calls), "JUDGED": "0", **told}
-        pipeline = Diamond(command=self.command, project=here, folder=self.folder, env=env)
+        pipeline = Pipelines(command=self.command, project=here, folder=self.folder, env=env)
         known = {"CI_COMMIT_BRANCH": "main", "CI_PIPELINE_SOURCE": "push", "CI_ML_TOKEN": "jobs", **SECRETS}
         run = pipeline.run(here.git("rev-parse", "main"), **{**known, **variables})
         assert run.failed() == (failed or set()), run.log

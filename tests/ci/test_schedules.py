@@ -15,8 +15,8 @@ import pytest
 
 from ci_ml import __version__
 from tests.ci import runners, stand_ins
+from tests.ci.pipelines import Pipelines
 from tests.ci.runners import Forge, GitHub
-from tests.ci.test_gitlab_pipelines import Diamond
 from tests.e2e.project import Project
 
 pytestmark = pytest.mark.thorough
@@ -155,7 +155,7 @@ class OnGitLab:
         calls.write_text("")
         here = self.projects("gitlab", on_drift=on_drift)
         env = {**self.env, "CALLS": str(calls), "MONITORED": str(code)}
-        pipeline = Diamond(command=self.command, project=here, folder=self.folder, env=env)
+        pipeline = Pipelines(command=self.command, project=here, folder=self.folder, env=env)
         chosen = {"CI_ML_SCHEDULE": schedule} if schedule else {}
         known = {"CI_COMMIT_BRANCH": "main", "CI_PIPELINE_SOURCE": "schedule", "CI_ML_TOKEN": "jobs", **SECRETS}
         run = pipeline.run(here.git("rev-parse", "HEAD"), **{**known, **chosen, **variables})
@@ -242,7 +242,7 @@ def test_the_component_runs_what_a_schedule_names(
     commit = here.commit("Components")
     env = {**on_gitlab.env, "CALLS": str(on_gitlab.folder / "calls"), "MONITORED": "0"}
     (on_gitlab.folder / "calls").write_text("")
-    pipeline = Diamond(command=on_gitlab.command, project=here, folder=on_gitlab.folder, env=env)
+    pipeline = Pipelines(command=on_gitlab.command, project=here, folder=on_gitlab.folder, env=env)
     known = {"CI_COMMIT_BRANCH": "main", "CI_PIPELINE_SOURCE": "schedule", "CI_ML_TOKEN": "jobs"}
     run = pipeline.run(commit, **{**known, **variables})
     assert (on_gitlab.folder / "calls").read_text().splitlines() == called, run.log
