@@ -250,9 +250,11 @@ def test_github_goes_back_by_hand(on_github: Callable[..., OnGitHub]) -> None:
     assert not list(here.runner.folder.rglob("owned"))
 
 
-def test_github_goes_back_from_no_other_branch(on_github: Callable[..., OnGitHub]) -> None:
+@pytest.mark.parametrize("ref", ["refs/heads/other", "refs/heads/main/other", "refs/tags/main"])
+def test_github_goes_back_from_the_default_branch_alone(on_github: Callable[..., OnGitHub], ref: str) -> None:
+    """A tag may have the name of the branch."""
     inputs = {"model": "churn", "alias": "champion", "version": "", "why": "slow"}
-    assert on_github().run("workflow_dispatch", kind="-rollback", branch="other", payload={"inputs": inputs}) == []
+    assert on_github().run("workflow_dispatch", kind="-rollback", payload={"inputs": inputs, "ref": ref}) == []
 
 
 # --- GitLab ----------------------------------------------------------------------------------------------------------
@@ -375,6 +377,18 @@ def test_gitlab_does_not_guess_what_goes_back_and_why(on_gitlab: OnGitLab, varia
     assert called == []
 
 
-def test_gitlab_goes_back_from_no_other_branch(on_gitlab: OnGitLab) -> None:
+OTHERS = [
+    {"CI_COMMIT_BRANCH": "other", "CI_COMMIT_REF_NAME": "other"},
+    {"CI_COMMIT_BRANCH": "", "CI_COMMIT_TAG": "main", "CI_COMMIT_REF_NAME": "main"},  # a tag, which has no branch
+]
+
+
+@pytest.mark.parametrize("place", OTHERS)
+def test_gitlab_goes_back_from_the_default_branch_alone(on_gitlab: OnGitLab, place: dict[str, str]) -> None:
     known = {"CI_ML_MODEL": "churn", "CI_ML_WHY": "slow", "CI_ML_SCHEDULE": "rollback"}
-    assert on_gitlab.run(CI_COMMIT_BRANCH="other", CI_PIPELINE_SOURCE="web", **known) == []
+    assert on_gitlab.run(CI_PIPELINE_SOURCE="web", **known, **place) == []
+
+
+@pytest.mark.parametrize("place", OTHERS)
+def test_gitlab_promotes_from_the_default_branch_alone(on_gitlab: OnGitLab, place: dict[str, str]) -> None:
+    assert on_gitlab.run(record=False, **place) == []
