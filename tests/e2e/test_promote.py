@@ -78,6 +78,10 @@ def test_a_model_goes_to_production_and_back(judged: Project) -> None:
     told = judged.ci_ml("history", "churn").expect(0).out
     assert told.startswith("champion of churn is version 1\n")
     assert "rollback: it drifts" in told
+    assert "forced" not in told
+    judged.write("ci-ml.yaml", CI_ML_YAML)
+    assert judged.ci_ml("history", "churn").expect(0).out == told, "what was registered once is known"
+    assert "there are: churn" in judged.ci_ml("history", "chrun").expect(2).err
 
 
 def test_a_report_of_another_commit_is_stale(judged: Project) -> None:
@@ -173,9 +177,12 @@ def test_questions_that_make_no_sense(judged: Project) -> None:
         (("rollback", "churn", "--why", " "), "a rollback has a reason"),
         (("rollback", "churn"), "Missing option '--why'"),
         (("serve-check", "churn"), "says nothing of `serve`"),
+        (("history", "chrun"), "there is no model chrun under registry in ci-ml.yaml, nor in the ledger"),
     ):
         done = judged.ci_ml(*arguments).expect(2)
         assert words in done.err, done.text
+    assert "there are: churn" in done.err
+    assert judged.ci_ml("history", "churn").expect(0).out == "the ledger knows no promotion of churn\n"
 
 
 def test_to_names_the_aliases_whatever_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -253,9 +260,9 @@ def test_approvals_are_counted_on_the_request_that_brought_the_commit(
     promoted(0)
     assert job.outputs["version"] == "1"
     assert job.outputs["promoted"] == "true"
-    (change,) = judged.ci_ml("history", "churn", "--format", "json", env=job.env(name="push", event=push)).json()[
-        "changes"
-    ]
+    env = job.env(name="push", event=push)
+    (change,) = judged.ci_ml("history", "churn", "--format", "json", env=env).json()["changes"]
+    assert "\n  pull request #7, http" in judged.ci_ml("history", "churn", env=env).expect(0).out
     assert [one["by"] for one in change["approvals"]] == ["ada"]
     assert (change["change"]["forge"], change["change"]["number"]) == ("github", 7)
     assert "refs/ci-ml/ledger" in judged.git("ls-remote", str(tmp_path / "origin.git"))
@@ -305,6 +312,10 @@ def test_an_alias_moved_by_hand_is_told_and_not_overwritten(judged: Project) -> 
     assert "champion of churn was moved by hand: it is version 1, and by the ledger it is version 2" in done.err
     assert "moved by hand" in judged.ci_ml("history", "churn").expect(0).out
     assert aliases(judged) == {"champion": "1"}
+    judged.ci_ml("rollback", "churn", "--to", "2", "--force", "--why", "that was a mistake").expect(0)
+    told = judged.ci_ml("history", "churn").expect(0).out
+    assert "\n  rollback (forced): that was a mistake, pass\n" in told
+    assert told.count("forced") == 1
 
 
 @pytest.fixture(scope="module")

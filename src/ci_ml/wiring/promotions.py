@@ -7,7 +7,8 @@ from typing import Any
 
 from ci_ml.core import promotions
 from ci_ml.core.promotions import LEASE, Action, State, Step
-from ci_ml.errors import DependencyError
+from ci_ml.errors import DependencyError, UsageError
+from ci_ml.usecases import policy
 from ci_ml.wiring import chronicle, registry
 from ci_ml.wiring.workspace import Workspace
 
@@ -29,8 +30,13 @@ class History:
 
 
 def history(space: Workspace, model: str) -> History:
-    """The story of a model. Raises DependencyError when the ledger cannot be read; without MLflow it says so."""
+    """The story of a model. Without MLflow it says so.
+
+    Raises UsageError for a model that nobody knows, DependencyError when the ledger cannot be read.
+    """
     steps = registry.Chronicled(space).read(model)
+    if not steps:
+        _refuse_unknown(space, model)
     state = promotions.fold(steps)
     models = registry.models(space)
     doubts: list[str] = []
@@ -48,6 +54,18 @@ def history(space: Workspace, model: str) -> History:
     if state.holder is not None:
         doubts.append(_under_way(state.holder, over=chronicle.now(space) - state.holder.at >= LEASE))
     return History(model=model, steps=steps, state=state, aliases=aliases, doubts=tuple(doubts))
+
+
+def _refuse_unknown(space: Workspace, model: str) -> None:
+    """Raises UsageError for a model without an entry that is not under `registry` either: a name that is mistyped."""
+    path = space.project.config
+    loaded = policy.load(space.head_tree, path, path)
+    registered = loaded.config.registry if loaded else {}
+    if model in registered:
+        return
+    known = ", ".join(dict.fromkeys((*registered, *registry.Chronicled(space).models())))
+    hint = f"there are: {known}" if known else "say what is registered under `registry`: docs/registry.md"
+    raise UsageError(f"there is no model {model} under registry in {path}, nor in the ledger", hint)
 
 
 def _moves(model: str, state: State, aliases: Mapping[str, str]) -> list[str]:

@@ -99,6 +99,11 @@ class Chronicled:
         found = chronicle.find(self.space, Kind.PROMOTION, model)
         return tuple(_step(entry, record.predicate) for entry, record in found)
 
+    def models(self) -> tuple[str, ...]:
+        """The models that the ledger has an entry of, by name. Raises DependencyError when it cannot be read."""
+        _, book = chronicle.read(self.space)
+        return tuple(sorted({one.subject for one in chronicle.ordered(book) if one.kind is Kind.PROMOTION}))
+
     def enter(self, what: Promotion, digest: Mapping[str, str], last: str | None) -> Step:
         """Keep a record and enter it, unless the model has a newer one than `last`."""
         subject = Subject(name=what.model, digest=dict(digest))
