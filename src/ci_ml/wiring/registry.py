@@ -25,7 +25,7 @@ from ci_ml.core.training import redact, secrets
 from ci_ml.core.types import Gap, Outcome
 from ci_ml.errors import ConfigError, DependencyError, Overtaken, UsageError, Withheld
 from ci_ml.ports import Forge, Registry
-from ci_ml.usecases import candidate, policy, promote
+from ci_ml.usecases import candidate, lineage, policy, promote
 from ci_ml.usecases.candidate import Evidence
 from ci_ml.usecases.promote import Around, Candidate, Moved
 from ci_ml.wiring import chronicle, publishing, training
@@ -210,7 +210,7 @@ class _Case:
         model = self.asked.model
         found = {f"this commit {model.commit[:7]}": LoadedConfig(config=model.config, digest=model.digest)}
         base = self.report.base.sha if self.report.policy.source == "base" else None
-        if base and self._known(base) and _ancestor(space, base, model.commit):
+        if base and self.report.policy.digest != model.digest and self._precedes(base, model.commit):
             with contextlib.suppress(ConfigError):  # a file that cannot be read has judged nothing
                 loaded = policy.load(space.history.tree(base), path, f"{path} at {base[:7]}")
                 if loaded is not None:
@@ -239,11 +239,8 @@ class _Case:
                 found.add(str(statements.at(said, "ciMl", "report")))
         return found
 
-    def _known(self, sha: str) -> bool:
-        history = self.space.history
-        if history.commit(sha) is None and (remote := history.remote()):
-            history.fetch("--depth=1", remote, sha)
-        return history.commit(sha) is not None
+    def _precedes(self, one: str, other: str) -> bool:
+        return lineage.precedes(self.space.history, one, other, lambda text: print(f"note: {text}", file=self.stream))
 
     @cached_property
     def forge(self) -> Forge | None:
@@ -320,19 +317,6 @@ class _Case:
         facts = digests.Digests(root=root, outputs={}, stamp=-1.0, ignore=ignore)
         like = self.recorded or Digest(algorithm="md5", value="")
         return fingerprints.bundle(path, root / path, ignore, lambda: str(facts(self.output, like)))
-
-
-def _ancestor(space: Workspace, one: str, other: str) -> bool:
-    """Whether one commit is among the ancestors of another, as far as this clone reaches."""
-    history = space.history
-    if history.commit(one) is None or history.commit(other) is None:
-        return False
-    if history.merge_base(one, other) == one:
-        return True
-    remote = history.remote()
-    if history.is_shallow() and remote and history.fetch("--unshallow", remote):
-        return history.merge_base(one, other) == one
-    return False
 
 
 def promoted(
@@ -441,12 +425,15 @@ def rolled_back(
 
 
 def _around(space: Workspace, ledger: Chronicled, stream: TextIO) -> Around:
+    def say(text: str) -> None:
+        print(f"note: {text}", file=stream)
+
     return Around(
         registry=models(space),
         ledger=ledger,
         now=lambda: chronicle.now(space),
-        say=lambda text: print(f"note: {text}", file=stream),
-        is_newer=lambda one, other: one != other and _ancestor(space, one, other),
+        say=say,
+        is_newer=lambda one, other: one != other and lineage.precedes(space.history, one, other, say),
     )
 
 
