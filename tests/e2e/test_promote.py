@@ -94,6 +94,14 @@ def test_a_report_of_another_commit_is_stale(judged: Project) -> None:
 def test_a_commit_of_the_same_files_is_as_good(judged: Project) -> None:
     judged.git("commit", "--quiet", "--allow-empty", "-m", "nothing")
     judged.ci_ml("promote", "churn").expect(0)
+    promoted = judged.git("rev-parse", "HEAD")
+    judged.git("commit", "--quiet", "--allow-empty", "-m", "nothing again")
+    done = judged.ci_ml("promote", "churn", "--format", "json").expect(0).json()
+    assert (done["changed"], done["version"], done["entry"]) == (False, "1", None)
+    assert f"changes nothing of what {promoted[:7]} has promoted" in done["sentence"]
+    judged.ci_ml("promote", "churn", "--to", "champion,shadow").expect(0)
+    assert aliases(judged) == {"champion": "1", "shadow": "1"}
+    assert versions(judged) == ["1"]
 
 
 def test_bytes_that_were_not_judged(judged: Project) -> None:
@@ -361,6 +369,17 @@ def test_killed_at_every_step_and_run_again(
     story = project.ci_ml("history", "churn", "--format", "json").expect(0).json()
     assert (story["ledger"], story["doubts"]) == (wanted, [])
     assert len(story["changes"]) == (2 if action == "promote" else 3), "said once"
+
+
+@pytest.mark.thorough
+def test_what_was_killed_is_told(second: dict[str, Path], environment: dict[str, str], tmp_path: Path) -> None:
+    shutil.copytree(second["promote"], tmp_path / "p", symlinks=True)
+    project = Project(root=tmp_path / "p" / "repo", env=_elsewhere(environment, tmp_path / "p"))
+    assert killed(project, "after", 4, "promote", "churn").code == -signal.SIGKILL
+    sha = project.git("rev-parse", "--short=7", "HEAD")
+    (doubt,) = project.ci_ml("history", "churn", "--format", "json").expect(0).json()["doubts"]
+    assert doubt.startswith(f"a promotion of {sha} to champion was begun at ")
+    assert "it is under way, or was killed; other promotions wait until" in doubt
 
 
 def _ended(project: Project, wanted: str) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ci_ml.core import promotions
-from ci_ml.core.promotions import LEASE, Action, State, Step
+from ci_ml.core.promotions import LEASE, NOUNS, Action, State, Step
 from ci_ml.errors import DependencyError, UsageError
 from ci_ml.usecases import policy
 from ci_ml.wiring import chronicle, registry
@@ -81,9 +81,17 @@ def _moves(model: str, state: State, aliases: Mapping[str, str]) -> list[str]:
 
 
 def _under_way(holder: Step, *, over: bool) -> str:
-    what = f"a {holder.what.of} to {' and '.join(holder.what.aliases)} was begun at {holder.at:%Y-%m-%d %H:%M:%S} UTC"
-    end = "it has lost its turn: the same command again finishes it" if over else "it is under way, or was killed"
-    return f"{what} and has not ended: {end}"
+    who = f" by {holder.by}" if holder.by else ""
+    where = f" in {holder.run_url}" if holder.run_url else ""
+    commit = f" of {holder.what.commit[:7]}" if holder.what.commit else ""
+    what = (
+        f"a {NOUNS[holder.what.of]}{commit} to {' and '.join(holder.what.aliases)} was begun{who} at "
+        f"{holder.at:%Y-%m-%d %H:%M:%S} UTC{where} and has not ended"
+    )
+    if over:
+        return f"{what}: it has lost its turn: the same command again finishes it, and any other may begin"
+    until = holder.at + LEASE
+    return f"{what}: it is under way, or was killed; other promotions wait until {until:%H:%M:%S} UTC"
 
 
 def rows(found: History) -> list[dict[str, Any]]:
