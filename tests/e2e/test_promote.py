@@ -1,8 +1,10 @@
 """From a verdict to an alias and back, with real git, DVC and MLflow's embedded store."""
 
+import contextlib
 import json
 import shutil
 import signal
+import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -209,14 +211,38 @@ def test_to_names_the_aliases_whatever_the_environment_says(monkeypatch: pytest.
     assert asked == [["champion"], ["shadow"]]
 
 
+def space(env: dict[str, str], forge: str | None = None, remote: str | None = None) -> Workspace:
+    """As much of a workspace as says which registry is meant."""
+    history = SimpleNamespace(remote=lambda: remote)
+    return cast("Workspace", SimpleNamespace(change=Change(forge=forge), env=env, history=history))
+
+
 @pytest.mark.parametrize("env", [{"CI": "true"}, {"CI": "true", "MLFLOW_TRACKING_URI": ""}, {}])
 def test_a_job_without_a_registry_promotes_nothing(env: dict[str, str]) -> None:
-    change = Change(forge=None if env else "github")
+    forge = None if env else "github"
     with pytest.raises(UsageError, match="MLFLOW_TRACKING_URI is not set, or empty"):
-        require_lasting(cast("Workspace", SimpleNamespace(change=change, env=env)))
-    named = {**env, "MLFLOW_TRACKING_URI": "sqlite:///there.db"}
-    require_lasting(cast("Workspace", SimpleNamespace(change=change, env=named)))
-    require_lasting(cast("Workspace", SimpleNamespace(change=Change(), env={})))
+        require_lasting(space(env, forge))
+    require_lasting(space({**env, "MLFLOW_TRACKING_URI": "sqlite:///there.db"}, forge))
+
+
+def test_whoever_shares_the_ledger_has_a_registry_that_others_reach(judged: Project) -> None:
+    """Without a remote the store here is all that anybody has; one that is named is taken at its word."""
+    require_lasting(space({}))
+    require_lasting(space({"MLFLOW_TRACKING_URI": "sqlite:///there.db"}, remote="origin"))
+    judged.git("remote", "add", "origin", "../origin.git")
+    refused(judged, "who shares the ledger on origin could not reach a registry on this machine", code=2)
+    assert "MLFLOW_TRACKING_URI is not set" in judged.ci_ml("rollback", "churn", "--why", "slow").expect(2).err
+
+
+@pytest.mark.thorough
+def test_history_asks_no_store_that_others_do_not_share(judged: Project, tmp_path: Path) -> None:
+    judged.ci_ml("promote", "churn").expect(0)
+    judged.git("init", "--quiet", "--bare", str(tmp_path / "origin.git"))
+    judged.git("remote", "add", "origin", str(tmp_path / "origin.git"))
+    judged.git("push", "--quiet", "origin", "refs/ci-ml/ledger")
+    story = judged.ci_ml("history", "churn", "--format", "json").expect(0).json()
+    assert (story["aliases"], story["ledger"]) == (None, {"champion": "1"})
+    assert [doubt.partition(":")[0] for doubt in story["doubts"]] == ["where the aliases are now cannot be asked"]
 
 
 def test_a_report_that_is_none(judged: Project) -> None:
@@ -293,6 +319,34 @@ def test_what_is_in_production_is_the_baseline(judged: Project) -> None:
         "check", env={"MLFLOW_TRACKING_URI": "http://127.0.0.1:9", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
     )
     assert "MLflow:" in done.expect(3).err
+
+
+@pytest.mark.thorough
+def test_a_baseline_that_is_not_there(judged: Project) -> None:
+    """Before the first promotion that is told; afterwards, and for what nobody registers, it is an error."""
+    judged.write("ci-ml.yaml", judged.read("ci-ml.yaml") + 'baseline: "mlflow:models:/churn@champion"\n')
+    judged.commit("a baseline")
+    before = judged.git("rev-parse", "HEAD")
+    promoting.trained(judged, 0.3)
+    found = json.loads(report(judged).read_text())
+    assert found["base"]["sha"] == before
+    assert [one for one in found["notices"] if one.startswith("nothing is models:/churn@champion yet")]
+    for reference, words in (
+        ("models:/chrun@champion", "no model chrun is under registry in ci-ml.yaml"),
+        ("models:/churn@king", "there is no alias king under registry.churn.aliases"),
+        ("models:/churn/9", "there is no version 9 of churn"),
+    ):
+        done = judged.ci_ml("check", "--base", f"mlflow:{reference}").expect(2)
+        assert words in " ".join(done.err.split())
+        assert "mlflow.exceptions" not in done.text
+    judged.ci_ml("promote", "churn").expect(0)
+    with contextlib.closing(sqlite3.connect(promoting.store(judged))) as database, database:
+        database.execute("delete from registered_model_aliases")
+    done = judged.ci_ml("check", "--base", "mlflow:models:/churn@champion").expect(3)
+    assert "by the ledger champion of churn is version 1" in " ".join(done.err.split())
+    judged.git("remote", "add", "origin", "../origin.git")
+    done = judged.ci_ml("check", "--base", "mlflow:models:/churn@champion").expect(2)
+    assert "models:/churn@champion cannot be looked up: MLFLOW_TRACKING_URI is not set" in " ".join(done.err.split())
 
 
 @pytest.mark.thorough

@@ -41,7 +41,10 @@ def history(space: Workspace, model: str) -> History:
     models = registry.models(space)
     doubts: list[str] = []
     aliases: Mapping[str, str] | None = state.targets
-    if models.keeps_aliases:
+    if reason := registry.unshared(space):
+        aliases = None
+        doubts.append(f"where the aliases are now cannot be asked: {reason}")
+    elif models.keeps_aliases:
         try:
             aliases = models.targets(model)
         except DependencyError as error:

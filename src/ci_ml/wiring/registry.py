@@ -1,6 +1,7 @@
 """Registered models: which is meant, what may be promoted, where it is written down. Layer: wiring."""
 
 import contextlib
+import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,7 +19,7 @@ from ci_ml.core.listing import some
 from ci_ml.core.pipeline import Digest, covering
 from ci_ml.core.promotions import Action, ApprovalPart, OriginPart, Promotion, Step
 from ci_ml.core.references import Origin, Reference
-from ci_ml.core.registry import RegisteredConfig
+from ci_ml.core.registry import ADDRESS, RegisteredConfig
 from ci_ml.core.report import MAX_BYTES, Report, WaiverPart, load, unwaived
 from ci_ml.core.statements import Kind, Statement, Subject
 from ci_ml.core.training import redact, secrets
@@ -64,27 +65,45 @@ def find(space: Workspace, name: str) -> Registered:
 
 def models(space: Workspace) -> Registry:
     """Where models are registered."""
-    from ci_ml.adapters.mlflow import gitlab, registry
+    from ci_ml.adapters.mlflow import registries
 
-    tracking = training.tracker(space)
-    other = space.env.get("MLFLOW_REGISTRY_URI") or None
-    if gitlab.speaks(other or tracking.address()):
-        return gitlab.GitLabModels(tracking=tracking)
-    return registry.Models(tracking=tracking, registry=other)
+    return registries.opened(training.tracker(space), space.env.get("MLFLOW_REGISTRY_URI"))
+
+
+def unshared(space: Workspace) -> str | None:
+    """Why the store in `.ci-ml` cannot be the registry, where none is named; None where it can, or one is.
+
+    What is on the machine of a job goes with it, and where the ledger is on a server, others build on what it says of
+    the registry. A secret that is missing arrives as an empty variable. A store that is named is taken, wherever it is.
+    """
+    if space.env.get(ADDRESS):
+        return None
+    if _is_job(space):
+        return f"{ADDRESS} is not set, or empty: a registry on the machine of this job would be gone with it"
+    if remote := space.history.remote():
+        return f"{ADDRESS} is not set: who shares the ledger on {remote} could not reach a registry on this machine"
+    return None
 
 
 def require_lasting(space: Workspace) -> None:
-    """Raises UsageError in a CI job without a registry: the local store goes with the job's machine.
-
-    A secret that is missing arrives as an empty variable. A store that is named is taken, wherever it is.
-    """
-    is_job = space.change.forge is not None or space.env.get("CI", "").lower() in ("true", "1")
-    if is_job and not space.env.get("MLFLOW_TRACKING_URI"):
+    """Raises UsageError where the registry would be one that nobody else can reach."""
+    if (reason := unshared(space)) is None:
+        return
+    if _is_job(space):
         raise UsageError(
-            "MLFLOW_TRACKING_URI is not set, or empty: a registry on the machine of this job would be gone with it",
+            reason,
             "set it in the job, by the generated file with `promote: {secrets: {MLFLOW_TRACKING_URI: NAME}}` under "
             "`pipelines`; a secret that does not exist is empty",
         )
+    raise UsageError(
+        reason,
+        "set it to the address of the registry; a file or a SQLite store is taken, too, if you name it: "
+        "sqlite:///FOLDER/mlflow.db",
+    )
+
+
+def _is_job(space: Workspace) -> bool:
+    return space.change.forge is not None or space.env.get("CI", "").lower() in ("true", "1")
 
 
 @dataclass(frozen=True)
@@ -446,22 +465,49 @@ def _told(space: Workspace, done: Moved, registry: Registry, stream: TextIO) -> 
 
 
 def commit(space: Workspace, reference: Reference) -> str | Gap:
-    """The commit of the version that has an alias, or of a version. An absent Gap while nothing has the alias."""
+    """The commit of the version that has an alias, or of a version. An absent Gap while nothing has had the alias.
+
+    Raises UsageError and DependencyError where something should have it, or nothing ever will.
+    """
+    if reason := unshared(space):
+        raise UsageError(
+            f"{reference} cannot be looked up: {reason}",
+            "set it where changes are judged, too; or name another base: --base REV",
+        )
     registry = models(space)
     name = reference.model or ""
-    if reference.origin is Origin.VERSION:
-        return registry.commit(name, reference.value)
-    targets = registry.targets(name) if registry.keeps_aliases else _by_ledger(space, name)
-    version = targets.get(reference.value)
+    version: str | None = reference.value
+    if reference.origin is not Origin.VERSION:
+        targets = registry.targets(name) if registry.keeps_aliases else _by_ledger(space, name)
+        version = targets.get(reference.value)
     if version is None:
+        _refuse_lost(space, name, reference, registry)
         return Gap(reason=f"nothing is {reference}", absent=True)
-    return registry.commit(name, version)
+    found = registry.commit(name, version)
+    return dataclasses.replace(found, absent=False) if isinstance(found, Gap) else found
+
+
+def _refuse_lost(space: Workspace, name: str, reference: Reference, registry: Registry) -> None:
+    """Raises where an alias is not there and the ledger says that it is, or where no promotion may ever set it."""
+    alias, path = reference.value, space.project.config
+    if known := _by_ledger(space, name).get(alias):
+        raise DependencyError(
+            f"by the ledger {alias} of {name} is version {known}, and {registry.address} has no such alias",
+            f"see whether {ADDRESS} names the registry that it was promoted to; if somebody deleted the alias, "
+            f"`ci-ml rollback {name} --alias {alias} --force --why TEXT` brings it back",
+        )
+    loaded = policy.load(space.head_tree, path, path)
+    registered = loaded.config.registry if loaded else {}
+    if name not in registered:
+        listed = f"there are: {', '.join(registered)}" if registered else "docs/registry.md"
+        raise UsageError(f"nothing is {reference}, and no model {name} is under registry in {path}", listed)
+    if alias not in (aliases := registered[name].aliases):
+        what = f"nothing is {reference}, and there is no alias {alias} under registry.{name}.aliases"
+        raise UsageError(what, f"there are: {', '.join(aliases)}")
 
 
 def _by_ledger(space: Workspace, name: str) -> Mapping[str, str]:
-    from ci_ml.core.promotions import fold
-
-    return fold(Chronicled(space).read(name)).targets
+    return promotions.fold(Chronicled(space).read(name)).targets
 
 
 def anchors(space: Workspace) -> dict[str, str]:
