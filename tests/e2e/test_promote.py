@@ -331,6 +331,7 @@ def test_a_baseline_that_is_not_there(judged: Project) -> None:
     found = json.loads(report(judged).read_text())
     assert found["base"]["sha"] == before
     assert [one for one in found["notices"] if one.startswith("nothing is models:/churn@champion yet")]
+    kept = shutil.copy(report(judged), judged.root.parent / "report.json")
     for reference, words in (
         ("models:/chrun@champion", "no model chrun is under registry in ci-ml.yaml"),
         ("models:/churn@king", "there is no alias king under registry.churn.aliases"),
@@ -339,7 +340,7 @@ def test_a_baseline_that_is_not_there(judged: Project) -> None:
         done = judged.ci_ml("check", "--base", f"mlflow:{reference}").expect(2)
         assert words in " ".join(done.err.split())
         assert "mlflow.exceptions" not in done.text
-    judged.ci_ml("promote", "churn").expect(0)
+    judged.ci_ml("promote", "churn", "--report", str(kept)).expect(0)
     with contextlib.closing(sqlite3.connect(promoting.store(judged))) as database, database:
         database.execute("delete from registered_model_aliases")
     done = judged.ci_ml("check", "--base", "mlflow:models:/churn@champion").expect(3)
