@@ -243,6 +243,8 @@ def test_history_asks_no_store_that_others_do_not_share(judged: Project, tmp_pat
     story = judged.ci_ml("history", "churn", "--format", "json").expect(0).json()
     assert (story["aliases"], story["ledger"]) == (None, {"champion": "1"})
     assert [doubt.partition(":")[0] for doubt in story["doubts"]] == ["where the aliases are now cannot be asked"]
+    assert "MLFLOW_TRACKING_URI is not set" in judged.ci_ml("audit", "verify").expect(2).err
+    judged.ci_ml("audit", "verify", "--no-registry").expect(0)
 
 
 def test_a_report_that_is_none(judged: Project) -> None:

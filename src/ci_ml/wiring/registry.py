@@ -1,7 +1,6 @@
 """Registered models: which is meant, what may be promoted, where it is written down. Layer: wiring."""
 
 import contextlib
-import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,12 +17,11 @@ from ci_ml.core.config import Config, LoadedConfig
 from ci_ml.core.listing import some
 from ci_ml.core.pipeline import Digest, covering
 from ci_ml.core.promotions import Action, ApprovalPart, OriginPart, Promotion, Step
-from ci_ml.core.references import Origin, Reference
 from ci_ml.core.registry import ADDRESS, RegisteredConfig
 from ci_ml.core.report import MAX_BYTES, Report, WaiverPart, load, unwaived
 from ci_ml.core.statements import Kind, Statement, Subject
 from ci_ml.core.training import redact, secrets
-from ci_ml.core.types import Gap, Outcome
+from ci_ml.core.types import Outcome
 from ci_ml.errors import ConfigError, DependencyError, Overtaken, UsageError, Withheld
 from ci_ml.ports import Forge, Registry
 from ci_ml.usecases import candidate, lineage, policy, promote
@@ -464,62 +462,22 @@ def _told(space: Workspace, done: Moved, registry: Registry, stream: TextIO) -> 
     return done
 
 
-def commit(space: Workspace, reference: Reference) -> str | Gap:
-    """The commit of the version that has an alias, or of a version. An absent Gap while nothing has had the alias.
-
-    Raises UsageError and DependencyError where something should have it, or nothing ever will.
-    """
-    if reason := unshared(space):
-        raise UsageError(
-            f"{reference} cannot be looked up: {reason}",
-            "set it where changes are judged, too; or name another base: --base REV",
-        )
-    registry = models(space)
-    name = reference.model or ""
-    version: str | None = reference.value
-    if reference.origin is not Origin.VERSION:
-        targets = registry.targets(name) if registry.keeps_aliases else _by_ledger(space, name)
-        version = targets.get(reference.value)
-    if version is None:
-        _refuse_lost(space, name, reference, registry)
-        return Gap(reason=f"nothing is {reference}", absent=True)
-    found = registry.commit(name, version)
-    return dataclasses.replace(found, absent=False) if isinstance(found, Gap) else found
-
-
-def _refuse_lost(space: Workspace, name: str, reference: Reference, registry: Registry) -> None:
-    """Raises where an alias is not there and the ledger says that it is, or where no promotion may ever set it."""
-    alias, path = reference.value, space.project.config
-    if known := _by_ledger(space, name).get(alias):
-        raise DependencyError(
-            f"by the ledger {alias} of {name} is version {known}, and {registry.address} has no such alias",
-            f"see whether {ADDRESS} names the registry that it was promoted to; if somebody deleted the alias, "
-            f"`ci-ml rollback {name} --alias {alias} --force --why TEXT` brings it back",
-        )
-    loaded = policy.load(space.head_tree, path, path)
-    registered = loaded.config.registry if loaded else {}
-    if name not in registered:
-        listed = f"there are: {', '.join(registered)}" if registered else "docs/registry.md"
-        raise UsageError(f"nothing is {reference}, and no model {name} is under registry in {path}", listed)
-    if alias not in (aliases := registered[name].aliases):
-        what = f"nothing is {reference}, and there is no alias {alias} under registry.{name}.aliases"
-        raise UsageError(what, f"there are: {', '.join(aliases)}")
-
-
-def _by_ledger(space: Workspace, name: str) -> Mapping[str, str]:
-    return promotions.fold(Chronicled(space).read(name)).targets
-
-
 def anchors(space: Workspace) -> dict[str, str]:
     """The entries of the ledger that versions of registered models remember, by NAME/VERSION; none without any.
 
-    Raises DependencyError when the registry is down.
+    Raises UsageError where no registry is named that others could have promoted to, DependencyError when it is down.
     """
     loaded = policy.load(space.head_tree, space.project.config, space.project.config)
     found: dict[str, str] = {}
-    registry = models(space) if loaded is not None and loaded.config.registry else None
-    for name in loaded.config.registry if loaded is not None and registry is not None else ():
-        assert registry is not None
+    if loaded is None or not loaded.config.registry:
+        return found
+    if reason := unshared(space):
+        raise UsageError(
+            f"what versions of models remember of the ledger cannot be asked: {reason}",
+            "set it, or verify without: --no-registry",
+        )
+    registry = models(space)
+    for name in loaded.config.registry:
         for version, tags in registry.versions(name).items():
             if entry := tags.get(promote.ENTRY):
                 found[f"{name}/{version}"] = entry
