@@ -13,9 +13,10 @@ from jsonschema import Draft7Validator
 from ruamel.yaml import YAML
 
 from ci_ml.adapters import templates
-from ci_ml.core import resolve
+from ci_ml.core import lacking, resolve
 from ci_ml.core.pipeline import Output, Pipeline, Stage
 from ci_ml.core.pipelines import PipelineConfig
+from ci_ml.core.workflow import ForgeKind
 from ci_ml.render import pipelines
 from ci_ml.render.pipelines import Templates
 from tests.ci.conftest import tool
@@ -160,6 +161,24 @@ def test_what_is_written(case: str, golden: Callable[[str, str], None]) -> None:
     assert len(files) == 1 + ("forks" not in chosen) + sum(key in chosen for key in ("monitor", "retrain", "promote"))
     for path, text in files.items():
         golden(name(case, path), text)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "judging"), [({}, "gate"), (STAGES, "plan, gate"), ({**STAGES, "graph": "dynamic"}, "plan, gate")]
+)
+def test_jobs_that_judge_reach_the_registry_where_production_is_the_baseline(
+    chosen: Mapping[str, Any], judging: str
+) -> None:
+    """What the fix says is what helps."""
+    baseline = "mlflow:models:/churn@champion"
+    promote = {"models": "churn", "secrets": {"MLFLOW_TRACKING_URI": "URI"}}
+    files = made({**chosen, "promote": promote}).values()
+    (lack,) = lacking.judging(ForgeKind.GITHUB, baseline, files)
+    assert f"nothing gives MLFLOW_TRACKING_URI to {judging}: `baseline` asks the registry" in lack.sentence
+    assert lacking.judging(ForgeKind.GITHUB, "auto", files) == ()
+    named = {"secrets": {"MLFLOW_TRACKING_URI": "URI", "AWS_ACCESS_KEY_ID": "KEY"}}
+    files = made({**chosen, "credentials": named}).values()
+    assert lacking.judging(ForgeKind.GITHUB, baseline, files) == ()
 
 
 def test_there_is_no_other_golden_file() -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from ci_ml import __version__
 from tests.ci import runners, stand_ins
 from tests.ci.pipelines import Pipelines
 from tests.ci.runners import REPOSITORY, Forge, GitHub
@@ -250,9 +251,11 @@ def test_github_goes_back_by_hand(on_github: Callable[..., OnGitHub]) -> None:
     assert not list(here.runner.folder.rglob("owned"))
 
 
-def test_github_goes_back_from_no_other_branch(on_github: Callable[..., OnGitHub]) -> None:
+@pytest.mark.parametrize("ref", ["refs/heads/other", "refs/heads/main/other", "refs/tags/main"])
+def test_github_goes_back_from_the_default_branch_alone(on_github: Callable[..., OnGitHub], ref: str) -> None:
+    """A tag may have the name of the branch."""
     inputs = {"model": "churn", "alias": "champion", "version": "", "why": "slow"}
-    assert on_github().run("workflow_dispatch", kind="-rollback", branch="other", payload={"inputs": inputs}) == []
+    assert on_github().run("workflow_dispatch", kind="-rollback", payload={"inputs": inputs, "ref": ref}) == []
 
 
 # --- GitLab ----------------------------------------------------------------------------------------------------------
@@ -375,6 +378,108 @@ def test_gitlab_does_not_guess_what_goes_back_and_why(on_gitlab: OnGitLab, varia
     assert called == []
 
 
-def test_gitlab_goes_back_from_no_other_branch(on_gitlab: OnGitLab) -> None:
+OTHERS = [
+    {"CI_COMMIT_BRANCH": "other", "CI_COMMIT_REF_NAME": "other"},
+    {"CI_COMMIT_BRANCH": "", "CI_COMMIT_TAG": "main", "CI_COMMIT_REF_NAME": "main"},  # a tag, which has no branch
+]
+
+
+@pytest.mark.parametrize("place", OTHERS)
+def test_gitlab_goes_back_from_the_default_branch_alone(on_gitlab: OnGitLab, place: dict[str, str]) -> None:
     known = {"CI_ML_MODEL": "churn", "CI_ML_WHY": "slow", "CI_ML_SCHEDULE": "rollback"}
-    assert on_gitlab.run(CI_COMMIT_BRANCH="other", CI_PIPELINE_SOURCE="web", **known) == []
+    assert on_gitlab.run(CI_PIPELINE_SOURCE="web", **known, **place) == []
+
+
+@pytest.mark.parametrize("place", OTHERS)
+def test_gitlab_promotes_from_the_default_branch_alone(on_gitlab: OnGitLab, place: dict[str, str]) -> None:
+    assert on_gitlab.run(record=False, **place) == []
+
+
+# As docs/pipelines.md has it.
+COMPONENT = """
+include:
+  - remote: %(template)s
+    inputs: {source: "%(source)s", ref: "%(ref)s"}
+  - remote: %(template)s
+    inputs: {job-name: audit, command: audit, source: "%(source)s", ref: "%(ref)s"}
+  - remote: %(template)s
+    inputs: {job-name: promote, command: promote, model: fraud score, alias: "%(alias)s", source: "%(source)s", ref: "%(ref)s"}
+  - remote: %(template)s
+    inputs: {job-name: rollback, command: rollback, model: fraud score, source: "%(source)s", ref: "%(ref)s"}
+audit: {needs: [ci-ml], interruptible: false}
+promote: {needs: [ci-ml, audit], interruptible: false, resource_group: promote, environment: {name: production}}
+rollback: {needs: [], interruptible: false, resource_group: rollback, environment: {name: production}}
+"""
+
+
+@pytest.fixture
+def component(on_gitlab: OnGitLab, stand_in: Project, template: str) -> Callable[..., tuple[list[str], set[str]]]:
+    """How the jobs of the component called ci-ml in a pipeline, without what stands before each bar, and which failed."""
+
+    def run(alias: str = "", **variables: str) -> tuple[list[str], set[str]]:
+        here = Project(root=on_gitlab.folder / "project", env=on_gitlab.env)
+        here.root.mkdir()
+        here.git("init", "--quiet", "--initial-branch=main")
+        said = {"template": template, "source": stand_in.root.as_uri(), "ref": f"v{__version__}", "alias": alias}
+        here.write(".gitlab-ci.yml", COMPONENT % said)
+        here.write(".gitlab/ci-ml.yml", "# nothing\n")
+        commit = here.commit("Merged")
+        calls = on_gitlab.folder / "calls"
+        calls.write_text("")
+        env = {**on_gitlab.env, "CALLS": str(calls), "JUDGED": variables.pop("JUDGED", "0")}
+        pipeline = Diamond(command=on_gitlab.command, project=here, folder=on_gitlab.folder, env=env)
+        known = {"CI_COMMIT_BRANCH": "main", "CI_PIPELINE_SOURCE": "push", "CI_ML_TOKEN": "jobs"}
+        done = pipeline.run(commit, **{**known, **variables})
+        return sorted(calls.read_text().splitlines()), done.failed()
+
+    return run
+
+
+COMPONENT_JUDGED, COMPONENT_ENTERED = "ci | jobs |  | Merged | ", f"audit record | jobs |  | Merged {WHOLE} "
+
+
+@pytest.mark.parametrize(("alias", "said"), [("", ""), ("champion,shadow", "--to=champion,shadow ")])
+def test_the_component_promotes_what_its_gate_has_judged(
+    component: Callable[..., tuple[list[str], set[str]]], alias: str, said: str
+) -> None:
+    promoted = f"promote {said}-- fraud score | jobs |  | Merged {WHOLE} "
+    assert component(alias) == (sorted([COMPONENT_JUDGED, COMPONENT_ENTERED, promoted]), set())
+
+
+@pytest.mark.parametrize(
+    ("variables", "called", "failed"),
+    [
+        ({"JUDGED": "10"}, [COMPONENT_ENTERED, COMPONENT_JUDGED], {"ci-ml"}),
+        ({"CI_PIPELINE_SOURCE": "schedule"}, [COMPONENT_ENTERED, COMPONENT_JUDGED], set[str]()),
+        ({"CI_PIPELINE_SOURCE": "merge_request_event", "CI_COMMIT_BRANCH": ""}, [COMPONENT_JUDGED], set[str]()),
+        ({"CI_COMMIT_BRANCH": "", "CI_COMMIT_TAG": "main", "CI_COMMIT_REF_NAME": "main"}, [], set[str]()),
+    ],
+)
+def test_the_component_promotes_nothing_else(
+    component: Callable[..., tuple[list[str], set[str]]], variables: dict[str, str], called: list[str], failed: set[str]
+) -> None:
+    assert component(**variables) == (called, failed)
+
+
+@pytest.mark.parametrize(
+    ("variables", "called", "failed"),
+    [
+        ({"CI_ML_WHY": "$(touch owned) `id`"}, "--why=$(touch owned) `id` -- fraud score", set[str]()),
+        (
+            {"CI_ML_WHY": "slow", "CI_ML_TO": "6", "CI_ML_ALIAS": "shadow", "CI_ML_MODEL": "churn"},
+            "--alias=shadow --to=6 --why=slow -- churn",
+            set[str](),
+        ),
+        ({}, None, {"rollback"}),
+    ],
+)
+def test_the_component_goes_back_by_hand(
+    component: Callable[..., tuple[list[str], set[str]]],
+    on_gitlab: OnGitLab,
+    variables: dict[str, str],
+    called: str | None,
+    failed: set[str],
+) -> None:
+    found = component(CI_PIPELINE_SOURCE="web", CI_ML_SCHEDULE="rollback", **variables)
+    assert found == ([f"rollback {called} | jobs |  | Merged | "] if called else [], failed)
+    assert not list(on_gitlab.folder.rglob("owned"))

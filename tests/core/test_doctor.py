@@ -87,6 +87,15 @@ def test_a_remote_has_to_answer_and_to_hold_what_is_needed() -> None:
     assert doctor.no_remote([]).health is Health.OK
 
 
+def test_a_registry_is_named_and_answers() -> None:
+    assert doctor.registry("https://mlflow.example", ["churn"], None).health is Health.OK
+    assert doctor.registry("https://mlflow.example", ["churn"], "no route").exit_code == 3
+    assert doctor.registry("sqlite:///new.db", ["churn"], None, new=True).health is Health.OK
+    assert doctor.no_registry(["churn"], None, promoted=False).health is Health.OK
+    assert doctor.no_registry(["churn"], "nobody else could reach it", promoted=False).exit_code == 2
+    assert doctor.no_registry(["churn"], "nobody else could reach it", promoted=True).health is Health.UNKNOWN
+
+
 # --- What a forge says ------------------------------------------------------------------------------------------------
 
 

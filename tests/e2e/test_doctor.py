@@ -321,6 +321,78 @@ def test_credentials_in_the_address_of_a_remote_are_not_shown(project: Project) 
     assert "✗  remote" in done.out
 
 
+# --- The registry -----------------------------------------------------------------------------------------------------
+
+REGISTRY = "registry: {churn: {model: model.json}}\n"
+PROMOTING = "pipelines: [{forge: github, promote: MODELS}]\n"
+NAMED = "{models: churn, secrets: {MLFLOW_TRACKING_URI: MLFLOW_URI}}"
+
+
+def registered(project: Project, promote: str | None = None) -> Project:
+    """A project with a model in a registry, and with jobs that promote it."""
+    more = PROMOTING.replace("MODELS", promote) if promote else ""
+    project.write("ci-ml.yaml", project.read("ci-ml.yaml") + REGISTRY + more)
+    if promote:
+        project.remove(".github/workflows/gate.yml")
+        project.ci_ml("generate").expect(0)
+    project.commit("a registry")
+    return project
+
+
+def test_a_registry_that_nobody_else_could_reach(project: Project) -> None:
+    registered(healthy(project))
+    found = examined(project, 2)["registry"]
+    assert "who shares the ledger on origin could not reach a registry on this machine" in found["sentence"]
+    project.git("remote", "remove", "origin")
+    assert examined(project, 0)["registry"]["health"] == "ok"
+
+
+def test_a_registry_that_answers_and_one_that_does_not(project: Project) -> None:
+    registered(healthy(project))
+    place = project.root.parent / "registry.db"
+    here = f"sqlite:///{place}"
+    assert "is not there yet" in examined(project, 0, MLFLOW_TRACKING_URI=here)["registry"]["sentence"]
+    assert not place.exists(), "doctor makes nothing"
+    place.touch()
+    found = examined(project, 0, MLFLOW_TRACKING_URI=here)["registry"]
+    assert (found["health"], found["sentence"]) == ("ok", f"the registry at {here} answers, for churn")
+    there = "http://ada:hunter22secret@127.0.0.1:9"
+    done = project.ci_ml("doctor", "--format", "json", env={"CI_ML_PATIENCE": "2", "MLFLOW_TRACKING_URI": there})
+    found = checks(done.expect(3))["registry"]
+    assert found["sentence"].startswith("the registry at http://")
+    assert "cannot be asked: MLflow: " in found["sentence"]
+    assert "hunter22secret" not in done.text
+
+
+def test_a_registry_that_hangs_ends_in_time(project: Project) -> None:
+    registered(healthy(project))
+    with GitHub() as forge:  # any server that does not answer
+        forge.fail(Hang(), times=None)
+        found = examined(project, 3, MLFLOW_TRACKING_URI=forge.url)["registry"]
+    assert found["sentence"].endswith("cannot be asked: it did not answer within 32 s")
+
+
+def test_jobs_that_promote_have_the_address_of_the_registry(project: Project) -> None:
+    registered(healthy(project), "churn")
+    found = examined(project, 2)["registry"]
+    assert "nothing gives MLFLOW_TRACKING_URI to the jobs that promote" in found["sentence"]
+    assert "promote: {secrets: {MLFLOW_TRACKING_URI: NAME}}" in found["fix"]
+    done = project.ci_ml("generate").expect(0)
+    assert f"note: {found['sentence']}; {found['fix']}\n" in done.err
+    project.edit("ci-ml.yaml", "promote: churn", f"promote: {NAMED}")
+    assert "MLFLOW_TRACKING_URI" not in project.ci_ml("generate").expect(0).err
+    project.commit("an address")
+    found = examined(project, 0)["registry"]
+    assert (found["health"], "MLFLOW_TRACKING_URI is not set here" in found["sentence"]) == ("unknown", True)
+
+
+def test_what_is_promoted_is_under_registry(project: Project) -> None:
+    registered(healthy(project), NAMED.replace("churn", "fraud"))
+    found = examined(project, 2)["registry"]
+    assert found["sentence"].endswith("promote names the model fraud, which is not under registry")
+    assert found["fix"] == "there are: churn"
+
+
 # --- GitHub -----------------------------------------------------------------------------------------------------------
 
 

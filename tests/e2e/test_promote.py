@@ -1,8 +1,10 @@
 """From a verdict to an alias and back, with real git, DVC and MLflow's embedded store."""
 
+import contextlib
 import json
 import shutil
 import signal
+import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -78,6 +80,10 @@ def test_a_model_goes_to_production_and_back(judged: Project) -> None:
     told = judged.ci_ml("history", "churn").expect(0).out
     assert told.startswith("champion of churn is version 1\n")
     assert "rollback: it drifts" in told
+    assert "forced" not in told
+    judged.write("ci-ml.yaml", CI_ML_YAML)
+    assert judged.ci_ml("history", "churn").expect(0).out == told, "what was registered once is known"
+    assert "there are: churn" in judged.ci_ml("history", "chrun").expect(2).err
 
 
 def test_a_report_of_another_commit_is_stale(judged: Project) -> None:
@@ -90,6 +96,14 @@ def test_a_report_of_another_commit_is_stale(judged: Project) -> None:
 def test_a_commit_of_the_same_files_is_as_good(judged: Project) -> None:
     judged.git("commit", "--quiet", "--allow-empty", "-m", "nothing")
     judged.ci_ml("promote", "churn").expect(0)
+    promoted = judged.git("rev-parse", "HEAD")
+    judged.git("commit", "--quiet", "--allow-empty", "-m", "nothing again")
+    done = judged.ci_ml("promote", "churn", "--format", "json").expect(0).json()
+    assert (done["changed"], done["version"], done["entry"]) == (False, "1", None)
+    assert f"changes nothing of what {promoted[:7]} has promoted" in done["sentence"]
+    judged.ci_ml("promote", "churn", "--to", "champion,shadow").expect(0)
+    assert aliases(judged) == {"champion": "1", "shadow": "1"}
+    assert versions(judged) == ["1"]
 
 
 def test_bytes_that_were_not_judged(judged: Project) -> None:
@@ -173,9 +187,12 @@ def test_questions_that_make_no_sense(judged: Project) -> None:
         (("rollback", "churn", "--why", " "), "a rollback has a reason"),
         (("rollback", "churn"), "Missing option '--why'"),
         (("serve-check", "churn"), "says nothing of `serve`"),
+        (("history", "chrun"), "there is no model chrun under registry in ci-ml.yaml, nor in the ledger"),
     ):
         done = judged.ci_ml(*arguments).expect(2)
         assert words in done.err, done.text
+    assert "there are: churn" in done.err
+    assert judged.ci_ml("history", "churn").expect(0).out == "the ledger knows no promotion of churn\n"
 
 
 def test_to_names_the_aliases_whatever_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -194,14 +211,40 @@ def test_to_names_the_aliases_whatever_the_environment_says(monkeypatch: pytest.
     assert asked == [["champion"], ["shadow"]]
 
 
+def space(env: dict[str, str], forge: str | None = None, remote: str | None = None) -> Workspace:
+    """As much of a workspace as says which registry is meant."""
+    history = SimpleNamespace(remote=lambda: remote)
+    return cast("Workspace", SimpleNamespace(change=Change(forge=forge), env=env, history=history))
+
+
 @pytest.mark.parametrize("env", [{"CI": "true"}, {"CI": "true", "MLFLOW_TRACKING_URI": ""}, {}])
 def test_a_job_without_a_registry_promotes_nothing(env: dict[str, str]) -> None:
-    change = Change(forge=None if env else "github")
+    forge = None if env else "github"
     with pytest.raises(UsageError, match="MLFLOW_TRACKING_URI is not set, or empty"):
-        require_lasting(cast("Workspace", SimpleNamespace(change=change, env=env)))
-    named = {**env, "MLFLOW_TRACKING_URI": "sqlite:///there.db"}
-    require_lasting(cast("Workspace", SimpleNamespace(change=change, env=named)))
-    require_lasting(cast("Workspace", SimpleNamespace(change=Change(), env={})))
+        require_lasting(space(env, forge))
+    require_lasting(space({**env, "MLFLOW_TRACKING_URI": "sqlite:///there.db"}, forge))
+
+
+def test_whoever_shares_the_ledger_has_a_registry_that_others_reach(judged: Project) -> None:
+    """Without a remote the store here is all that anybody has; one that is named is taken at its word."""
+    require_lasting(space({}))
+    require_lasting(space({"MLFLOW_TRACKING_URI": "sqlite:///there.db"}, remote="origin"))
+    judged.git("remote", "add", "origin", "../origin.git")
+    refused(judged, "who shares the ledger on origin could not reach a registry on this machine", code=2)
+    assert "MLFLOW_TRACKING_URI is not set" in judged.ci_ml("rollback", "churn", "--why", "slow").expect(2).err
+
+
+@pytest.mark.thorough
+def test_history_asks_no_store_that_others_do_not_share(judged: Project, tmp_path: Path) -> None:
+    judged.ci_ml("promote", "churn").expect(0)
+    judged.git("init", "--quiet", "--bare", str(tmp_path / "origin.git"))
+    judged.git("remote", "add", "origin", str(tmp_path / "origin.git"))
+    judged.git("push", "--quiet", "origin", "refs/ci-ml/ledger")
+    story = judged.ci_ml("history", "churn", "--format", "json").expect(0).json()
+    assert (story["aliases"], story["ledger"]) == (None, {"champion": "1"})
+    assert [doubt.partition(":")[0] for doubt in story["doubts"]] == ["where the aliases are now cannot be asked"]
+    assert "MLFLOW_TRACKING_URI is not set" in judged.ci_ml("audit", "verify").expect(2).err
+    judged.ci_ml("audit", "verify", "--no-registry").expect(0)
 
 
 def test_a_report_that_is_none(judged: Project) -> None:
@@ -253,9 +296,9 @@ def test_approvals_are_counted_on_the_request_that_brought_the_commit(
     promoted(0)
     assert job.outputs["version"] == "1"
     assert job.outputs["promoted"] == "true"
-    (change,) = judged.ci_ml("history", "churn", "--format", "json", env=job.env(name="push", event=push)).json()[
-        "changes"
-    ]
+    env = job.env(name="push", event=push)
+    (change,) = judged.ci_ml("history", "churn", "--format", "json", env=env).json()["changes"]
+    assert "\n  pull request #7, http" in judged.ci_ml("history", "churn", env=env).expect(0).out
     assert [one["by"] for one in change["approvals"]] == ["ada"]
     assert (change["change"]["forge"], change["change"]["number"]) == ("github", 7)
     assert "refs/ci-ml/ledger" in judged.git("ls-remote", str(tmp_path / "origin.git"))
@@ -278,6 +321,35 @@ def test_what_is_in_production_is_the_baseline(judged: Project) -> None:
         "check", env={"MLFLOW_TRACKING_URI": "http://127.0.0.1:9", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
     )
     assert "MLflow:" in done.expect(3).err
+
+
+@pytest.mark.thorough
+def test_a_baseline_that_is_not_there(judged: Project) -> None:
+    """Before the first promotion that is told; afterwards, and for what nobody registers, it is an error."""
+    judged.write("ci-ml.yaml", judged.read("ci-ml.yaml") + 'baseline: "mlflow:models:/churn@champion"\n')
+    judged.commit("a baseline")
+    before = judged.git("rev-parse", "HEAD")
+    promoting.trained(judged, 0.3)
+    found = json.loads(report(judged).read_text())
+    assert found["base"]["sha"] == before
+    assert [one for one in found["notices"] if one.startswith("nothing is models:/churn@champion yet")]
+    kept = shutil.copy(report(judged), judged.root.parent / "report.json")
+    for reference, words in (
+        ("models:/chrun@champion", "no model chrun is under registry in ci-ml.yaml"),
+        ("models:/churn@king", "there is no alias king under registry.churn.aliases"),
+        ("models:/churn/9", "there is no version 9 of churn"),
+    ):
+        done = judged.ci_ml("check", "--base", f"mlflow:{reference}").expect(2)
+        assert words in " ".join(done.err.split())
+        assert "mlflow.exceptions" not in done.text
+    judged.ci_ml("promote", "churn", "--report", str(kept)).expect(0)
+    with contextlib.closing(sqlite3.connect(promoting.store(judged))) as database, database:
+        database.execute("delete from registered_model_aliases")
+    done = judged.ci_ml("check", "--base", "mlflow:models:/churn@champion").expect(3)
+    assert "by the ledger champion of churn is version 1" in " ".join(done.err.split())
+    judged.git("remote", "add", "origin", "../origin.git")
+    done = judged.ci_ml("check", "--base", "mlflow:models:/churn@champion").expect(2)
+    assert "models:/churn@champion cannot be looked up: MLFLOW_TRACKING_URI is not set" in " ".join(done.err.split())
 
 
 @pytest.mark.thorough
@@ -305,6 +377,10 @@ def test_an_alias_moved_by_hand_is_told_and_not_overwritten(judged: Project) -> 
     assert "champion of churn was moved by hand: it is version 1, and by the ledger it is version 2" in done.err
     assert "moved by hand" in judged.ci_ml("history", "churn").expect(0).out
     assert aliases(judged) == {"champion": "1"}
+    judged.ci_ml("rollback", "churn", "--to", "2", "--force", "--why", "that was a mistake").expect(0)
+    told = judged.ci_ml("history", "churn").expect(0).out
+    assert "\n  rollback (forced): that was a mistake, pass\n" in told
+    assert told.count("forced") == 1
 
 
 @pytest.fixture(scope="module")
@@ -350,6 +426,17 @@ def test_killed_at_every_step_and_run_again(
     story = project.ci_ml("history", "churn", "--format", "json").expect(0).json()
     assert (story["ledger"], story["doubts"]) == (wanted, [])
     assert len(story["changes"]) == (2 if action == "promote" else 3), "said once"
+
+
+@pytest.mark.thorough
+def test_what_was_killed_is_told(second: dict[str, Path], environment: dict[str, str], tmp_path: Path) -> None:
+    shutil.copytree(second["promote"], tmp_path / "p", symlinks=True)
+    project = Project(root=tmp_path / "p" / "repo", env=_elsewhere(environment, tmp_path / "p"))
+    assert killed(project, "after", 4, "promote", "churn").code == -signal.SIGKILL
+    sha = project.git("rev-parse", "--short=7", "HEAD")
+    (doubt,) = project.ci_ml("history", "churn", "--format", "json").expect(0).json()["doubts"]
+    assert doubt.startswith(f"a promotion of {sha} to champion was begun at ")
+    assert "it is under way, or was killed; other promotions wait until" in doubt
 
 
 def _ended(project: Project, wanted: str) -> bool:

@@ -478,6 +478,10 @@ class TestInProduction:
         found = self.base(forked.repository, Gap(reason="nothing is it", absent=True))
         assert found.sha == base(forked.repository).sha
         assert found.why.endswith("nothing is models:/churn@champion yet")
+        assert found.notices == (
+            "nothing is models:/churn@champion yet, so the base is that of `baseline: auto`; it is what has the alias "
+            "once `ci-ml promote` has set it",
+        )
 
     def test_is_an_error_when_nobody_knows_its_commit(self, forked: Forked) -> None:
         for found in (Gap(reason="nothing says which commit made it"), "f" * 40, "--upload-pack=evil", "a:b"):

@@ -18,7 +18,8 @@ COMMITS = {"one": "1" * 40, "two": "2" * 40, "three": "3" * 40}
 ORDER = list(COMMITS.values())
 
 
-def candidate(name: str) -> Candidate:
+def candidate(name: str, commit: str | None = None, policy: str = "a") -> Candidate:
+    """A model by its files; its commit is that of the name, if no other is named."""
     bundle = Bundle(
         path="model.json",
         place=Path("model.json"),
@@ -26,8 +27,8 @@ def candidate(name: str) -> Candidate:
         files={"model.json": Part(sha256=name.encode().hex().ljust(64, "0"), size=3)},
         dvc="md5:0",
     )
-    digest = f"sha256:{'a' * 64}"
-    return Candidate(bundle=bundle, commit=COMMITS[name], report=digest, policy=digest, outcome="pass")
+    digests = {"report": f"sha256:{'a' * 64}", "policy": f"sha256:{policy * 64}"}
+    return Candidate(bundle=bundle, commit=COMMITS[commit or name], outcome="pass", **digests)
 
 
 def newer(one: str, other: str) -> bool:
@@ -94,6 +95,82 @@ def test_the_same_files_again_are_nothing_to_do(world: World) -> None:
     assert again.version == "1"
     assert "already" in again.sentence
     assert len(world.ledger) == 2
+
+
+def of_files(world: World, name: str, commit: str, *aliases: str, policy: str = "a", job: Job | None = None) -> Moved:
+    """Promote files that were promoted before, of another commit."""
+    known = candidate(name, commit, policy)
+    return promote("churn", aliases or ("champion",), known, around(job or Job(world)))
+
+
+def test_a_commit_that_changes_nothing_of_the_model_makes_no_version(world: World) -> None:
+    promoted(world, "one")
+    again = of_files(world, "one", "two")
+    assert (again.changed, again.version, again.record) == (False, "1", None)
+    assert "2222222 changes nothing of what 1111111 has promoted" in again.sentence
+    assert list(world.versions) == ["1"]
+    assert len(world.ledger) == 2
+
+
+def test_files_that_pass_other_gates_are_entered_and_are_no_other_version(world: World) -> None:
+    promoted(world, "one")
+    again = of_files(world, "one", "two", policy="b")
+    assert (again.changed, again.version, again.entry) == (False, "1", world.ledger[-1].entry)
+    assert "the ledger has by which gates they pass at 2222222" in again.sentence
+    last = world.ledger[-1].what
+    assert (last.commit, last.policy, last.version) == (COMMITS["two"], f"sha256:{'b' * 64}", "1")
+    assert world.versions == {"1": {**world.versions["1"], COMMIT: COMMITS["two"], ENTRY: again.entry}}
+    assert of_files(world, "one", "three", policy="b").record is None, "said once"
+    with pytest.raises(UsageError, match="knows no version of churn that was champion before 1"):
+        back(world)
+    consistent(world)
+
+
+def test_another_alias_gets_the_version_that_has_the_files(world: World) -> None:
+    promoted(world, "one")
+    assert of_files(world, "one", "two", "champion", "shadow").version == "1"
+    assert world.aliases == {"champion": "1", "shadow": "1"}
+    assert "stage" not in world.steps[world.steps.index("mark") :], "nothing is uploaded again"
+    consistent(world)
+
+
+def test_files_that_come_back_are_the_version_that_they_were(world: World) -> None:
+    promoted(world, "one")
+    promoted(world, "two")
+    done = of_files(world, "one", "three")
+    assert (done.version, done.changed, done.previous) == ("1", True, {"champion": "2"})
+    assert world.ledger[-1].what.commit == COMMITS["three"], "what was asked for"
+    assert back(world).version == "2"
+    consistent(world)
+
+
+def test_a_version_that_was_deleted_by_hand_is_made_anew(world: World) -> None:
+    promoted(world, "one")
+    promoted(world, "two")
+    world.versions["1"] = {BYTES: "sha256:another"}
+    assert of_files(world, "one", "three").version == "3"
+    assert world.aliases["champion"] == "3"
+
+
+@pytest.mark.parametrize("when", ["dies_before", "dies_after"])
+@pytest.mark.parametrize(("name", "policy"), [("one", "a"), ("two", "b")])
+def test_known_files_killed_at_every_step_and_run_again(name: str, policy: str, when: str) -> None:
+    """Files that come back, and those that are there and pass other gates."""
+    for number in count(1):
+        world = World()
+        promoted(world, "one")
+        promoted(world, "two")
+        try:
+            of_files(world, name, "three", policy=policy, job=Job(world, **{when: number}))  # type: ignore[arg-type]
+        except Killed:
+            of_files(world, name, "three", policy=policy)
+        else:
+            assert number > 6
+            return
+        assert world.aliases == {"champion": {"one": "1", "two": "2"}[name]}
+        assert len(fold(world.ledger).done) == 3, "said once"
+        assert list(world.versions) == ["1", "2"]
+        consistent(world)
 
 
 def test_back_and_further_back_and_forth(world: World) -> None:
@@ -193,9 +270,15 @@ def test_another_promotion_waits_for_one_that_was_killed_and_then_takes_its_turn
     with pytest.raises(Killed):
         promoted(world, "two", job=Job(world, dies_before=5))
     assert fold(world.ledger).holder is not None
-    with pytest.raises(Overtaken, match=r"a promote of 2222222 of churn is under way since 12:00:00 UTC") as error:
+    world.clock += dt.timedelta(minutes=3, seconds=5)
+    with pytest.raises(Overtaken) as error:
         promoted(world, "three")
-    assert "--force" in str(error.value.hint)
+    assert (error.value.what, error.value.hint) == (
+        "a promotion of 2222222 of churn to champion by ada is under way since 2026-01-01 12:00:00 UTC",
+        "wait until it has ended; if it was killed, the same command again (`ci-ml promote churn --to champion` at "
+        "2222222) finishes it at once, and this one may go on from 2026-01-01 12:10:00 UTC, in 7 minutes; --force does "
+        "not wait, and a rollback need not",
+    )
     world.clock += LEASE
     assert promoted(world, "three").changed
     consistent(world)

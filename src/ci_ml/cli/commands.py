@@ -1,7 +1,7 @@
 """Every command. Layer: cli; what a command needs is imported when it runs, for no command pays for another."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -201,6 +201,7 @@ def generate(
             lines = [f"wrote {one.path}\n" for one in found.changed]
             lines += [f"took away {one.path}\n" for one in found.surplus]
             click.echo("".join(lines) or "every file is as it should be\n", nl=False)
+            _warn(found.lacks)
         else:
             found = generating.checked(space)
             diffs = [one.diff() for one in found.changed] + [one.diff() for one in found.surplus]
@@ -215,6 +216,15 @@ def _advise(entry: Any) -> None:
 
     if said := pipelines.advice(entry):
         click.echo(safe.inert(f"{click.style('note:', bold=True)} {said}"), err=True, nl=False)
+
+
+def _warn(lacks: Sequence[Any]) -> None:
+    """Say what jobs will miss that the files cannot give them."""
+    from ci_ml.render import safe
+
+    for lack in lacks:
+        said = safe.printable(f"{lack.sentence}; {lack.fix}")
+        click.echo(safe.inert(f"{click.style('note:', bold=True)} {said}\n"), err=True, nl=False)
 
 
 def _asker() -> Callable[[str], Any]:
@@ -356,11 +366,12 @@ def verify(config: str | None, output: str | None, format: str) -> None:
 @options.common
 @options.formats("terminal", "json")
 def doctor(config: str | None, output: str | None, format: str) -> None:
-    """What would stop ci-ml from working here, with a fix for each: files, base, DVC's remote, settings of the forge.
+    """What would stop ci-ml from working here, with a fix for each: files, base, DVC's remote, registry, forge.
 
     The forge is asked when there is a token (CI_ML_TOKEN, GITHUB_TOKEN, GH_TOKEN, GITLAB_TOKEN); nothing is changed
     there. Exits 0 when no problem was found, also where something could not be looked at; else with the code of the
-    most serious one: 2 configuration or settings, then 3 DVC's remote, git or the token, then 12 a stale file.
+    most serious one: 2 configuration or settings, then 3 what does not answer (DVC's remote, the registry, git) or the
+    token, then 12 a stale file.
     """
     with boundary.errors():
         from ci_ml.core import doctor as findings

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ci_ml.usecases.promote import Moved
     from ci_ml.wiring.promotions import History
 
+_REQUESTS = {"github": "pull request #", "gitlab": "merge request !"}
 _FORCE = "Whoever has the turn, and wherever the aliases are. Never what the report, the bytes and approvals say."
 
 
@@ -113,9 +114,12 @@ def _tell(found: "History") -> None:
         lines.append(
             f"{row['at'][:16].replace('T', ' ')} UTC  {row['alias']}: {before} → version {row['version']}{who}"
         )
+        forced = " (forced)" if row["forced"] else ""
         because = f": {row['why']}" if row["why"] else ""
-        lines.append(f"  {row['action']}{because}, {row['outcome'] or 'no report is known'}")
+        lines.append(f"  {row['action']}{forced}{because}, {row['outcome'] or 'no report is known'}")
         lines.append(f"  commit {row['commit'] or 'unknown'}, report {row['report'] or 'unknown'}")
+        if change := row["change"]:
+            lines.append(f"  {_REQUESTS.get(change['forge'], '#')}{change['number']}{_comma(change['url'])}")
         lines += [f"  approved by {one['by']} at {one['at']}" for one in row["approvals"]]
         lines += [f"  waived by {one['by']} at {one['at']}" for one in row["waivers"]]
         lines.append(f"  entry {row['entry']} of the ledger{_comma(row['run_url'])}")

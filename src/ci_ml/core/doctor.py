@@ -11,6 +11,7 @@ from enum import StrEnum
 from ci_ml.core.clashes import Clash
 from ci_ml.core.includes import ENTRY, Entry
 from ci_ml.core.listing import some
+from ci_ml.core.registry import ADDRESS
 from ci_ml.core.staleness import Freshness, State
 from ci_ml.errors import CiMlError, ConfigError, DependencyError, OutOfDate, UsageError
 
@@ -35,6 +36,7 @@ class Check(StrEnum):
     BASE = "base"
     WORKFLOW = "workflow"
     REMOTE = "remote"
+    REGISTRY = "registry"
     TOKEN = "token"
     REQUIRED = "required"
     QUEUE = "queue"
@@ -237,6 +239,29 @@ def no_remote(sources: Sequence[str]) -> Finding:
         sentence = f"DVC has no default remote in .dvc/config: CI could not get {some(sources)}"
         return problem(Check.REMOTE, sentence, "`dvc remote add --default NAME URL`, then commit .dvc/config")
     return ok(Check.REMOTE, "DVC has no default remote, and no data that needs one")
+
+
+# --- The registry -----------------------------------------------------------------------------------------------------
+
+
+def registry(address: str, models: Sequence[str], trouble: str | None, *, new: bool = False) -> Finding:
+    """A registry that was asked for models; `trouble`: why it could not be. One that is `new` was not asked."""
+    if new:
+        return ok(Check.REGISTRY, f"the registry at {address} is not there yet: the first promotion makes it")
+    if trouble is not None:
+        fix = f"check {ADDRESS} and the credentials; nothing is promoted or taken back without it"
+        return problem(Check.REGISTRY, f"the registry at {address} cannot be asked: {trouble}", fix, DependencyError)
+    return ok(Check.REGISTRY, f"the registry at {address} answers, for {some(models)}")
+
+
+def no_registry(models: Sequence[str], unshared: str | None, *, promoted: bool) -> Finding:
+    """No address of a registry here; `promoted` says that jobs promote, which have one of their own."""
+    if promoted:
+        sentence = f"whether the registry answers, for {some(models)}: {ADDRESS} is not set here"
+        return unknown(Check.REGISTRY, sentence, "set it as it is for the job that promotes, then ask again")
+    if unshared is not None:
+        return problem(Check.REGISTRY, unshared, "set it to the address of the registry")
+    return ok(Check.REGISTRY, f"the registry of {some(models)} is the store in the folder of output, on this machine")
 
 
 def _count(number: int, noun: str) -> str:

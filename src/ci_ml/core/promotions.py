@@ -38,6 +38,9 @@ class Action(StrEnum):
     ABANDON = "abandon"
 
 
+NOUNS = {Action.PROMOTE: "promotion", Action.ROLLBACK: "rollback"}
+
+
 class ApprovalPart(Part):
     """Who approved what, and when (ISO 8601)."""
 
@@ -159,13 +162,12 @@ class State:
         return next((step for step in reversed(self.done) if alias in step.what.aliases), None)
 
     def of_version(self, version: str) -> Step | None:
-        """The promotion that brought a version."""
-        return next((step for step in self.done if step.what.version == version), None)
+        """The newest promotion to a version, or rollback to it: the one with the newest evidence for its files."""
+        return next((step for step in reversed(self.done) if step.what.version == version), None)
 
-    def same_model(self, what: Promotion) -> Step | None:
-        """The newest promotion of the same bytes, made by the same commit."""
-        alike = (step for step in reversed(self.done) if step.what.outputs == what.outputs)
-        return next((step for step in alike if what.outputs and step.what.commit == what.commit), None)
+    def holding(self, outputs: Mapping[str, str]) -> Step | None:
+        """What last brought a version of these very files, whichever commit it was of."""
+        return next((step for step in reversed(self.done) if outputs and step.what.outputs == outputs), None)
 
 
 def fold(steps: Iterable[Step]) -> State:

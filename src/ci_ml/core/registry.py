@@ -7,6 +7,9 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from ci_ml.core.models import Column, Finite, Model, Texts, table_path
 
+# Where the registry is, as the environment says; MLflow reads it, too.
+ADDRESS = "MLFLOW_TRACKING_URI"
+
 _ALIAS = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,79}")
 _RESERVED = re.compile(r"latest|v\d+", re.IGNORECASE)
 _PERSON = re.compile(r"@?[A-Za-z0-9](?:[A-Za-z0-9_./-]{0,198}[A-Za-z0-9])?(?:\[bot\])?")

@@ -178,12 +178,16 @@ Reading = Measurement | Gap
 
 @dataclass(frozen=True, kw_only=True)
 class Revision:
-    """A state of the repository: a commit, or the work tree on top of one (`dirty` when they differ)."""
+    """A state of the repository: a commit, or the work tree on top of one (`dirty` when they differ).
+
+    `why` it is this one; `notices` are what a reader has to know about that.
+    """
 
     sha: str | None
     ref: str | None = None
     dirty: bool = False
     why: str = ""
+    notices: tuple[str, ...] = ()
 
     @property
     def short(self) -> str:

@@ -71,6 +71,11 @@ class Credentials:
     secrets: Mapping[str, str] = field(default_factory=dict)
     identity: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def registry(self) -> dict[str, str]:
+        """Of the variables those that MLflow reads, for jobs that reach no remote and ask what is in production."""
+        return {name: secret for name, secret in self.secrets.items() if name.startswith("MLFLOW_")}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Job:

@@ -83,7 +83,11 @@ def _promoted(history: History, reference: str, promoted: Promoted, at: Revision
                 f"{found.reason} (baseline in ci-ml.yaml)", "promote it with `ci-ml promote`, which says so"
             )
         base = _automatic(history, at, change, merge_parent=True)
-        return replace(base, why=f"{base.why}; nothing is {reference} yet")
+        notice = (
+            f"nothing is {reference} yet, so the base is that of `baseline: auto`; it is what has the alias once "
+            "`ci-ml promote` has set it"
+        )
+        return replace(base, why=f"{base.why}; nothing is {reference} yet", notices=(notice,))
     return replace(_named(history, found, f"the commit of {reference}"), ref=reference)
 
 

@@ -3,13 +3,14 @@
 from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass
 
-from ci_ml.core import callers, documents, generated, includes, resolve, workflow
+from ci_ml.core import callers, documents, generated, includes, lacking, resolve, workflow
 from ci_ml.core import clashes as clash
 from ci_ml.core.clashes import Clash
 from ci_ml.core.config import Config
 from ci_ml.core.documents import DocumentError
 from ci_ml.core.generated import Generated, Surplus
 from ci_ml.core.includes import Entry
+from ci_ml.core.lacking import Lack
 from ci_ml.core.pipeline import Pipeline
 from ci_ml.core.pipelines import PipelineConfig
 from ci_ml.core.resolve import Surroundings
@@ -151,6 +152,18 @@ def clashes(sources: Sources, made: Iterable[Generated], gone: Iterable[str] = (
             found += clash.gitlab(
                 lambda path: ours[path] if path in ours else _bytes(sources.tree, path), {*theirs, *ours}, own
             )
+    return tuple(found)
+
+
+def lacks(sources: Sources, made: Iterable[Generated]) -> tuple[Lack, ...]:
+    """What jobs that promote or judge will lack, once these files are there."""
+    texts = {one.path: one.text for one in made}
+    found: list[Lack] = []
+    for spec in specs(sources):
+        files = [text for path, text in texts.items() if path.startswith(f".{spec.forge}/")]
+        if spec.promote:
+            found += lacking.of(spec.forge, spec.promote, sources.config.registry, files)
+        found += lacking.judging(spec.forge, sources.config.baseline, files)
     return tuple(found)
 
 

@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from ci_ml.core import promotions
-from ci_ml.core.bundle import Bundle
+from ci_ml.core.bundle import Bundle, Staged
 from ci_ml.core.promotions import (
     LEASE,
+    NOUNS,
     Action,
     ApprovalPart,
     OriginPart,
@@ -89,7 +90,10 @@ def promote(
     the ledger is down.
     """
     state, actual, ended = _settled(model, around)
-    wanted = None if around.registry.chooses else next_semantic(state, actual.values())
+    held = _held(model, candidate, state, around)
+    wanted = held.what.version if held else None
+    if held is None and not around.registry.chooses:
+        wanted = next_semantic(state, actual.values())
     what = _begin(model, aliases, candidate, state, actual, around.registry)
     what = what.model_copy(update={"forced": forced, "version": wanted})
     if ended is not None and ended.what.of is Action.PROMOTE and _alike(ended.what, what):
@@ -101,17 +105,34 @@ def promote(
         _refuse_moved(model, aliases, state, actual)
         _refuse_turn(model, state, begun, around.now())
     marks = {COMMIT: candidate.commit, BYTES: candidate.bundle.mark}
-    staged = around.registry.stage(candidate.bundle, candidate.run, candidate.lock, marks)
-    what = what.model_copy(
-        update={"mlflow": RunPart(uri=around.registry.address, run=staged.run, source=staged.source)}
-    )
+    staged = None if held else around.registry.stage(candidate.bundle, candidate.run, candidate.lock, marks)
+    place = held.what.mlflow if held else _placed(staged, around.registry)
+    training = candidate.training or (held.what.training if held else None)
+    what = what.model_copy(update={"mlflow": place, "training": training})
     if begun is not None:
         around.say(f"going on with what was begun {_when(begun)}")
     else:
         begun = around.ledger.enter(what, candidate.bundle.digest, state.last)
+    version = held.what.version if held else None
     with _abandoned(begun, candidate.bundle.digest, around):
-        version = around.registry.register(model, staged, marks, begun.what.version or wanted, candidate.bundle)
+        if version is None:
+            assert staged is not None
+            version = around.registry.register(model, staged, marks, begun.what.version or wanted, candidate.bundle)
     return _finished(begun, version, candidate.bundle.digest, around)
+
+
+def _held(model: str, candidate: Candidate, state: State, around: Around) -> Step | None:
+    """What brought a version of these very files, if that is still there: the same files are never two versions."""
+    step = state.holding(candidate.bundle.outputs)
+    if step is None or step.what.version is None:
+        return None
+    found = around.registry.marks(model, step.what.version)
+    return step if not isinstance(found, Gap) and found.get(BYTES) == candidate.bundle.mark else None
+
+
+def _placed(staged: Staged | None, registry: Registry) -> RunPart:
+    known = {"run": staged.run, "source": staged.source} if staged else {}
+    return RunPart(uri=registry.address, **known)
 
 
 def rollback(
@@ -298,10 +319,12 @@ def _stays(
     }
     steps = list(last.values())
     version = steps[0].what.version if steps else None
-    if len(last) == len(aliases) and all(step.what.outputs == outputs for step in steps):
+    if len(last) == len(aliases) and all(_has(step, candidate) for step in steps):
         if version:
             around.registry.mark(model, version, {ENTRY: steps[-1].entry})
         sentence = f"version {version} of {model}, which is {_words(aliases)} already, holds these very files"
+        if (made := steps[-1].what.commit) and made != candidate.commit:
+            sentence += f": {candidate.commit[:7]} changes nothing of what {made[:7]} has promoted"
         return Moved(model=model, version=version, previous=previous, sentence=sentence, changed=False)
     for alias, step in last.items():
         version = step.what.version
@@ -316,6 +339,14 @@ def _stays(
             )
             return Moved(model=model, version=version, previous=previous, sentence=sentence, changed=False)
     return None
+
+
+def _has(step: Step, candidate: Candidate) -> bool:
+    """Whether what set an alias was these very files, and the same gates had let them pass.
+
+    Other gates are evidence that the ledger has to have of what is in production: they are entered, and nothing moves.
+    """
+    return step.what.outputs == candidate.bundle.outputs and step.what.policy == candidate.policy
 
 
 def _taken_back(alias: str, state: State) -> Iterator[Step]:
@@ -347,12 +378,32 @@ def _refuse_turn(model: str, state: State, begun: Step | None, now: dt.datetime)
     if holder is None or begun is not None or now - holder.at >= LEASE:
         return
     commit = f" of {holder.what.commit[:7]}" if holder.what.commit else ""
+    who = f" by {holder.by}" if holder.by else ""
     where = f" in {holder.run_url}" if holder.run_url else ""
+    until = holder.at + LEASE
     raise Overtaken(
-        f"a {holder.what.of}{commit} of {model} is under way since {holder.at:%H:%M:%S} UTC{where}",
-        f"wait for it; one that was killed holds its turn until {holder.at + LEASE:%H:%M:%S} UTC, the same command "
-        "again finishes it, and --force does not wait",
+        f"a {NOUNS[holder.what.of]}{commit} of {model} to {_words(holder.what.aliases)}{who} is under way since "
+        f"{_moment(holder.at)}{where}",
+        f"wait until it has ended; if it was killed, the same command again ({_command(holder.what)}) finishes it at "
+        f"once, and this one may go on from {_moment(until)}, in {_minutes(until - now)}; --force does not wait, and a "
+        "rollback need not",
     )
+
+
+def _command(what: Promotion) -> str:
+    """What somebody has to run, and where, to go on with what was begun."""
+    option = f"--to {','.join(what.aliases)}" if what.of is Action.PROMOTE else f"--alias {what.aliases[0]}"
+    where = f" at {what.commit[:7]}" if what.commit and what.of is Action.PROMOTE else ""
+    return f"`ci-ml {what.of} {what.model} {option}`{where}"
+
+
+def _minutes(span: dt.timedelta) -> str:
+    whole = -(-span // dt.timedelta(minutes=1))  # rounded up
+    return "1 minute" if whole == 1 else f"{whole} minutes"
+
+
+def _moment(at: dt.datetime) -> str:
+    return f"{at.astimezone(dt.UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _finished(begun: Step, version: str, digest: Mapping[str, str], around: Around) -> Moved:
@@ -389,11 +440,18 @@ def _done(end: Step, around: Around) -> Moved:
     around.registry.mark(what.model, what.version, _tags(end))
     before = ", ".join(f"{alias} was {f'version {old}' if old else 'nothing'}" for alias, old in what.previous.items())
     sentence = f"version {what.version} of {what.model} is {_words(what.aliases)} ({before})"
+    has_moved = what.of is Action.ROLLBACK or any(old != what.version for old in what.previous.values())
+    if not has_moved:
+        sentence = (
+            f"version {what.version} of {what.model}, which is {_words(what.aliases)} already, holds these very files: "
+            f"the ledger has by which gates they pass at {(what.commit or '')[:7]}"
+        )
     return Moved(
         model=what.model,
         version=what.version,
         previous=dict(what.previous),
         sentence=sentence,
+        changed=has_moved,
         record=end.record,
         entry=end.entry,
     )
@@ -412,7 +470,7 @@ def _tags(end: Step) -> dict[str, str]:
 def _require_turn(begun: Step, around: Around) -> None:
     holder = fold(around.ledger.read(begun.what.model)).holder
     if holder is None or holder.record != begun.record:
-        who = f"a {holder.what.of} by {holder.by or 'somebody'}" if holder else "another run"
+        who = f"a {NOUNS[holder.what.of]} by {holder.by or 'somebody'}" if holder else "another run"
         raise Overtaken(f"{who} has taken over {begun.what.model}", f"`ci-ml history {begun.what.model}` tells")
 
 

@@ -3,17 +3,19 @@
 import dataclasses
 import importlib.util
 import posixpath
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from ci_ml.adapters.dvc import definitions, remotes
 from ci_ml.adapters.github_settings import GitHubSettings
 from ci_ml.adapters.gitlab_settings import GitLabSettings
+from ci_ml.adapters.mlflow import probe
 from ci_ml.core import callers, doctor, origin, protection
 from ci_ml.core.callers import Caller
 from ci_ml.core.config import Config, left_open
 from ci_ml.core.doctor import Check, Finding
 from ci_ml.core.pipeline import covering
+from ci_ml.core.registry import ADDRESS
 from ci_ml.core.training import redact, secrets
 from ci_ml.core.types import Change
 from ci_ml.core.workflow import ForgeKind, PipelineSpec, Promotion
@@ -24,6 +26,7 @@ from ci_ml.usecases import check, generate, policy
 from ci_ml.usecases.doctor import Place, examine
 from ci_ml.wiring import generate as generating
 from ci_ml.wiring import publishing
+from ci_ml.wiring import registry as registries
 from ci_ml.wiring.workspace import Workspace, settled
 
 # Seconds for the forge, for git's remote and for DVC's, each: somebody waits for the answer.
@@ -86,6 +89,8 @@ def _local(space: Workspace, patience: float) -> Iterator[Finding]:
     yield _attempt(Check.WORKFLOW, lambda: _workflow(space, chosen))
     if space.project.dvc is not None:
         yield _attempt(Check.REMOTE, lambda: _remote(space, patience))
+    if chosen is not None and (chosen.registry or any(one.promote for one in chosen.pipelines)):
+        yield _attempt(Check.REGISTRY, lambda: _registry(space, chosen, patience))
 
 
 def _configuration(space: Workspace) -> tuple[Config | None, Finding]:
@@ -190,6 +195,24 @@ def _remote(space: Workspace, patience: float) -> Finding:
     return doctor.remote(found, needed=bool(sources))
 
 
+def _registry(space: Workspace, chosen: Config, patience: float) -> Finding:
+    """Whether jobs that promote have what they need, and whether the registry that is named here answers."""
+    promoted = any(one.promote for one in chosen.pipelines)
+    if chosen.pipelines:
+        sources = generating.sources(space, chosen)
+        lacks = generate.lacks(sources, generate.generate(sources, force=True))
+        if certain := next((lack for lack in lacks if lack.certain), None):
+            return doctor.problem(Check.REGISTRY, certain.sentence, certain.fix)
+    models = list(chosen.registry)
+    place = space.env.get("MLFLOW_REGISTRY_URI") or space.env.get(ADDRESS)
+    if not space.env.get(ADDRESS) or place is None:
+        return doctor.no_registry(models, registries.unshared(space), promoted=promoted)
+    address, here = registries.models(space).address, space.here
+    if probe.is_new(place, here):
+        return doctor.registry(address, models, None, new=True)
+    return doctor.registry(address, models, probe.probe(models, cwd=here, env=space.env, patience=patience))
+
+
 # --- The forge --------------------------------------------------------------------------------------------------------
 
 
@@ -248,7 +271,7 @@ def _scheduled(space: Workspace, forge: str, place: Place) -> Place:
         proposer=_proposer(spec),
         schedules=names,
         environment=promote.environment if promote else None,
-        promoters=_promoters(promote) if promote else (),
+        promoters=_promoters(promote, spec.audit.secrets if spec.audit else {}, forge) if promote else (),
     )
 
 
@@ -260,9 +283,11 @@ def _proposer(spec: PipelineSpec) -> str | None:
     return own or ("" if spec.forge is ForgeKind.GITHUB else publishing.TOKEN)
 
 
-def _promoters(found: Promotion) -> tuple[str, ...]:
+def _promoters(found: Promotion, audited: Mapping[str, str], forge: str) -> tuple[str, ...]:
     """The secrets that promoting needs, each once."""
-    return tuple(dict.fromkeys(name for name in (*found.secrets.values(), found.token) if name))
+    # GitLab gives every job what its settings have; on GitHub a job gets what its file names, which was looked at.
+    usual = ADDRESS if forge == "gitlab" and ADDRESS not in {**audited, **found.secrets} else ""
+    return tuple(dict.fromkeys(name for name in (*found.secrets.values(), found.token, usual) if name))
 
 
 def _name(space: Workspace) -> str:

@@ -202,7 +202,9 @@ def judge(
     )
     anew = rescoring.rescored(space, against, chosen, stream) if stream else contextlib.nullcontext(Rescored())
     with anew as scored:
-        report = check.check(dataclasses.replace(question, scored=scored.side, told=scored.notices))
+        report = check.check(
+            dataclasses.replace(question, scored=scored.side, told=(*against.notices, *scored.notices))
+        )
     hidden = secrets(space.env)
     return redacted(report, lambda text: redact(text, hidden))
 

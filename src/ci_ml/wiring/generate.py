@@ -1,5 +1,6 @@
 """`ci-ml generate`: writing and checking CI files. Layer: wiring."""
 
+import dataclasses
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -9,6 +10,7 @@ from ci_ml.adapters.dvc import definitions
 from ci_ml.core import config
 from ci_ml.core.generated import Generated, Surplus
 from ci_ml.core.includes import Entry
+from ci_ml.core.lacking import Lack
 from ci_ml.core.resolve import Surroundings
 from ci_ml.core.types import Gap
 from ci_ml.core.workflow import ForgeKind, Job, PipelineSpec
@@ -64,11 +66,15 @@ _ACTION = {ForgeKind.GITHUB: f"{_HOME}@v{__version__}", ForgeKind.GITLAB: f"{_AD
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """The files that do not say what they should, those that are there for nothing, and whether GitLab reads ours."""
+    """The files that do not say what they should, those that are there for nothing, and whether GitLab reads ours.
+
+    `lacks` are what jobs will miss for all that.
+    """
 
     changed: tuple[Generated, ...]
     surplus: tuple[Surplus, ...]
     entry: Entry
+    lacks: tuple[Lack, ...] = ()
 
     @property
     def current(self) -> bool:
@@ -101,7 +107,7 @@ def _found(space: Workspace, *, force: bool) -> Outcome:
     found = _outcome(given, made, force=force)
     if clashes := generate.clashes(given, made, [one.path for one in found.surplus]):
         raise UsageError(clashes[0].sentence, clashes[0].fix)
-    return found
+    return dataclasses.replace(found, lacks=generate.lacks(given, made))
 
 
 def _may_retrain(chosen: config.Config) -> None:

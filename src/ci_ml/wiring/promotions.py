@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ci_ml.core import promotions
-from ci_ml.core.promotions import LEASE, Action, State, Step
-from ci_ml.errors import DependencyError
+from ci_ml.core.promotions import LEASE, NOUNS, Action, State, Step
+from ci_ml.errors import DependencyError, UsageError
+from ci_ml.usecases import policy
 from ci_ml.wiring import chronicle, registry
 from ci_ml.wiring.workspace import Workspace
 
@@ -29,13 +30,21 @@ class History:
 
 
 def history(space: Workspace, model: str) -> History:
-    """The story of a model. Raises DependencyError when the ledger cannot be read; without MLflow it says so."""
+    """The story of a model. Without MLflow it says so.
+
+    Raises UsageError for a model that nobody knows, DependencyError when the ledger cannot be read.
+    """
     steps = registry.Chronicled(space).read(model)
+    if not steps:
+        _refuse_unknown(space, model)
     state = promotions.fold(steps)
     models = registry.models(space)
     doubts: list[str] = []
     aliases: Mapping[str, str] | None = state.targets
-    if models.keeps_aliases:
+    if reason := registry.unshared(space):
+        aliases = None
+        doubts.append(f"where the aliases are now cannot be asked: {reason}")
+    elif models.keeps_aliases:
         try:
             aliases = models.targets(model)
         except DependencyError as error:
@@ -48,6 +57,18 @@ def history(space: Workspace, model: str) -> History:
     if state.holder is not None:
         doubts.append(_under_way(state.holder, over=chronicle.now(space) - state.holder.at >= LEASE))
     return History(model=model, steps=steps, state=state, aliases=aliases, doubts=tuple(doubts))
+
+
+def _refuse_unknown(space: Workspace, model: str) -> None:
+    """Raises UsageError for a model without an entry that is not under `registry` either: a name that is mistyped."""
+    path = space.project.config
+    loaded = policy.load(space.head_tree, path, path)
+    registered = loaded.config.registry if loaded else {}
+    if model in registered:
+        return
+    known = ", ".join(dict.fromkeys((*registered, *registry.Chronicled(space).models())))
+    hint = f"there are: {known}" if known else "say what is registered under `registry`: docs/registry.md"
+    raise UsageError(f"there is no model {model} under registry in {path}, nor in the ledger", hint)
 
 
 def _moves(model: str, state: State, aliases: Mapping[str, str]) -> list[str]:
@@ -63,9 +84,17 @@ def _moves(model: str, state: State, aliases: Mapping[str, str]) -> list[str]:
 
 
 def _under_way(holder: Step, *, over: bool) -> str:
-    what = f"a {holder.what.of} to {' and '.join(holder.what.aliases)} was begun at {holder.at:%Y-%m-%d %H:%M:%S} UTC"
-    end = "it has lost its turn: the same command again finishes it" if over else "it is under way, or was killed"
-    return f"{what} and has not ended: {end}"
+    who = f" by {holder.by}" if holder.by else ""
+    where = f" in {holder.run_url}" if holder.run_url else ""
+    commit = f" of {holder.what.commit[:7]}" if holder.what.commit else ""
+    what = (
+        f"a {NOUNS[holder.what.of]}{commit} to {' and '.join(holder.what.aliases)} was begun{who} at "
+        f"{holder.at:%Y-%m-%d %H:%M:%S} UTC{where} and has not ended"
+    )
+    if over:
+        return f"{what}: it has lost its turn: the same command again finishes it, and any other may begin"
+    until = holder.at + LEASE
+    return f"{what}: it is under way, or was killed; other promotions wait until {until:%H:%M:%S} UTC"
 
 
 def rows(found: History) -> list[dict[str, Any]]:

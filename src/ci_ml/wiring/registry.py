@@ -17,15 +17,14 @@ from ci_ml.core.config import Config, LoadedConfig
 from ci_ml.core.listing import some
 from ci_ml.core.pipeline import Digest, covering
 from ci_ml.core.promotions import Action, ApprovalPart, OriginPart, Promotion, Step
-from ci_ml.core.references import Origin, Reference
-from ci_ml.core.registry import RegisteredConfig
+from ci_ml.core.registry import ADDRESS, RegisteredConfig
 from ci_ml.core.report import MAX_BYTES, Report, WaiverPart, load, unwaived
 from ci_ml.core.statements import Kind, Statement, Subject
 from ci_ml.core.training import redact, secrets
-from ci_ml.core.types import Gap, Outcome
+from ci_ml.core.types import Outcome
 from ci_ml.errors import ConfigError, DependencyError, Overtaken, UsageError, Withheld
 from ci_ml.ports import Forge, Registry
-from ci_ml.usecases import candidate, policy, promote
+from ci_ml.usecases import candidate, lineage, policy, promote
 from ci_ml.usecases.candidate import Evidence
 from ci_ml.usecases.promote import Around, Candidate, Moved
 from ci_ml.wiring import chronicle, publishing, training
@@ -64,27 +63,45 @@ def find(space: Workspace, name: str) -> Registered:
 
 def models(space: Workspace) -> Registry:
     """Where models are registered."""
-    from ci_ml.adapters.mlflow import gitlab, registry
+    from ci_ml.adapters.mlflow import registries
 
-    tracking = training.tracker(space)
-    other = space.env.get("MLFLOW_REGISTRY_URI") or None
-    if gitlab.speaks(other or tracking.address()):
-        return gitlab.GitLabModels(tracking=tracking)
-    return registry.Models(tracking=tracking, registry=other)
+    return registries.opened(training.tracker(space), space.env.get("MLFLOW_REGISTRY_URI"))
+
+
+def unshared(space: Workspace) -> str | None:
+    """Why the store in `.ci-ml` cannot be the registry, where none is named; None where it can, or one is.
+
+    What is on the machine of a job goes with it, and where the ledger is on a server, others build on what it says of
+    the registry. A secret that is missing arrives as an empty variable. A store that is named is taken, wherever it is.
+    """
+    if space.env.get(ADDRESS):
+        return None
+    if _is_job(space):
+        return f"{ADDRESS} is not set, or empty: a registry on the machine of this job would be gone with it"
+    if remote := space.history.remote():
+        return f"{ADDRESS} is not set: who shares the ledger on {remote} could not reach a registry on this machine"
+    return None
 
 
 def require_lasting(space: Workspace) -> None:
-    """Raises UsageError in a CI job without a registry: the local store goes with the job's machine.
-
-    A secret that is missing arrives as an empty variable. A store that is named is taken, wherever it is.
-    """
-    is_job = space.change.forge is not None or space.env.get("CI", "").lower() in ("true", "1")
-    if is_job and not space.env.get("MLFLOW_TRACKING_URI"):
+    """Raises UsageError where the registry would be one that nobody else can reach."""
+    if (reason := unshared(space)) is None:
+        return
+    if _is_job(space):
         raise UsageError(
-            "MLFLOW_TRACKING_URI is not set, or empty: a registry on the machine of this job would be gone with it",
+            reason,
             "set it in the job, by the generated file with `promote: {secrets: {MLFLOW_TRACKING_URI: NAME}}` under "
             "`pipelines`; a secret that does not exist is empty",
         )
+    raise UsageError(
+        reason,
+        "set it to the address of the registry; a file or a SQLite store is taken, too, if you name it: "
+        "sqlite:///FOLDER/mlflow.db",
+    )
+
+
+def _is_job(space: Workspace) -> bool:
+    return space.change.forge is not None or space.env.get("CI", "").lower() in ("true", "1")
 
 
 @dataclass(frozen=True)
@@ -98,6 +115,11 @@ class Chronicled:
         """What the ledger says of a model. Raises DependencyError for an entry that is none of ours."""
         found = chronicle.find(self.space, Kind.PROMOTION, model)
         return tuple(_step(entry, record.predicate) for entry, record in found)
+
+    def models(self) -> tuple[str, ...]:
+        """The models that the ledger has an entry of, by name. Raises DependencyError when it cannot be read."""
+        _, book = chronicle.read(self.space)
+        return tuple(sorted({one.subject for one in chronicle.ordered(book) if one.kind is Kind.PROMOTION}))
 
     def enter(self, what: Promotion, digest: Mapping[str, str], last: str | None) -> Step:
         """Keep a record and enter it, unless the model has a newer one than `last`."""
@@ -205,7 +227,7 @@ class _Case:
         model = self.asked.model
         found = {f"this commit {model.commit[:7]}": LoadedConfig(config=model.config, digest=model.digest)}
         base = self.report.base.sha if self.report.policy.source == "base" else None
-        if base and self._known(base) and _ancestor(space, base, model.commit):
+        if base and self.report.policy.digest != model.digest and self._precedes(base, model.commit):
             with contextlib.suppress(ConfigError):  # a file that cannot be read has judged nothing
                 loaded = policy.load(space.history.tree(base), path, f"{path} at {base[:7]}")
                 if loaded is not None:
@@ -234,11 +256,8 @@ class _Case:
                 found.add(str(statements.at(said, "ciMl", "report")))
         return found
 
-    def _known(self, sha: str) -> bool:
-        history = self.space.history
-        if history.commit(sha) is None and (remote := history.remote()):
-            history.fetch("--depth=1", remote, sha)
-        return history.commit(sha) is not None
+    def _precedes(self, one: str, other: str) -> bool:
+        return lineage.precedes(self.space.history, one, other, lambda text: print(f"note: {text}", file=self.stream))
 
     @cached_property
     def forge(self) -> Forge | None:
@@ -315,19 +334,6 @@ class _Case:
         facts = digests.Digests(root=root, outputs={}, stamp=-1.0, ignore=ignore)
         like = self.recorded or Digest(algorithm="md5", value="")
         return fingerprints.bundle(path, root / path, ignore, lambda: str(facts(self.output, like)))
-
-
-def _ancestor(space: Workspace, one: str, other: str) -> bool:
-    """Whether one commit is among the ancestors of another, as far as this clone reaches."""
-    history = space.history
-    if history.commit(one) is None or history.commit(other) is None:
-        return False
-    if history.merge_base(one, other) == one:
-        return True
-    remote = history.remote()
-    if history.is_shallow() and remote and history.fetch("--unshallow", remote):
-        return history.merge_base(one, other) == one
-    return False
 
 
 def promoted(
@@ -436,12 +442,15 @@ def rolled_back(
 
 
 def _around(space: Workspace, ledger: Chronicled, stream: TextIO) -> Around:
+    def say(text: str) -> None:
+        print(f"note: {text}", file=stream)
+
     return Around(
         registry=models(space),
         ledger=ledger,
         now=lambda: chronicle.now(space),
-        say=lambda text: print(f"note: {text}", file=stream),
-        is_newer=lambda one, other: one != other and _ancestor(space, one, other),
+        say=say,
+        is_newer=lambda one, other: one != other and lineage.precedes(space.history, one, other, say),
     )
 
 
@@ -453,35 +462,22 @@ def _told(space: Workspace, done: Moved, registry: Registry, stream: TextIO) -> 
     return done
 
 
-def commit(space: Workspace, reference: Reference) -> str | Gap:
-    """The commit of the version that has an alias, or of a version. An absent Gap while nothing has the alias."""
-    registry = models(space)
-    name = reference.model or ""
-    if reference.origin is Origin.VERSION:
-        return registry.commit(name, reference.value)
-    targets = registry.targets(name) if registry.keeps_aliases else _by_ledger(space, name)
-    version = targets.get(reference.value)
-    if version is None:
-        return Gap(reason=f"nothing is {reference}", absent=True)
-    return registry.commit(name, version)
-
-
-def _by_ledger(space: Workspace, name: str) -> Mapping[str, str]:
-    from ci_ml.core.promotions import fold
-
-    return fold(Chronicled(space).read(name)).targets
-
-
 def anchors(space: Workspace) -> dict[str, str]:
     """The entries of the ledger that versions of registered models remember, by NAME/VERSION; none without any.
 
-    Raises DependencyError when the registry is down.
+    Raises UsageError where no registry is named that others could have promoted to, DependencyError when it is down.
     """
     loaded = policy.load(space.head_tree, space.project.config, space.project.config)
     found: dict[str, str] = {}
-    registry = models(space) if loaded is not None and loaded.config.registry else None
-    for name in loaded.config.registry if loaded is not None and registry is not None else ():
-        assert registry is not None
+    if loaded is None or not loaded.config.registry:
+        return found
+    if reason := unshared(space):
+        raise UsageError(
+            f"what versions of models remember of the ledger cannot be asked: {reason}",
+            "set it, or verify without: --no-registry",
+        )
+    registry = models(space)
+    for name in loaded.config.registry:
         for version, tags in registry.versions(name).items():
             if entry := tags.get(promote.ENTRY):
                 found[f"{name}/{version}"] = entry

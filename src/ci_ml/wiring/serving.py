@@ -44,6 +44,7 @@ def check(
     if here:
         place = space.project.root / space.project.inside(model.about.model)
         return _scored(space, model, serve, place, space.head_side(), f"{model.about.model} as it is here", python)
+    registry.require_lasting(space)
     models = registry.models(space)
     state = fold(registry.Chronicled(space).read(name))
     chosen = alias or next(iter(model.about.aliases))

@@ -138,9 +138,9 @@ class Workspace:
 
     def _promoted(self, reference: Reference) -> str | Gap:
         """The commit of the model that has an alias. Raises DependencyError when MLflow is down."""
-        from ci_ml.wiring import registry
+        from ci_ml.wiring import production
 
-        return registry.commit(self, reference)
+        return production.commit(self, reference)
 
     def _is_trained_anew(self) -> bool:
         """Whether nothing changed but machines and packages, and every stage runs to see what that does."""
