@@ -17,6 +17,7 @@ def training(
     params: dict[str, Any] | None = None,
     packages: dict[str, str] | None = None,
     os: str = "Linux",
+    gpu: list[str] | None = None,
 ) -> Statement:
     """How it was trained."""
     dependencies = [
@@ -34,7 +35,7 @@ def training(
         "packages": {"numpy": "2.0.0"} if packages is None else packages,
         "os": os,
         "cpu": "two cores",
-        "gpu": [],
+        "gpu": gpu,
     }
     predicate = {
         "buildDefinition": {

@@ -155,7 +155,7 @@ class TestWhatCannotBeFoundOut:
 
     def test_with_no_interpreter_at_all(self, tmp_path: Path) -> None:
         found = environment.read(tmp_path, [(tmp_path, "python x.py")], {"PATH": str(tmp_path)})
-        assert (found.interpreter, found.packages, found.gpu) == ({}, {}, ())
+        assert (found.interpreter, found.packages) == ({}, {})
 
     def test_a_python_that_is_no_program(self, tmp_path: Path) -> None:
         program(tmp_path / "bin/python", "").write_bytes(b"\x7fELF nothing")
@@ -167,6 +167,20 @@ class TestGraphicsCards:
         program(tmp_path / "bin/nvidia-smi", "printf 'A100, 550.1, 40960 MiB\\nA100, 550.1, 40960 MiB\\n'")
         assert read(tmp_path, [], [tmp_path / "bin"]).gpu == ("A100, 550.1, 40960 MiB",) * 2
 
-    def test_are_none_when_it_fails(self, tmp_path: Path) -> None:
+    def test_are_not_known_when_it_fails(self, tmp_path: Path) -> None:
         program(tmp_path / "bin/nvidia-smi", "echo NVIDIA-SMI has failed; exit 9")
+        assert read(tmp_path, [], [tmp_path / "bin"]).gpu is None
+
+    def test_are_none_when_it_finds_none(self, tmp_path: Path) -> None:
+        program(tmp_path / "bin/nvidia-smi", "echo No devices were found; exit 6")
         assert read(tmp_path, [], [tmp_path / "bin"]).gpu == ()
+
+    @pytest.mark.parametrize("device", ["nvidia0", "kfd", "accel0"])
+    def test_without_it_there_are_none_unless_there_is_a_device(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, device: str
+    ) -> None:
+        monkeypatch.setattr(environment, "_DEVICES", tmp_path / "dev")
+        (tmp_path / "dev").mkdir()
+        assert environment.read(tmp_path, [], {"PATH": str(tmp_path)}).gpu == ()
+        (tmp_path / "dev" / device).touch()
+        assert environment.read(tmp_path, [], {"PATH": str(tmp_path)}).gpu is None

@@ -18,6 +18,7 @@ KNOWN = Environment(
     packages_digest="sha256:0",
     os="Linux-6.8",
     cpu="a processor, 2 logical cores",
+    gpu=(),
     runs_stages=True,
 )
 TEXTS = st.dictionaries(st.text(max_size=5), st.text(max_size=5), max_size=3)
@@ -28,7 +29,7 @@ ENVIRONMENTS = st.builds(
     packages_digest=st.text(max_size=3),
     os=st.sampled_from(["", "x", "y"]),
     cpu=st.sampled_from(["", "x", "y"]),
-    gpu=st.lists(st.text(max_size=3), max_size=2).map(tuple),
+    gpu=st.none() | st.lists(st.text(max_size=3), max_size=2).map(tuple),
     runs_stages=st.booleans(),
 )
 
@@ -89,6 +90,11 @@ def test_a_machine_that_is_not_recorded_is_missing() -> None:
         "the processor of the head (it is not recorded)",
     )
     assert found.differences == ()
+
+
+def test_accelerators_that_nobody_looked_for_are_not_taken_for_none() -> None:
+    found = environments.compared(KNOWN, replace(KNOWN, gpu=None))
+    assert (found.differences, found.missing) == ((), ("the accelerators of the head (they are not recorded)",))
 
 
 def test_long_texts_are_cut() -> None:

@@ -50,7 +50,13 @@ class TestReportJson:
             "base": {"sha": "a" * 40, "ref": "main", "why": "merge base of HEAD and origin/main", "dirty": False},
             "head": {"sha": "b" * 40, "ref": "feature", "why": "the work tree", "dirty": True},
             "change": None,
-            "policy": {"digest": f"sha256:{'0' * 64}", "from": "base", "changed_in_head": False, "read_at": None},
+            "policy": {
+                "digest": f"sha256:{'0' * 64}",
+                "from": "base",
+                "changed_in_head": False,
+                "read_at": None,
+                "comparisons": 1,
+            },
             "comparisons": [
                 {
                     "metric": "eval/metrics.json:accuracy",

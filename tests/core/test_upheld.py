@@ -7,11 +7,11 @@ import pytest
 
 from ci_ml.core.compare import Comparison, compare, compare_data, compare_measured, compare_slices
 from ci_ml.core.config import Config, GateConfig, load
-from ci_ml.core.expectations import expected
+from ci_ml.core.expectations import ANY, NONE, Kind, Rule, expected
 from ci_ml.core.gates import of, on_data, on_slice
 from ci_ml.core.report import Report, contradictions
 from ci_ml.core.report import load as read
-from ci_ml.core.types import Contrast, Measurement, MetricKey, Slice
+from ci_ml.core.types import Contrast, DataKey, Measurement, MetricKey, Severity, Slice
 from ci_ml.core.upheld import weakened
 from tests.reports import contrast, report
 
@@ -103,10 +103,42 @@ def test_a_failing_report_that_was_edited_without_a_contradiction(config: Config
         (lambda items: items.__setitem__(slice(None), [i for i in items if not i["slice"]]), "test.recall by country"),
         (lambda items: one(items, "train.age: at least 0").update(severity="warn"), "severity of train.age: at least"),
         (lambda items: one(items, "train.age: at least 0").update(require="report"), "require of train.age: at least"),
-        (lambda items: one(items, "train.age: at least 0").update(ceiling=1e9), "may be broken by 1000000000.0"),
+        (lambda items: one(items, "train.age: at least 0").update(ceiling=1e9), "ceiling of train.age: at least"),
         (lambda items: items.remove(one(items, "train.age: at least 0")), "train.age: at least 0 is not among"),
     ],
 )
 def test_less_than_was_asked_for(config: Config, change: Callable[[list[dict[str, Any]]], Any], words: str) -> None:
     problems = weakened(edited(judged(config), change), config)
     assert any(words in problem for problem in problems), problems
+
+
+def test_the_rules_of_a_schema_which_only_the_model_knows_have_no_other_limits() -> None:
+    config = load(
+        b"version: 1\ndata: {train: {path: a.csv, schema: 'a.py:A', columns: {age: {}}}}\n", "ci-ml.yaml"
+    ).config
+    own = expected(config.data["train"]).rules
+    rules = [
+        *own,
+        Rule(what="at most 9", kind=Kind.MAX),
+        Rule(what="is there", kind=Kind.MISSING, limit=ANY, warns=True),
+    ]
+    found = report(
+        *(
+            compare_data(
+                on_data(rule.key("train"), rule.limit, Severity.WARN if rule.warns else Severity.BLOCK),
+                Contrast(base=None, head=0.0, n=9, method="count"),
+            )
+            for rule in rules
+        ),
+        compare_data(
+            on_data(DataKey(table="train", subject="", what="no other columns"), NONE, Severity.BLOCK, "columns"),
+            Contrast(base=None, head=0.0, n=9, method="count"),
+        ),
+    )
+    assert weakened(found, config) == []
+    for name in ("train: at most 9", "train: is there", "train: no other columns"):
+        for update in ({"ceiling": 7.0}, {"require": "report"}, {"absolute": False}, {"min_n": 10}):
+            problems = weakened(edited(found, lambda items, n=name, u=update: one(items, n).update(u)), config)
+            assert any(name in problem for problem in problems), (name, update, problems)
+    own_warns = edited(found, lambda items: one(items, "train.age: no missing values").update(severity="warn"))
+    assert weakened(own_warns, config) == ["severity of train.age: no missing values is warn, and block in ci-ml.yaml"]

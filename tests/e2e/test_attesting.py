@@ -213,6 +213,78 @@ def test_models_are_signed_with_an_identity(judged: Project, tmp_path: Path) -> 
         verifying.Config().use_sigstore_verifier(
             identity="https://example.org/workflow", oidc_issuer=fake.ISSUER, trust_config=trust
         ).verify(judged.root / "model.json", judged.root / ".ci-ml" / "signatures" / "model.json.sig")
+        for who, code in (("https://example.org/workflow", 0), ("https://example.org/another", 10)):
+            said = {"sign": "sigstore", "trust": "trust.json", "identities": [{"identity": who, "issuer": fake.ISSUER}]}
+            judged.write("ci-ml.yaml", f"{text}audit: {json.dumps(said)}\n")
+            judged.ci_ml("audit", "verify-model", "model.json").expect(code)
+
+
+def test_the_signature_of_a_model_is_checked(judged: Project, tmp_path: Path) -> None:
+    def checked(code: int, *arguments: str, at: Project = judged) -> str:
+        done = at.ci_ml("audit", "verify-model", *arguments).expect(code)
+        return " ".join((done.out + done.err).split())
+
+    env = signing_with(judged, pair())
+    _, other = pair().write(tmp_path, "other")
+    assert "model.json is not signed: there is no" in checked(10, "model.json")
+    judged.ci_ml("audit", "sign", "--kept", "--model", "model.json", env=env).expect(0)
+    assert checked(0, "model.json") == "model.json is as keys/ci.pub has signed it"
+    assert "by anybody who is believed" in checked(10, "model.json", "--key", str(other))
+    assert "there is no file nowhere.pub" in checked(2, "model.json", "--key", "nowhere.pub")
+    assert "there is no model nowhere" in checked(2, "nowhere")
+    assert "there is no signature nowhere.sig" in checked(2, "model.json", "--signature", "nowhere.sig")
+
+    # With nothing but the model, its signature and a key.
+    elsewhere = Project(root=tmp_path / "elsewhere", env=judged.env)
+    elsewhere.write("model.json", judged.read("model.json"))
+    elsewhere.write("model.sig", judged.read(".ci-ml/signatures/model.json.sig"))
+    ours = ("--signature", "model.sig", "--key", str(judged.root / "keys/ci.pub"))
+    assert "is as" in checked(0, "model.json", *ours, at=elsewhere)
+    elsewhere.write("model.sig", elsewhere.read("model.sig").replace("dsse", "none"))
+    assert "is no signature of model.json" in checked(10, "model.json", *ours, at=elsewhere)
+
+    signing_with(judged, pair())
+    assert "by anybody who is believed" in checked(10, "model.json"), "another key is believed now"
+    signing_with(judged, pair(), public_keys=[])
+    assert "there is nobody whose signature is believed" in checked(2, "model.json")
+
+
+def test_a_model_that_was_changed_since_it_was_signed(judged: Project, tmp_path: Path) -> None:
+    from ci_ml.adapters import model_signatures
+
+    key = pair()
+    _, public = key.write(tmp_path)
+    folder = tmp_path / "churn"
+    for name in ("MLmodel", "data/weights.bin"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(name)
+    signature = tmp_path / "churn.sig"
+    signature.write_bytes(model_signatures.by_key(folder, key.private, None))
+
+    def checked(code: int) -> str:
+        done = judged.ci_ml(
+            "audit", "verify-model", str(folder), "--signature", str(signature), "--key", str(public)
+        ).expect(code)
+        return " ".join(done.out.split())
+
+    assert "is as" in checked(0)
+    (folder / "data/weights.bin").write_text("others")
+    assert "has signed it: Hash mismatch for 'data/weights.bin'" in checked(10)
+    (folder / "data/weights.bin").unlink()
+    assert "Missing files in model 'churn': data/weights.bin" in checked(10)
+    (folder / "data/weights.bin").write_text("data/weights.bin")
+    (folder / "extra.py").write_text("")
+    assert "Extra files found in model 'churn': extra.py" in checked(10)
+
+
+def test_a_key_past_its_days_is_not_believed_for_a_model(judged: Project) -> None:
+    """A model's signature does not say when it was made."""
+    key = pair()
+    env = signing_with(judged, key)
+    judged.ci_ml("audit", "sign", "--kept", "--model", "model.json", env=env).expect(0)
+    signing_with(judged, key, public_keys=[{"file": "keys/ci.pub", "until": "2020-01-01"}])
+    assert "--key keys/ci.pub" in judged.ci_ml("audit", "verify-model", "model.json").expect(10).out
+    judged.ci_ml("audit", "verify-model", "model.json", "--key", "keys/ci.pub").expect(0)
 
 
 @pytest.mark.thorough

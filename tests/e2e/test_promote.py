@@ -14,11 +14,12 @@ import pytest
 from click.testing import CliRunner
 
 from ci_ml.cli.registry import promote
+from ci_ml.core.report import load
 from ci_ml.core.statements import digest
 from ci_ml.core.types import Change
 from ci_ml.errors import UsageError
 from ci_ml.usecases.promote import Moved
-from ci_ml.wiring import registry, workspace
+from ci_ml.wiring import chronicle, registry, workspace
 from ci_ml.wiring.registry import require_lasting
 from ci_ml.wiring.workspace import Workspace
 from tests.e2e import promoting
@@ -26,6 +27,7 @@ from tests.e2e.jobs import REPOSITORY, GitHubJob
 from tests.e2e.project import CI_ML_YAML, Project, Result, copy
 from tests.e2e.promoting import REGISTRY, aliases, killed, report, tags, versions
 from tests.fakes.github import GitHub
+from tests.signers import pair
 
 
 @pytest.fixture(scope="module")
@@ -143,6 +145,52 @@ def test_a_report_that_is_not_the_one_that_was_recorded(judged: Project) -> None
     refused(judged, "it was edited since")
     shutil.rmtree(judged.root / ".ci-ml" / "records")
     judged.ci_ml("promote", "churn").expect(0)  # nothing was recorded that it could be held against
+
+
+def _withheld(project: Project, words: str, env: dict[str, str] | None = None) -> None:
+    """Refused, with a ledger that is there already."""
+    before = project.git("for-each-ref", "refs/ci-ml/ledger")
+    done = project.ci_ml("promote", "churn", env=env).expect(10)
+    assert words in " ".join(done.err.split()), done.text
+    assert project.git("for-each-ref", "refs/ci-ml/ledger") == before
+    assert not (project.root / ".ci-ml" / "mlflow.db").exists(), "nobody was asked"
+
+
+def test_the_ledger_knows_the_verdict_whatever_lies_here(judged: Project) -> None:
+    judged.ci_ml("audit", "record").expect(0)
+    honest = report(judged).read_text()
+    edited(judged, lambda document: document["verdict"].update(sentence="It is splendid."))
+    shutil.rmtree(judged.root / ".ci-ml" / "records")
+    _withheld(judged, "is none of the reports on this commit that the ledger has")
+    space = workspace.find(None, None, cwd=judged.root, env=judged.env)
+    chronicle.keep_verdict(space, load(report(judged).read_bytes(), "report.json"))  # who edits one makes the other
+    _withheld(judged, "is none of the reports on this commit that the ledger has")
+    report(judged).write_text(honest)
+    judged.ci_ml("promote", "churn").expect(0)
+    judged.ci_ml("check").expect(0)  # the same commit once more, with another report
+    assert "`ci-ml audit record` enters" in judged.ci_ml("promote", "churn").expect(10).err
+    judged.ci_ml("audit", "record").expect(0)
+    assert "holds these very files" in judged.ci_ml("promote", "churn").expect(0).out
+
+
+def test_where_records_are_signed_a_verdict_without_one_promotes_nothing(judged: Project) -> None:
+    key = pair()
+    env = {"CI_ML_SIGNING_KEY": key.private.decode()}
+    audit = "audit: {sign: key, public_keys: [ci.pub]}\n"
+    judged.write("ci.pub", key.public)
+    judged.write("ci-ml.yaml", judged.read("ci-ml.yaml") + audit)
+    judged.commit("who signs")
+    judged.ci_ml("check").expect(0)
+    records = judged.root / ".ci-ml" / "records"
+    records.rename(records.with_name("aside"))
+    _withheld(judged, "`audit` in ci-ml.yaml wants records", env)
+    records.with_name("aside").rename(records)
+    judged.write("ci-ml.yaml", judged.read("ci-ml.yaml").removesuffix(audit))
+    judged.ci_ml("audit", "record").expect(0)  # as who has no key enters one
+    judged.write("ci-ml.yaml", judged.read("ci-ml.yaml") + audit)
+    _withheld(judged, "does not count: its record is not signed", env)
+    judged.ci_ml("audit", "sign", env=env).expect(0)
+    judged.ci_ml("promote", "churn", env=env).expect(0)
 
 
 def test_a_waiver_that_nobody_can_ask_about(judged: Project) -> None:

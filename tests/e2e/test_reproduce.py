@@ -289,14 +289,14 @@ def test_stopped_at_any_time_it_leaves_nothing_in_the_repository(
 # --- The environment -------------------------------------------------------------------------------------------------------
 
 
-def wheel(folder: Path, version: str) -> Path:
-    """A package `luck` in which a model finds a number."""
+def wheel(folder: Path, version: str, name: str = "luck") -> Path:
+    """A package in which a model finds a number."""
     folder.mkdir(parents=True, exist_ok=True)
-    place = folder / f"luck-{version}-py3-none-any.whl"
-    about = f"luck-{version}.dist-info"
+    place = folder / f"{name}-{version}-py3-none-any.whl"
+    about = f"{name}-{version}.dist-info"
     parts = {
-        "luck.py": f"VALUE = '{version}'\n",
-        f"{about}/METADATA": f"Metadata-Version: 2.1\nName: luck\nVersion: {version}\n",
+        f"{name}.py": f"VALUE = '{version}'\n",
+        f"{about}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
         f"{about}/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
     }
     lines = []
@@ -347,6 +347,80 @@ def test_the_environment_comes_from_the_lock_file_or_what_differs_is_said(empty:
     gone = empty.ci_ml("reproduce", "HEAD", env={"PYTHONPATH": new}).expect(3)
     assert "could not be restored from requirements.txt" in gone.err
     assert "--environment here" in gone.err
+
+
+PYPROJECT = """\
+[project]
+name = "model"
+version = "0"
+requires-python = ">=3.11"
+[project.optional-dependencies]
+train = ["luck"]
+[dependency-groups]
+dev = ["checks"]
+[tool.uv]
+package = false
+no-index = true
+[tool.uv.sources]
+luck = { path = "wheels/luck-1.0-py3-none-any.whl" }
+checks = { path = "wheels/checks-1.0-py3-none-any.whl" }
+"""
+# Says, too, whether what nobody needs for training is there.
+TRAIN_WITH_LUCK = """\
+import importlib.util, luck
+open("model.txt", "w").write(f"{luck.VALUE} {importlib.util.find_spec('checks')}")
+"""
+
+
+def with_a_stage(project: Project) -> None:
+    """A stage whose model is the number that it found in a package, in a project of uv."""
+    for name in ("luck", "checks"):
+        wheel(project.root / "wheels", "1.0", name)
+    project.dvc("init", "--quiet")
+    project.write("ci-ml.yaml", "version: 1\ntrain: {track: false}\ngates: []\n")
+    project.write("pyproject.toml", PYPROJECT)
+    project.write(".gitignore", "/.venv\n/model.txt\n")
+    project.write("train.py", TRAIN_WITH_LUCK)
+    stage = {"cmd": "python train.py", "deps": ["train.py"], "outs": ["model.txt"]}
+    project.write("dvc.yaml", {"stages": {"train": stage}})
+
+
+@pytest.mark.thorough
+def test_the_environment_comes_from_uv_lock_with_the_extras_that_were_installed(empty: Project, tmp_path: Path) -> None:
+    with_a_stage(empty)
+    locked = empty.run("uv", "lock", "--offline")
+    assert locked.code == 0, locked.text
+    empty.commit()
+    old, new = installed(tmp_path, "1.0"), installed(tmp_path, "2.0")
+    empty.ci_ml("train", env={"PYTHONPATH": old}).expect(0)
+    empty.commit("trained")
+    found = reproduced(empty, "HEAD", PYTHONPATH=new)
+    assert (found["sameness"], found["environment"]["restored"]) == ("bitwise", "uv.lock")
+    assert (empty.root / ".venv").exists() is False, "nothing of it is here"
+    empty.edit(
+        "uv.lock", hashlib.sha256((empty.root / "wheels/luck-1.0-py3-none-any.whl").read_bytes()).hexdigest(), "0" * 64
+    )
+    empty.commit("another hash")
+    empty.edit("train.py", "import importlib.util, luck", "import importlib.util, luck, os")
+    empty.ci_ml("train", env={"PYTHONPATH": old}).expect(0)
+    empty.commit("trained again")
+    failed = empty.ci_ml("reproduce", "HEAD", env={"PYTHONPATH": new}).expect(3)
+    assert "could not be restored from uv.lock" in failed.err
+    assert "ash mismatch" in failed.err
+
+
+@pytest.mark.thorough
+def test_a_uv_lock_without_hashes_is_none(empty: Project, tmp_path: Path) -> None:
+    """uv writes none for a folder of wheels, so anything may lie there today."""
+    with_a_stage(empty)
+    empty.write("pyproject.toml", PYPROJECT.partition("[tool.uv.sources]")[0] + 'find-links = ["wheels"]\n')
+    locked = empty.run("uv", "lock", "--offline")
+    assert locked.code == 0, locked.text
+    empty.commit()
+    empty.ci_ml("train", env={"PYTHONPATH": installed(tmp_path, "1.0")}).expect(0)
+    empty.commit("trained")
+    done = empty.ci_ml("reproduce", "HEAD", "--environment", "locked").expect(3)
+    assert "names no lock file with hashes" in done.err
 
 
 @pytest.mark.thorough

@@ -7,6 +7,7 @@ import platform
 import re
 import shlex
 import shutil
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import takewhile
 from pathlib import Path
@@ -15,6 +16,9 @@ from ci_ml.adapters import proc
 from ci_ml.core.training import Environment
 from ci_ml.errors import CiMlError
 
+_DEVICES = Path("/dev")
+_NAMES = ("nvidia[0-9]*", "kfd", "accel*")  # of NVIDIA, of AMD, and of those made for this alone
+_NONE_FOUND = "No devices were found"  # says nvidia-smi, with an exit code of its own
 _PYTHON = ("python", "python3")
 _IS_PYTHON = re.compile(r"python(3(\.\d+)?)?")
 _PUNCTUATION = frozenset("();<>|&\n")
@@ -153,13 +157,24 @@ def _processor() -> str:
     return platform.processor() or platform.machine()
 
 
-def _gpus(folder: Path, env: Mapping[str, str]) -> tuple[str, ...]:
+def _gpus(folder: Path, env: Mapping[str, str]) -> tuple[str, ...] | None:
+    """The accelerators, of which there may be none; None where nobody can say, which is no proof that there are none.
+
+    On Linux no program can use one that has no device.
+    """
     tool = shutil.which("nvidia-smi", path=env.get("PATH"))
     if tool is None:
-        return ()
+        return (
+            ()
+            if sys.platform == "linux" and not any(place for name in _NAMES for place in _DEVICES.glob(name))
+            else None
+        )
     query = [tool, "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader"]
     try:
         done = proc.run(query, cwd=folder, env=env, timeout=20)
     except CiMlError:
-        return ()
-    return tuple(done.out.decode("utf-8", "replace").splitlines()) if done.code == 0 else ()
+        return None
+    said = done.out.decode("utf-8", "replace")
+    if done.code == 0:
+        return tuple(said.splitlines())
+    return () if _NONE_FOUND in said else None

@@ -7,15 +7,15 @@ https://pip.pypa.io/en/stable/topics/secure-installs/
 import os
 import re
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 from ci_ml.adapters import proc
+from ci_ml.core import frozen
 from ci_ml.core.documents import MAX_BYTES
 from ci_ml.core.training import redact, secrets
 from ci_ml.errors import DependencyError
 
-UV_LOCK = "uv.lock"
 _REQUIREMENTS = re.compile(r"(^|/)requirements(/[^/]+|[^/]*)\.(txt|lock)$")
 _VERSION = re.compile(r"3\.\d{1,3}(\.\d{1,3})?")
 _PATIENCE = 3600.0
@@ -28,28 +28,37 @@ def lock_file(root: Path, paths: Iterable[str]) -> str | None:
     Of several requirements the one with the shortest name, for `requirements-dev.txt` is what a model is not made of.
     """
     named = sorted(paths, key=lambda path: (path.count("/"), len(path), path))
-    found = [path for path in named if path.rpartition("/")[2] == UV_LOCK]
-    found += [path for path in named if _REQUIREMENTS.search(path) and _is_hashed(root / path)]
+    found = [path for path in named if path.rpartition("/")[2] == frozen.NAME and frozen.is_hashed(_read(root / path))]
+    found += [path for path in named if _REQUIREMENTS.search(path) and _is_hashed(_read(root / path))]
     return found[0] if found else None
 
 
-def _is_hashed(place: Path) -> bool:
+def _read(place: Path) -> bytes:
+    """What a lock file holds; nothing where it is none that can be read."""
+    try:
+        return b"" if place.is_symlink() or place.stat().st_size > MAX_BYTES else place.read_bytes()
+    except OSError:
+        return b""
+
+
+def _is_hashed(data: bytes) -> bool:
     """Whether every requirement of a file has a hash: pip refuses it otherwise, and says so only when it installs."""
     try:
-        if place.is_symlink() or place.stat().st_size > MAX_BYTES:
-            return False
-        text = place.read_text(encoding="utf-8").replace("\\\n", " ")
-    except (OSError, UnicodeDecodeError):
+        text = data.decode("utf-8").replace("\\\n", " ")
+    except UnicodeDecodeError:
         return False
     lines = (line.partition(" #")[0].strip() for line in text.splitlines())
     wanted = [line for line in lines if line and not line.startswith(("#", "-"))]
     return bool(wanted) and all("--hash=" in line for line in wanted)
 
 
-def restore(lock: Path, target: Path, python: str | None, env: Mapping[str, str]) -> dict[str, str]:
+def restore(
+    lock: Path, target: Path, python: str | None, env: Mapping[str, str], packages: Collection[str] = ()
+) -> dict[str, str]:
     """Make an environment at `target` from a lock file, and return what it takes to work in it.
 
-    `python` is the version that is wanted, such as 3.12.4. Raises DependencyError when it cannot be made.
+    `python` is the version that is wanted, such as 3.12.4; `packages` are the names of those that were installed, by
+    which extras and groups of a project are chosen. Raises DependencyError when it cannot be made.
     """
     uv = shutil.which("uv", path=env.get("PATH"))
     inner = {
@@ -58,11 +67,11 @@ def restore(lock: Path, target: Path, python: str | None, env: Mapping[str, str]
         "PATH": f"{target / 'bin'}{os.pathsep}{env.get('PATH', '')}",
     }
     wanted = python if python and _VERSION.fullmatch(python) else None
-    if lock.name == UV_LOCK:
+    if lock.name == frozen.NAME:
         if uv is None:
             raise DependencyError(f"{lock.name} takes uv, which is not on PATH", "install uv, or --environment here")
         chosen = ["--python", wanted] if wanted else []
-        command = [uv, "sync", "--frozen", "--no-progress", *chosen]
+        command = [uv, "sync", "--frozen", "--no-progress", *chosen, *frozen.options(_read(lock), packages)]
         _run(command, lock.parent, {**inner, "UV_PROJECT_ENVIRONMENT": str(target)}, lock.name)
         return inner
     _made(uv, target, wanted, lock.parent, inner)

@@ -1,5 +1,6 @@
 """`ci-ml audit sign`, `bom`, `card` and `attestation`: what is made from records for others. Layer: cli."""
 
+import sys
 from pathlib import Path
 
 import click
@@ -9,7 +10,7 @@ from ci_ml.cli import boundary, options
 
 def register(group: click.Group) -> None:
     """Add these commands to `ci-ml audit`."""
-    for command in (sign, bom, card, attestation):
+    for command in (sign, verify_model, bom, card, attestation):
         group.add_command(command)
 
 
@@ -51,6 +52,40 @@ def sign(config: str | None, output: str | None, kept: bool, models: tuple[str, 
         _tell(*done.places)
         if asked := models or signing.models(space):
             _tell(*signing.sign_models(space, asked).places)
+
+
+@click.command("verify-model")
+@options.common
+@click.option(
+    "--signature",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="The signature of the model.  [default: where `ci-ml audit sign --model` leaves it]",
+)
+@click.option(
+    "--key",
+    "keys",
+    multiple=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="A public key to believe instead of those that ci-ml.yaml names; may be repeated.",
+)
+@click.argument("model", type=click.Path(path_type=Path), metavar="PATH")
+def verify_model(
+    config: str | None, output: str | None, signature: Path | None, keys: tuple[Path, ...], model: Path
+) -> None:
+    """Is this model, a file or a folder, byte for byte what somebody who is believed has signed?
+
+    With --key and --signature it takes no repository. Exits with 10 when the bytes are others, when somebody else has
+    signed them, and when nobody has.
+    """
+    with boundary.errors():
+        from ci_ml.render import safe
+        from ci_ml.wiring import verifying, workspace
+
+        found = verifying.model(lambda: workspace.find(config, output), model, signature, keys)
+        click.echo(safe.inert(safe.printable(found.sentence)))
+    sys.exit(10 if found.by is None else 0)
 
 
 @click.command()

@@ -35,7 +35,7 @@ class EnvironmentSaid(_Part):
     packages: Annotated[dict[_Word, _Word], Field(max_length=_MOST)] = {}
     os: _Text = ""
     cpu: _Text = ""
-    gpu: Annotated[tuple[_Text, ...], Field(max_length=64)] = ()
+    gpu: Annotated[tuple[_Text, ...], Field(max_length=64)] | None = None
 
 
 class StageSaid(_Part):

@@ -17,6 +17,7 @@ from ci_ml.core.types import Contrast, DataKey, Direction, Gap, Margin, Measurem
 DRIFT = "drift"
 SHARE = "share of columns that drifted"
 TOGETHER = "other columns together"  # than those that drifted by themselves
+IDENTICAL = "identical"  # the method where every value is the same on both sides
 
 
 def comparisons(name: str, drift: Drift, severity: Severity) -> Iterator[Comparison]:
@@ -25,10 +26,10 @@ def comparisons(name: str, drift: Drift, severity: Severity) -> Iterator[Compari
     yield from columns(name, drift, severity)
     yield _share(name, drift, severity)
     if isinstance(drift.together, Gap):
-        yield compare.compare_data(_gate(DataKey(table=name, subject="", what=TOGETHER), severity), drift.together)
+        yield compare.compare_data(on_drift(DataKey(table=name, subject="", what=TOGETHER), severity), drift.together)
     elif drift.together is not None:
         key = DataKey(table=name, subject="", what=TOGETHER)
-        yield _tested(_gate(key, severity), drift.together, f"{name}: {drift.together.words}.", family)
+        yield _tested(on_drift(key, severity), drift.together, f"{name}: {drift.together.words}.", family)
 
 
 def columns(name: str, drift: Drift, severity: Severity) -> Iterator[Comparison]:
@@ -42,17 +43,17 @@ def _family(drift: Drift) -> int:
 
 def unmeasured(name: str, gap: Gap, severity: Severity, what: str = SHARE) -> Comparison:
     """The one comparison of a table of which nothing can be said."""
-    return compare.compare_data(_gate(DataKey(table=name, subject="", what=what), severity), gap)
+    return compare.compare_data(on_drift(DataKey(table=name, subject="", what=what), severity), gap)
 
 
 def new(name: str, severity: Severity) -> Comparison:
     """The one comparison of a table that the base does not have: there is nothing to compare it with yet."""
-    gate = replace(_gate(DataKey(table=name, subject="", what=SHARE), severity), absolute=False, unit="")
+    gate = replace(on_drift(DataKey(table=name, subject="", what=SHARE), severity), absolute=False, unit="")
     said = f"{gate.name} is new: the base has no such table to compare it with."
     return _judged(gate, Contrast(base=None, head=0.0, method="count"), said)
 
 
-def _gate(
+def on_drift(
     key: DataKey,
     severity: Severity,
     ceiling: float | None = None,
@@ -60,6 +61,7 @@ def _gate(
     require: Require = Require.NO_REGRESSION,
     rate: bool = False,
 ) -> Gate:
+    """The gate on how far a column or a table moved; without a ceiling for what could not be measured."""
     return Gate(
         metric=key,
         direction=Direction.LOWER,
@@ -77,13 +79,13 @@ def _column(name: str, column: ColumnDrift, severity: Severity, family: int) -> 
     key = DataKey(table=name, subject=column.column, what=DRIFT)
     if column.drifted is None:
         assert column.gap is not None
-        return compare.compare_data(_gate(key, severity), column.gap)
+        return compare.compare_data(on_drift(key, severity), column.gap)
     require = Require.NO_REGRESSION if column.never else Require.REPORT
-    gate = _gate(key, severity, require=require)
+    gate = on_drift(key, severity, require=require)
     said = f"{name}.{column.sentence}"
     if column.decided is None:  # every value is the same on both sides
-        gate = _gate(key, severity, 0.0, require=require)
-        return _judged(gate, Contrast(base=None, head=0.0, method="identical"), said)
+        gate = on_drift(key, severity, 0.0, require=require)
+        return _judged(gate, Contrast(base=None, head=0.0, method=IDENTICAL), said)
     return _tested(gate, column.decided, said, family)
 
 
@@ -103,7 +105,7 @@ def _tested(gate: Gate, test: Finding, said: str, family: int) -> Comparison:
 def _gate_of(gate: Gate, test: Finding) -> Gate:
     key = gate.metric
     assert isinstance(key, DataKey)
-    return _gate(key, gate.severity, test.limit, require=gate.require, rate=test.rate)
+    return on_drift(key, gate.severity, test.limit, require=gate.require, rate=test.rate)
 
 
 def _judged(
@@ -124,8 +126,8 @@ def _judged(
 def _share(name: str, drift: Drift, severity: Severity) -> Comparison:
     key = DataKey(table=name, subject="", what=SHARE)
     if drift.share is None:
-        return compare.compare_data(_gate(key, severity), Gap(reason="no column could be compared"))
-    gate = _gate(key, severity, drift.share_limit, rate=True)
+        return compare.compare_data(on_drift(key, severity), Gap(reason="no column could be compared"))
+    gate = on_drift(key, severity, drift.share_limit, rate=True)
     found = Contrast(base=None, head=drift.share, n=len(drift.columns) - len(drift.unknown), method="count")
     status = compare.judge(gate, found)
     verb = "is too large" if status is Status.REGRESSED else "holds"

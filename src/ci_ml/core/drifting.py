@@ -8,7 +8,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ci_ml.core import numbers
-from ci_ml.core.drifts import BARS, LEAST, Bars, ColumnDrift, Drift, DriftConfig, Finding, LimitsConfig
+from ci_ml.core.drifts import (
+    BARS,
+    LEAST,
+    METHODS,
+    OF_ONE_VALUE,
+    Bars,
+    ColumnDrift,
+    Drift,
+    DriftConfig,
+    Finding,
+    LimitsConfig,
+)
 from ci_ml.core.kinds import Kind
 from ci_ml.core.listing import some
 from ci_ml.core.profiles import ColumnProfile, Profile
@@ -146,7 +157,7 @@ def _states(reference: ColumnProfile, current: ColumnProfile, limits: LimitsConf
             tests.append(
                 Finding(
                     what=state,
-                    method=f"change of the share of rows {words}",
+                    method=f"{METHODS['missing']} {words}",
                     effect=abs(rates.change),
                     limit=limits.missing,
                     test=rates.method,
@@ -200,18 +211,18 @@ def _numbers(reference: Counted, current: Counted, limits: LimitsConfig, *, time
         "max_reference": reference.high,
         "max_current": current.high,
     }
-    effects = [("psi", "PSI", psi, limits.psi), ("ks", "Kolmogorov-Smirnov distance", ks.value, limits.ks)]
+    effects = [("psi", METHODS["psi"], psi, limits.psi), ("ks", METHODS["ks"], ks.value, limits.ks)]
     gap = None
     try:
         moved = distances.wasserstein(reference, current)
         found["wasserstein"] = moved.value
         moved = distances.normed(moved, reference.deviation)
         found |= {"wasserstein_normed": moved.value, "wasserstein_error": moved.error}
-        effects.insert(0, ("wasserstein", "normed Wasserstein", moved.value, limits.wasserstein))
+        effects.insert(0, ("wasserstein", METHODS["wasserstein"], moved.value, limits.wasserstein))
     except NotEstimable as error:
         if reference.low == reference.high:
             # One value has no spread to measure with; how many rows have another one says as much.
-            effects[1] = ("ks", "Kolmogorov-Smirnov distance", ks.value, limits.ks if limits.ks is not None else 0.1)
+            effects[1] = ("ks", METHODS["ks"], ks.value, limits.ks if limits.ks is not None else OF_ONE_VALUE)
         elif limits.wasserstein is not None:
             gap = Gap(reason=str(error))
     words = _movement(reference, current, times=times)
@@ -294,8 +305,8 @@ def _categories(
     }
     words = _largest_change(names, one, two, told=examples > 0)
     effects = [
-        ("jensen_shannon", "Jensen-Shannon distance", js, limits.jensen_shannon),
-        ("psi", "PSI", psi, limits.psi),
+        ("jensen_shannon", METHODS["jensen_shannon"], js, limits.jensen_shannon),
+        ("psi", METHODS["psi"], psi, limits.psi),
     ]
     tests = _one_question(
         tuple(
@@ -319,7 +330,7 @@ def _categories(
         tests += (
             Finding(
                 what="new_categories",
-                method="share of rows in new categories",
+                method=METHODS["new_categories"],
                 effect=unseen,
                 limit=limits.new_categories,
                 test="unseen categories",
@@ -457,7 +468,7 @@ def together(auc: float, limit: float, p_value: float, n: tuple[int, int], colum
     which = f", mostly by {some(columns, 3)}" if columns else ""
     return Finding(
         what="classifier",
-        method="ROC-AUC of a classifier",
+        method=METHODS["classifier"],
         effect=auc,
         limit=limit,
         test="Mann-Whitney",

@@ -132,6 +132,19 @@ class DriftConfig(Model):
 
 # --- Results ---
 
+# What measures how far a column, or the whole table, moved, by the key of its limit; a test's name follows in reports.
+METHODS = {
+    "wasserstein": "normed Wasserstein",
+    "psi": "PSI",
+    "ks": "Kolmogorov-Smirnov distance",
+    "jensen_shannon": "Jensen-Shannon distance",
+    "missing": "change of the share of rows",
+    "new_categories": "share of rows in new categories",
+    "classifier": "ROC-AUC of a classifier",
+}
+# Where the reference holds one value alone, which has no spread to measure with, and no limit is given for this.
+OF_ONE_VALUE = 0.1
+
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:

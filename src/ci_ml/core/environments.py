@@ -78,7 +78,10 @@ def _machine(base: Environment, head: Environment, missing: list[str]) -> Iterat
             yield from _setting(kind, before, after)
         else:
             missing.append(f"the {kind} of the {'head' if before else 'base'} (it is not recorded)")
-    yield from _setting("gpu", "; ".join(base.gpu) or None, "; ".join(head.gpu) or None)
+    if unknown := [side for side, found in zip(_SIDES, (base, head), strict=True) if found.gpu is None]:
+        missing.append(f"the accelerators of the {' and the '.join(unknown)} (they are not recorded)")
+    elif base.gpu is not None and head.gpu is not None:
+        yield from _setting("gpu", "; ".join(base.gpu) or None, "; ".join(head.gpu) or None)
 
 
 def _platform(recorded: str) -> str:

@@ -120,13 +120,14 @@ class ChangePart(Part):
 class PolicyPart(Part):
     """The gates: the digest of the file they came from, the side it was read from, and whether the change edits it.
 
-    `read_at` is when it was read (ISO 8601).
+    `read_at` is when it was read (ISO 8601). `comparisons` is how many comparisons its gates came to.
     """
 
     digest: str
     source: Literal["base", "head"] = Field(alias="from")
     changed_in_head: bool = False
     read_at: str | None = Field(default=None, max_length=64)
+    comparisons: int | None = None
 
 
 class ComparisonPart(Part):
@@ -320,7 +321,7 @@ def build(
         base=RevisionPart(sha=base.sha, ref=base.ref, why=base.why, dirty=base.dirty),
         head=RevisionPart(sha=head.sha, ref=head.ref, why=head.why, dirty=head.dirty),
         change=_change(change),
-        policy=policy,
+        policy=policy.model_copy(update={"comparisons": len(comparisons)}),
         comparisons=tuple(
             _comparison(item, shown.gates.get(str(item.gate.metric))) for item in verdict.by_harm(comparisons)
         ),
@@ -429,6 +430,9 @@ def contradictions(report: Report) -> list[str]:
     A status is computed again from its numbers, with and without an interval, and so is Holm's correction.
     """
     found = _uncorrected(report.comparisons)
+    there, told = len(report.comparisons), report.policy.comparisons
+    if told is not None and told != there:
+        found.append(f"its gates came to {told} comparisons, and {there} are there")
     for item in report.comparisons:
         expected = verdict.weigh(item.require, item.severity, item.status, too_small=item.too_small)
         if expected is not item.impact:

@@ -242,7 +242,7 @@ def _code(sources: Sources) -> Answer:
         _fact("packages", f"{len(packages)}, {text(at(environment, 'packages_digest'))}" if packages else None),
         _fact("system", at(environment, "os")),
         _fact("processor", at(environment, "cpu")),
-        _fact("accelerators", ", ".join(_texts(environment, "gpu"))),
+        _fact("accelerators", "none" if at(environment, "gpu") == [] else ", ".join(_texts(environment, "gpu"))),
         _fact("container", at(internal, "container")),
     ]
     others = [one for one in _each(build, "resolvedDependencies") if at(one, "annotations", "kind") in _KIND]
@@ -300,7 +300,7 @@ def _evidence(sources: Sources) -> Answer:
         _fact("report", at(said, "report")),
     ]
     gates = [
-        (_gate(one), one.get("base"), one.get("head"), _interval(one), _needed(one), one.get("status"))
+        (_gate(one), _base(one), _head(one), _interval(one), _needed(one), one.get("status"))
         for one in _each(said, "comparisons")
     ]
     waivers = [
@@ -335,6 +335,19 @@ def _fixed(found: Threshold | None) -> str | None:
 def _gate(one: Mapping[str, Any]) -> str:
     where = ", ".join(f"{name}={value}" for name, value in _pairs(one, "slice"))
     return f"{text(one.get('metric'))} on {where}" if where else text(one.get("metric"))
+
+
+def _base(one: Mapping[str, Any]) -> Any:
+    return "none" if one.get("base") is None and one.get("status") == "new" else one.get("base")
+
+
+def _head(one: Mapping[str, Any]) -> Any:
+    """What was measured; with its own interval where that is what was judged: by a bound, or for want of a base."""
+    value, interval = one.get("head"), one.get("head_interval")
+    is_judged = one.get("delta") is None or any(one.get(name) is not None for name in ("floor", "ceiling"))
+    if not (is_judged and _is_number(value) and isinstance(interval, list) and all(map(_is_number, interval))):
+        return value
+    return f"{text(value)}, {' to '.join(map(text, interval))}"
 
 
 def _interval(one: Mapping[str, Any]) -> str | None:

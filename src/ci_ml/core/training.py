@@ -84,6 +84,7 @@ class Environment:
     """The machine and the Python environment that trained.
 
     `runs_stages` says whether the interpreter is known, by their commands, to be what the stages that ran ran with.
+    `gpu` are its accelerators, of which there may be none; None where nobody could say.
     """
 
     interpreter: Mapping[str, str]
@@ -91,7 +92,7 @@ class Environment:
     packages_digest: str
     os: str
     cpu: str
-    gpu: tuple[str, ...] = ()
+    gpu: tuple[str, ...] | None = None
     runs_stages: bool = False
 
 

@@ -3,14 +3,14 @@
 Layer: core. Pure. A report says of every comparison what was asked; only the configuration knows whether that is so.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-from ci_ml.core import drifted, expectations, gates
+from ci_ml.core import gates, upheld_tables
 from ci_ml.core.config import Config, GateConfig
-from ci_ml.core.expectations import DataConfig
 from ci_ml.core.gates import Gate
-from ci_ml.core.report import ComparisonPart, Report
-from ci_ml.core.types import MetricKey, Require, Severity, Slice
+from ci_ml.core.report import ComparisonPart, Report, unwaived
+from ci_ml.core.testsets import TestSetConfig
+from ci_ml.core.types import MetricKey, Outcome, Slice
 
 
 def weakened(report: Report, config: Config) -> list[str]:
@@ -18,13 +18,22 @@ def weakened(report: Report, config: Config) -> list[str]:
     named = {str(gate.key): gate for gate in config.gates if not _is_open(gate)}
     open_ = [gate for gate in config.gates if _is_open(gate)]
     found: list[str] = []
+    others: list[ComparisonPart] = []
+    tables = tuple(f"{name}{end}" for name in config.data for end in ":.")
     for item in report.comparisons:
-        gate = named.get(item.metric) or next((one for one in open_ if _covers(one, item)), None)
+        mine = () if item.absolute and item.metric.startswith(tables) else open_
+        gate = named.get(item.metric) or next((one for one in mine if _covers(one, item)), None)
         if gate is not None:
             found += _differing(item, gate)
-    for name, about in config.data.items():
-        found += _of_table(name, about, [item for item in report.comparisons if item.metric not in named])
-    return [*found, *_absent(report.comparisons, config.gates, named)]
+            found += _unsure(item, config.confidence)
+        else:
+            others.append(item)
+    found += upheld_tables.weakened(report, config, others)
+    found += _absent(report.comparisons, config.gates, named)
+    found += _of_test_sets(report, config.testsets)
+    if report.policy.comparisons is None:
+        found.append("it does not say how many comparisons its gates came to")
+    return found
 
 
 def _is_open(gate: GateConfig) -> bool:
@@ -34,12 +43,13 @@ def _is_open(gate: GateConfig) -> bool:
 
 def _covers(gate: GateConfig, item: ComparisonPart) -> bool:
     path, _, key = item.metric.partition(":")
-    return not item.absolute and gates.matches(gate.pattern, MetricKey(path=path, key=key))
+    return gates.matches(gate.pattern, MetricKey(path=path, key=key))
 
 
 def _differing(item: ComparisonPart, gate: GateConfig) -> Iterator[str]:
-    if item.where is not None and gate.slices is None:
-        yield f"{item.name} is a slice, and ci-ml.yaml asks for none"
+    cuts = {frozenset(cut) for cut in gate.slices.by} if gate.slices else set()
+    if item.where is not None and _columns(item.where) not in cuts:
+        yield f"{item.name} is a slice, and ci-ml.yaml asks for none such"
         return
     wanted = gates.on_slice(gate, item.where) if item.where else gates.of(gate, gate.key)
     yield from _unlike(item, wanted)
@@ -59,6 +69,28 @@ def _unlike(item: ComparisonPart, wanted: Gate) -> Iterator[str]:
     ):
         if given != asked:
             yield f"{name} of {item.name} is {given}, and {asked} in ci-ml.yaml"
+
+
+def _unsure(item: ComparisonPart, confidence: float) -> Iterator[str]:
+    """Whether an interval, by which it was judged, is another than the configuration asks for."""
+    has_interval = item.interval is not None or item.head_interval is not None
+    if item.confidence not in (None, confidence) or (has_interval and item.confidence is None):
+        yield f"confidence of {item.name} is {item.confidence}, and {confidence} in ci-ml.yaml"
+
+
+def _of_test_sets(report: Report, asked: Mapping[str, TestSetConfig]) -> Iterator[str]:
+    """A test set that is worn out, unknown or not there forbids a silent pass, or any."""
+    outcome, there = unwaived(report).verdict.outcome, {part.name: part for part in report.testsets}
+    for name, about in asked.items():
+        part = there.get(name)
+        least = Outcome.WARN if part is None or part.look is None else Outcome.PASS
+        if part is not None and part.of != about.looks:
+            yield f"the test set {name} bears {part.of} looks, and {about.looks} in ci-ml.yaml"
+        if part is not None and part.look is not None and part.look > about.looks:
+            least = Outcome.UNDECIDED if about.past == "undecided" else Outcome.WARN
+        if outcome.rank < least.rank:
+            said = part.words if part else "no look at it"
+            yield f"the verdict is {outcome.value}, and {least.value} with the test set {name}: {said}"
 
 
 def _absent(
@@ -82,25 +114,3 @@ def _absent(
 
 def _columns(where: Slice) -> frozenset[str]:
     return frozenset(name for name, _ in where.parts)
-
-
-def _of_table(name: str, about: DataConfig, items: Sequence[ComparisonPart]) -> Iterator[str]:
-    """What is expected of a table, as far as the configuration alone knows it: a schema may have rules that warn."""
-    mine = [item for item in items if item.metric.startswith((f"{name}:", f"{name}."))]
-    never = {f"{name}.{column} {drifted.DRIFT}" for column in about.drift.columns.never} if about.drift else set()
-    told = {item.metric for item in mine if item.metric.endswith(f" {drifted.DRIFT}")} - never  # and block nothing
-    for item in mine:
-        if item.severity is not about.severity and not (about.schema_ and item.severity is Severity.WARN):
-            yield f"severity of {item.name} is {item.severity.value}, and {about.severity.value} in ci-ml.yaml"
-        if item.require is not Require.NO_REGRESSION and item.metric not in told:
-            yield f"require of {item.name} is {item.require.value}, and nothing in ci-ml.yaml says so"
-    for rule in expectations.expected(about).rules:
-        wanted = gates.on_data(rule.key(name), rule.limit, about.severity)
-        found = [item for item in mine if item.metric == str(wanted.metric)]
-        if not found:
-            yield f"{wanted.metric} is not among its comparisons"
-        for item in found:
-            if item.ceiling != wanted.ceiling:
-                yield f"{item.name} may be broken by {item.ceiling}, and by {wanted.ceiling} in ci-ml.yaml"
-    if about.drift is not None and f"{name}: {drifted.SHARE}" not in {item.metric for item in mine}:
-        yield f"the drift of {name} is not among its comparisons"

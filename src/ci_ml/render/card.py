@@ -223,7 +223,7 @@ def _training(dossier: Dossier) -> Iterator[str]:
         return
     python = ", ".join(f"{key} {value}" for key, value in environment.interpreter.items())
     said = [("operating system", environment.os), ("processor", environment.cpu), ("interpreter", python)]
-    said += [("GPU", one) for one in environment.gpu]
+    said += [("GPU", one) for one in environment.gpu or (("none",) if environment.gpu == () else ())]
     said += [("container", dossier.container or "")]
     yield "Environment:\n\n" + _table_of(("", ""), [(name, code(value)) for name, value in said if value])
     if environment.packages:

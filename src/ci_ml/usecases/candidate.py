@@ -95,15 +95,24 @@ def policy(found: Evidence) -> None:
         raise Withheld(what, _STALE)
 
 
-def recorded(found: Evidence, digests: Collection[str], records: Collection[str]) -> None:
+def recorded(
+    found: Evidence, digests: Collection[str], here: Collection[str], ledger: Collection[str], *, demanded: bool
+) -> None:
     """Raises Withheld when verdicts on this commit were recorded, and none of them is this report's.
 
-    `digests` are what the report may be recorded by, with its waivers and without. A commit without any record is one
-    of a job that left only its report.
+    `digests` are what the report may be recorded by, with its waivers and without; `here` and `ledger` are the reports
+    that records are about. The ledger's word counts before that of files, which whoever edits a report can make anew.
+    A commit without any record is one of a job that left only its report, unless records are `demanded`.
     """
-    if records and not set(digests) & set(records):
+    if ledger and not set(digests) & set(ledger):
+        what = f"{found.place} is none of the reports on this commit that the ledger has: it was edited, or made since"
+        raise Withheld(what, "where it was judged again, `ci-ml audit record` enters the record of that")
+    if not ledger and here and not set(digests) & set(here):
         what = f"{found.place} is none of the reports that were recorded for this commit: it was edited since"
         raise Withheld(what, _STALE)
+    if demanded and not ledger and not here:
+        what = f"no record says that {found.place} is a verdict on this commit, and `audit` in ci-ml.yaml wants records"
+        raise Withheld(what, "bring what the job that judged has left in .ci-ml/records, or judge this commit again")
 
 
 def bytes_(found: Evidence, bundle: Bundle, output: str) -> None:

@@ -7,15 +7,17 @@ import dataclasses
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from ci_ml.core import compare, drifted, expectations, gates
+from ci_ml.core import compare, demands, drifted, expectations, gates
 from ci_ml.core.compare import Comparison
 from ci_ml.core.config import Config
+from ci_ml.core.demands import Topic
 from ci_ml.core.drifts import BASE, Drift, DriftConfig
-from ci_ml.core.expectations import NONE, Expected, Limit
+from ci_ml.core.expectations import NONE, Expected, Limit, RowsConfig, SameConfig
 from ci_ml.core.types import Contrast, DataKey, Gap, Severity
 from ci_ml.errors import UsageError
 from ci_ml.metrics import expectations as counting
@@ -159,6 +161,8 @@ class _Judging:
         self.examples = Shown(most=most, id=self.about.id)
         self.gap: Gap | None = None  # why there is no table, once that is known
         self.moved: Drift | None = None  # from what it is compared with, once that is known
+        # what is wrong with its columns, and was in the base
+        self.sound: tuple[integrity.Integrity, integrity.Integrity | None] | None = None
 
     def comparisons(self) -> Iterator[Comparison]:
         """What became of every expectation, in the order of the keys."""
@@ -195,7 +199,7 @@ class _Judging:
         """Everything missing for the same reason, which is told once."""
         keys = [(rule.key(self.name), rule.limit) for rule in own.rules]
         every = [gates.on_data(key, limit, self.about.severity) for key, limit in keys]
-        every += [asked.gate for asked in self._asked(None, own)]
+        every += [one.gate for one in demands.of_table(self.name, self.about, closed=own.closed is not None)]
         if self.about.schema_ is not None:
             key = DataKey(table=self.name, subject="", what=f"as {self.about.schema_} says")
             every.append(gates.on_data(key, NONE, self.about.severity))
@@ -251,45 +255,32 @@ class _Judging:
             gate = dataclasses.replace(gate, absolute=False, ceiling=None)
         return compare.compare_data(gate, contrast, found.said)
 
-    def _gate(self, what: str, limit: Limit = NONE, unit: str = "rows") -> gates.Gate:
-        key = DataKey(table=self.name, subject="", what=what)
-        return gates.on_data(key, limit, self.about.severity, unit)
+    def _asked(self, source: Source, expected: Expected) -> Iterator[_Asked]:
+        """What is expected of the table as such."""
+        for demand in demands.of_table(self.name, self.about, closed=expected.closed is not None):
+            yield _Asked(gate=demand.gate, measure=partial(self._measures(expected)[demand.topic], source))
 
-    def _asked(self, source: Source | None, expected: Expected) -> Iterator[_Asked]:
-        """What is expected of the table as such; without a source nothing of it can be measured."""
-        about = self.about
-        if expected.closed is not None:
-            known = expected.closed
-            yield _Asked(
-                gate=self._gate("no other columns", unit="columns"), measure=lambda: _others(_of(source), known)
-            )
-        yield from self._of_size(source)
-        if about.disjoint_from is not None:
-            yield from self._disjoint(source)
-        if about.balance is not None:
-            what = f"balance of {about.label} as in the base"
-            limit = Limit(value=about.balance)
-            yield _Asked(gate=self._gate(what, limit, gates.DISTANCE), measure=lambda: self._balance(_of(source)))
-        if about.integrity:
-            yield from self._integrity(source)
-        if about.same_columns_as is not None:
-            yield from self._same(source)
+    def _measures(self, expected: Expected) -> Mapping[Topic, Callable[[Source], Measured]]:
+        """How each is measured, for those that are asked for."""
+        about, closed = self.about, expected.closed or frozenset()
+        rows, other, same = about.rows or RowsConfig(), about.disjoint_from, about.same_columns_as
+        found: dict[Topic, Callable[[Source], Measured]] = {
+            Topic.CLOSED: lambda source: _others(source, closed),
+            Topic.LEAST: lambda source: self._size(source, rows.min or 0, 1),
+            Topic.MOST: lambda source: self._size(source, rows.max or 0, -1),
+            Topic.CHANGE: lambda source: self._change(source, rows.change),
+            Topic.BALANCE: self._balance,
+            **{topic: partial(self._worse, topic) for topic in (Topic.CONSTANT, Topic.EMPTY, Topic.COPIES)},
+        }
+        if other is not None:
+            found[Topic.SHARED] = lambda source: self._shared(source, other.by, other.shared, given=True)
+            found[Topic.SHARED_ROWS] = lambda source: self._shared_rows(source, other.shared)
+        if same is not None:
+            found[Topic.SAME_COLUMNS] = partial(self._same, same)
+            found[Topic.COVERED] = partial(self._covered, same)
+        return found
 
     # --- How many rows
-
-    def _of_size(self, source: Source | None) -> Iterator[_Asked]:
-        rows = self.about.rows
-        if rows is None:
-            return
-        for what, end, sign in (("at least", rows.min, 1), ("at most", rows.max, -1)):
-            if end is not None:
-                yield _Asked(
-                    gate=self._gate(f"{what} {end:,} {_rows(end)}"),
-                    measure=lambda end=end, sign=sign: self._size(_of(source), end, sign),  # type: ignore[misc]
-                )
-        if rows.change is not None:
-            what = f"number of rows within {rows.change} of the base"
-            yield _Asked(gate=self._gate(what, rows.change), measure=lambda: self._change(_of(source), rows.change))
 
     def _size(self, source: Source, end: int, sign: int) -> Measured:
         n = self._count(source)
@@ -315,21 +306,6 @@ class _Judging:
         return int(row["n"])
 
     # --- What is shared with another table
-
-    def _disjoint(self, source: Source | None) -> Iterator[_Asked]:
-        about = self.about.disjoint_from
-        assert about is not None
-        if about.by:
-            what = f"no {', '.join(about.by)} of {about.table}"
-            yield _Asked(
-                gate=self._gate(what, about.shared),
-                measure=lambda: self._shared(_of(source), about.by, about.shared, given=True),
-            )
-        if about.rows:
-            yield _Asked(
-                gate=self._gate(f"no row of {about.table}", about.shared),
-                measure=lambda: self._shared_rows(_of(source), about.shared),
-            )
 
     def _shared_rows(self, source: Source, limit: Limit) -> Measured:
         names = [name for name in source.table.columns if name != self.about.id]
@@ -385,58 +361,35 @@ class _Judging:
 
     # --- Columns as such
 
-    def _integrity(self, source: Source | None) -> Iterator[_Asked]:
-        known: list[tuple[integrity.Integrity, integrity.Integrity | None]] = []
+    def _worse(self, topic: Topic, source: Source) -> Measured:
+        if self.sound is None:
+            engine, read = self.read.tables.engine, self.read
+            base = None if read.is_new(self.name) else integrity.integrity(engine, read.source(self.name, base=True))
+            self.sound = integrity.integrity(engine, source), base
+        return _worse(*self.sound, topic.value, len(source.table.columns))
 
-        def both() -> tuple[integrity.Integrity, integrity.Integrity | None]:
-            if not known:
-                engine = self.read.tables.engine
-                mine = integrity.integrity(engine, _of(source))
-                theirs = None
-                if not self.read.is_new(self.name):
-                    theirs = integrity.integrity(engine, self.read.source(self.name, base=True))
-                known.append((mine, theirs))
-            return known[0]
+    # --- What a model is served
 
-        for what, words in _INTEGRITY.items():
-            yield _Asked(
-                gate=self._gate(f"no new {words} columns", unit="columns"),
-                measure=lambda what=what: _worse(*both(), what, len(_of(source).table.columns)),  # type: ignore[misc]
-            )
+    def _same(self, about: SameConfig, source: Source) -> Measured:
+        other, ignored = self.read.source(about.table), self._ignored(about)
+        found = skew.differing(source, other, ignored)
+        n = len(set(source.table.columns) - ignored)
+        said = f"does not hold: {_some(found)}" if found else f"holds for {n:,} column{'' if n == 1 else 's'}"
+        return Measured(value=len(found), n=n, said=said)
 
-    def _same(self, source: Source | None) -> Iterator[_Asked]:
-        about = self.about.same_columns_as
-        assert about is not None
-        ignored = frozenset(name for name in (self.about.id, self.about.label, *about.ignore) if name)
+    def _covered(self, about: SameConfig, source: Source) -> Measured:
+        other, ignored = self.read.source(about.table), self._ignored(about)
+        names = [name for name in source.table.columns if name in other.table.columns and name not in ignored]
+        found = skew.beyond(self.read.tables.engine, source, other, names)
+        value = found.rows / found.n if about.beyond.share else found.rows
+        where = f"most are beyond in {shown(found.column)}: {found.rows:,} of {found.n:,} {_rows(found.n)}"
+        if not found.rows:
+            return Measured(value=0, n=found.n, said=f"holds for all {found.n:,} {_rows(found.n)} of {about.table}")
+        holds = f"holds, within the allowed {about.beyond}" if value <= about.beyond.value else "does not hold"
+        return Measured(value=value, n=found.n, said=f"{holds}: {where} of {about.table}")
 
-        def columns() -> Measured:
-            one, other = _of(source), self.read.source(about.table)
-            found = skew.differing(one, other, ignored)
-            n = len(set(one.table.columns) - ignored)
-            said = f"does not hold: {_some(found)}" if found else f"holds for {n:,} column{'' if n == 1 else 's'}"
-            return Measured(value=len(found), n=n, said=said)
-
-        def values() -> Measured:
-            one, other = _of(source), self.read.source(about.table)
-            names = [name for name in one.table.columns if name in other.table.columns and name not in ignored]
-            found = skew.beyond(self.read.tables.engine, one, other, names)
-            value = found.rows / found.n if about.beyond.share else found.rows
-            where = f"most are beyond in {shown(found.column)}: {found.rows:,} of {found.n:,} {_rows(found.n)}"
-            if not found.rows:
-                return Measured(value=0, n=found.n, said=f"holds for all {found.n:,} {_rows(found.n)} of {about.table}")
-            holds = f"holds, within the allowed {about.beyond}" if value <= about.beyond.value else "does not hold"
-            return Measured(value=value, n=found.n, said=f"{holds}: {where} of {about.table}")
-
-        yield _Asked(gate=self._gate(f"same columns as {about.table}", unit="columns"), measure=columns)
-        yield _Asked(gate=self._gate(f"ranges and categories cover {about.table}", about.beyond), measure=values)
-
-
-_INTEGRITY = {"constant": "constant", "empty": "empty", "copies": "copied"}
-
-
-def _of(source: Source | None) -> Source:
-    assert source is not None  # without one nothing is measured
-    return source
+    def _ignored(self, about: SameConfig) -> frozenset[str]:
+        return frozenset(name for name in (self.about.id, self.about.label, *about.ignore) if name)
 
 
 def _rows(n: int) -> str:

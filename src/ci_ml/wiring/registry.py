@@ -1,7 +1,7 @@
 """Registered models: which is meant, what may be promoted, where it is written down. Layer: wiring."""
 
 import contextlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -239,22 +239,35 @@ class _Case:
         whole = (self.report, unwaived(self.report))
         digests = {statements.digest(one.to_json().encode("utf-8", "backslashreplace")) for one in whole}
         digests.add(statements.digest(self.data))
-        near = self._reports(chronicle.kept(self.space))
-        if not digests & near:  # the ledger is asked only where what is here does not settle it
-            far = (record for _, record in chronicle.find(self.space, Kind.VERDICT, self.report.head.sha))
-            candidate.recorded(self.evidence, digests, near | self._reports(far))
+        here = {name for record in chronicle.kept(self.space) if (name := self._judged(record))}
+        found = chronicle.find(self.space, Kind.VERDICT, self.report.head.sha)
+        ledger = {entry: name for entry, record in found if (name := self._judged(record))}
+        audit = self.asked.model.config.audit
+        candidate.recorded(self.evidence, digests, here, ledger.values(), demanded=audit.sign is not None)
+        mine = [entry for entry, name in ledger.items() if name in digests]
+        if mine and audit.sign is not None and (audit.public_keys or audit.identities):
+            self._require_signed(mine)
 
-    def _reports(self, records: Iterable[Statement]) -> set[str]:
-        """The digests of reports in records of verdicts on the commit that was judged, by this configuration's file."""
-        wanted = (self.report.head.sha, "change")
-        found = set()
-        for record in records:
-            said = record.predicate
-            about = (statements.at(said, "ciMl", "head", "sha"), statements.at(said, "ciMl", "about"))
-            names = [statements.at(one, "name") for one in said.get("configuration") or ()]
-            if record.kind is Kind.VERDICT and about == wanted and names == [self.space.project.config]:
-                found.add(str(statements.at(said, "ciMl", "report")))
-        return found
+    def _require_signed(self, entries: Sequence[Entry]) -> None:
+        """Raises Withheld where nobody who is believed has signed the record of the verdict."""
+        from ci_ml.wiring import signing
+
+        if any(entry.number < signing.configured(self.space).signed_from for entry in entries):
+            return
+        _, book = chronicle.read(self.space)
+        found = signing.findings(self.space, book, entries)
+        if all(one.by is None for one in found.values()):
+            number, one = next(iter(found.items()))
+            what = f"entry {number} of the ledger, the verdict of {self.asked.place}, does not count: {one.why}"
+            raise Withheld(what, "look who entered it; `ci-ml audit sign` signs what is right")
+
+    def _judged(self, record: Statement) -> str | None:
+        """The digest of the report that a record is about, if that is a verdict on this commit by this file."""
+        said = record.predicate
+        about = (statements.at(said, "ciMl", "head", "sha"), statements.at(said, "ciMl", "about"))
+        names = [statements.at(one, "name") for one in said.get("configuration") or ()]
+        mine = about == (self.report.head.sha, "change") and names == [self.space.project.config]
+        return str(statements.at(said, "ciMl", "report")) if record.kind is Kind.VERDICT and mine else None
 
     def _precedes(self, one: str, other: str) -> bool:
         return lineage.precedes(self.space.history, one, other, lambda text: print(f"note: {text}", file=self.stream))

@@ -238,9 +238,10 @@ def _environment(
     if lock is None:
         what = f"the environment of {found.commit[:7]} cannot be restored: its record names no lock file with hashes"
         raise DependencyError(what, "commit uv.lock, or requirements.txt with --hash; --environment here goes without")
-    version = recorded.environment.interpreter.get("version") if recorded.environment else None
+    trained = recorded.environment
+    version = trained.interpreter.get("version") if trained else None
     print(f"note: the environment is restored from {lock}", file=stream)
-    inner = restoring.restore(root / lock, folder / "environment", version, env)
+    inner = restoring.restore(root / lock, folder / "environment", version, env, trained.packages if trained else ())
     # What installing left in the copy, such as a folder of build files, is nothing that was committed.
     return inner, lock
 

@@ -16,7 +16,7 @@ from ci_ml.adapters.keys import PrivateKey
 from ci_ml.adapters.sigstore import Sigstore
 from ci_ml.core import chain, envelopes, judgements, signing, statements
 from ci_ml.core.chain import Book, Entry, Problem
-from ci_ml.core.signing import AuditConfig, Finding, Form, Trusted, Way
+from ci_ml.core.signing import AuditConfig, Finding, Form, PublicKeyConfig, Trusted, Way
 from ci_ml.core.statements import Kind, Statement
 from ci_ml.core.types import Gap
 from ci_ml.errors import UsageError
@@ -144,11 +144,16 @@ def sign_models(space: Workspace, paths: Sequence[str]) -> Signed:
     for path in paths:
         name = os.path.normpath(os.path.join(folder, path)).replace(os.sep, "/")  # noqa: PTH118  not of this disk yet
         _known(space, name)
-        place = space.output / FOLDER / f"{name.replace('/', '_')}.sig"
+        place = model_place(space, name)
         files.make_output(space.output)
         files.write(place, _model_signature(space, maker, space.project.root / name))
         places.append(place)
     return Signed(by=maker.name, places=tuple(places))
+
+
+def model_place(space: Workspace, name: str) -> Path:
+    """Where the signature of a model is left; `name` is its path in the repository."""
+    return space.output / FOLDER / f"{name.replace('/', '_')}.sig"
 
 
 def models(space: Workspace) -> tuple[str, ...]:
@@ -300,22 +305,35 @@ def _password(space: Workspace, config: AuditConfig) -> bytes | None:
 def _trusted(space: Workspace, config: AuditConfig) -> tuple[Trusted, ...]:
     """The keys that ci-ml.yaml believes. Raises UsageError for one that is not there, or is none."""
     found = []
+    for one, pem in public_keys(space, config):
+        key = keys.public(pem, one.file)
+        found.append(Trusted(name=one.file, keyid=key.keyid, check=key.check, days=one))
+    return tuple(found)
+
+
+def public_keys(space: Workspace, config: AuditConfig) -> tuple[tuple[PublicKeyConfig, bytes], ...]:
+    """The keys that ci-ml.yaml names, as PEM. Raises UsageError for one that is not there."""
+    found = []
     for one in config.public_keys:
         path = f"{space.project.folder}/{one.file}".lstrip("/")
         data = space.head_tree.read([path])[path]
         if isinstance(data, Gap):
             raise UsageError(f"{path} of `audit.public_keys`: {data.reason}", "commit the public key there")
-        key = keys.public(data, path)
-        found.append(Trusted(name=one.file, keyid=key.keyid, check=key.check, days=one))
+        found.append((one, data))
     return tuple(found)
 
 
 def _brought(places: Sequence[Path]) -> tuple[Trusted, ...]:
     found = []
     for place in places:
-        key = keys.public(place.read_bytes()[: _LARGEST + 1] if place.is_file() else _absent(place), str(place))
+        key = keys.public(brought(place), str(place))
         found.append(Trusted(name=str(place), keyid=key.keyid, check=key.check))
     return tuple(found)
+
+
+def brought(place: Path) -> bytes:
+    """A public key that somebody brings. Raises UsageError where there is none."""
+    return place.read_bytes()[: _LARGEST + 1] if place.is_file() else _absent(place)
 
 
 def _absent(place: Path) -> bytes:
@@ -323,10 +341,11 @@ def _absent(place: Path) -> bytes:
 
 
 def _sigstore(space: Workspace, config: AuditConfig) -> Sigstore:
-    return Sigstore(trust=_trust(space, config), token=space.env.get(_TOKEN) or None)
+    return Sigstore(trust=trust(space, config), token=space.env.get(_TOKEN) or None)
 
 
-def _trust(space: Workspace, config: AuditConfig) -> Path | None:
+def trust(space: Workspace, config: AuditConfig) -> Path | None:
+    """The trust configuration of an instance of Sigstore, where one is named."""
     return space.project.root / space.project.folder / config.trust if config.trust else None
 
 
@@ -336,7 +355,7 @@ def _trust(space: Workspace, config: AuditConfig) -> Path | None:
 def _model_signature(space: Workspace, maker: _Signer, model: Path) -> bytes:
     if maker.key is None:
         token = _sigstore(space, maker.config).identity()
-        return model_signatures.by_identity(model, token, _trust(space, maker.config))
+        return model_signatures.by_identity(model, token, trust(space, maker.config))
     if not maker.key.is_curve:
         raise UsageError(
             f"{maker.name} is of Ed25519, which OpenSSF Model Signing does not take",
