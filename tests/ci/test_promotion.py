@@ -427,7 +427,7 @@ def component(on_gitlab: OnGitLab, stand_in: Project, template: str) -> Callable
         calls = on_gitlab.folder / "calls"
         calls.write_text("")
         env = {**on_gitlab.env, "CALLS": str(calls), "JUDGED": variables.pop("JUDGED", "0")}
-        pipeline = Diamond(command=on_gitlab.command, project=here, folder=on_gitlab.folder, env=env)
+        pipeline = Pipelines(command=on_gitlab.command, project=here, folder=on_gitlab.folder, env=env)
         known = {"CI_COMMIT_BRANCH": "main", "CI_PIPELINE_SOURCE": "push", "CI_ML_TOKEN": "jobs"}
         done = pipeline.run(commit, **{**known, **variables})
         return sorted(calls.read_text().splitlines()), done.failed()
