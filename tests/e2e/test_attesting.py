@@ -144,7 +144,9 @@ def test_a_card_is_what_hugging_face_reads(judged: Project) -> None:
     from huggingface_hub import ModelCard
 
     promoted(judged)
-    judged.ci_ml("audit", "card", "churn", "--task", "tabular-classification", "--to", "CARD.md").expect(0)
+    (judged.root / "README.md").symlink_to("CARD.md")
+    judged.ci_ml("audit", "card", "churn", "--task", "tabular-classification", "--to", "README.md").expect(0)
+    assert (judged.root / "README.md").is_symlink()
     text = judged.read("CARD.md")
     card = ModelCard(text)
     results = card.data.eval_results
