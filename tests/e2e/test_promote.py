@@ -365,6 +365,12 @@ def test_what_is_in_production_is_the_baseline(judged: Project) -> None:
         "why": "the commit of models:/churn@champion",
         "dirty": False,
     }
+    judged.ci_ml("promote", "churn").expect(0)
+    own = judged.git("rev-parse", "HEAD")
+    judged.ci_ml("check").expect(0)  # the champion's own commit once more: it is compared as it was before
+    again = json.loads(report(judged).read_text())
+    assert (again["head"]["sha"], again["base"]["sha"]) == (own, judged.git("rev-parse", "HEAD~1"))
+    assert [one for one in again["notices"] if f"{own[:7]} is models:/churn@champion itself" in one]
     done = judged.ci_ml(
         "check", env={"MLFLOW_TRACKING_URI": "http://127.0.0.1:9", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
     )
