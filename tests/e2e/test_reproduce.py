@@ -169,6 +169,10 @@ def test_a_model_by_its_promotion(model: Project) -> None:
     for name in ("churn", "churn@champion"):
         assert reproduced(model, name)["sameness"] == "bitwise"
     assert "the record of the training of churn@shadow is not there" in model.ci_ml("reproduce", "churn@shadow").err
+    aliases = "registry: {churn: {model: model.json, aliases: {shadow: {}, champion: {}}}}\n"
+    model.write("ci-ml.yaml", model.read("ci-ml.yaml") + aliases)
+    model.commit("the first alias is production")
+    assert "the record of the training of churn is not there" in model.ci_ml("reproduce", "churn").expect(3).err
     for name in ("churn@canary", "a\nb"):
         assert "neither a commit of this clone nor a model" in model.ci_ml("reproduce", "--", name).expect(2).err
 
