@@ -267,12 +267,14 @@ def test_thresholds_that_git_does_not_know_are_told(told: Project) -> None:
 def test_what_is_in_no_ledger_is_an_error_that_says_what_there_is(told: Project) -> None:
     for asked, words in (
         ("nobody", "models in the ledger: churn"),
+        ("", "models in the ledger: churn"),
         ("churn/7", "versions: 1"),
         ("churn@x", "versions"),
     ):
         with pytest.raises(UsageError) as caught:
             stories.tell(opened(told), asked)
         assert words in str(caught.value.hint)
+        assert not caught.value.what.startswith(" ")
 
 
 # --- An auditor elsewhere -------------------------------------------------------------------------------------------------------

@@ -242,7 +242,10 @@ def _code(sources: Sources) -> Answer:
     environment = at(internal, "environment")
     packages = _pairs(environment, "packages")
     facts = [
-        _fact("commit that was judged", at(_judged(sources), "head", "sha") or _commit(sources)),
+        _fact(
+            "commit that was judged" if sources.verdict else "commit",
+            at(_judged(sources), "head", "sha") or _commit(sources),
+        ),
         _fact("trained from commit", at(external, "commit")),
         _fact("with changes not yet committed", at(internal, "dirty")),
         _fact("repository", source.get("uri")),
@@ -258,13 +261,14 @@ def _code(sources: Sources) -> Answer:
     ]
     others = [one for one in _each(build, "resolvedDependencies") if at(one, "annotations", "kind") in _KIND]
     stages = [
-        (name, " && ".join(_texts(stage, "command")), _state(run, name)) for name, stage in _pairs(external, "stages")
+        (name, " && ".join(_texts(stage, "command")), _state(run, name))
+        for name, stage in sorted(_pairs(external, "stages"), key=lambda one: _turn(run, one[0]))
     ]
     again = [
         (one.record.predicate.get("sameness"), one.record.predicate.get("sentence"), one.where)
         for one in sources.reproductions
     ]
-    made = sources.training.record.subject if sources.training else ()
+    made = [one for one in sources.training.record.subject if one.name != "commit"] if sources.training else []
     return Answer(
         question="What code, in what environment?",
         facts=tuple(facts),
@@ -283,9 +287,20 @@ def _code(sources: Sources) -> Answer:
     )
 
 
-def _state(run: Any, name: str) -> str | None:
+def _states(run: Any) -> list[Mapping[str, Any]]:
+    """What became of each stage, in the order of the pipeline."""
     found = next((one for one in _each(run, "byproducts") if one.get("name") == "stages"), {})
-    return next((one.get("state") for one in _each(found, "annotations", "stages") if one.get("name") == name), None)
+    return list(_each(found, "annotations", "stages"))
+
+
+def _state(run: Any, name: str) -> str | None:
+    return next((one.get("state") for one in _states(run) if one.get("name") == name), None)
+
+
+def _turn(run: Any, name: str) -> int:
+    """The place of a stage in that order; one that nothing is said of comes last."""
+    named = [one.get("name") for one in _states(run)]
+    return named.index(name) if name in named else len(named)
 
 
 def _python(environment: Any) -> str | None:

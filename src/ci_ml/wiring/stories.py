@@ -104,7 +104,7 @@ def sources(shelf: Shelf, wanted: str) -> Sources:
     if sha is not None:
         return _of_commit(shelf, sha)
     known = f"models in the ledger: {some(sorted(models), 10)}" if models else "the ledger has no model yet"
-    raise UsageError(f"{wanted} is no commit of this clone, and no model that was promoted", known)
+    raise UsageError(f"{wanted or repr(wanted)} is no commit of this clone, and no model that was promoted", known)
 
 
 def _of_model(shelf: Shelf, name: str, alias: str | None, version: str | None) -> Sources:
