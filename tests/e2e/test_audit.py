@@ -232,6 +232,14 @@ def test_who_enters_is_who_the_ci_system_says(plain: Project) -> None:
     assert chronicle.actor(opened(plain, **job("https://github.com"))) == "grace"
     assert chronicle.actor(opened(plain, GITLAB_CI="true", GITLAB_USER_LOGIN="lin")) == "lin"
     assert chronicle.actor(opened(plain, GITLAB_CI="true")) is None
+    unset = {"GIT_COMMITTER_NAME": ""}
+    assert chronicle.actor(opened(plain, **unset)) is None
+    plain.git("config", "user.name", "Dora")
+    assert chronicle.actor(opened(plain, **unset)) == "Dora"
+    plain.git("config", "committer.name", "Ben")
+    assert chronicle.actor(opened(plain, **unset)) == "Ben"
+    assert chronicle.actor(opened(plain, GIT_COMMITTER_NAME="Cleo")) == "Cleo"
+    assert chronicle.actor(opened(plain, **job("https://github.com"), GIT_COMMITTER_NAME="Cleo")) == "grace"
 
 
 def test_what_no_record_says_is_said_to_be_missing(plain: Project) -> None:
@@ -275,6 +283,19 @@ def test_what_is_in_no_ledger_is_an_error_that_says_what_there_is(told: Project)
             stories.tell(opened(told), asked)
         assert words in str(caught.value.hint)
         assert not caught.value.what.startswith(" ")
+
+
+def test_one_problem_is_counted_as_one() -> None:
+    found = auditing.Checked(
+        entries=1,
+        records=1,
+        signatures=0,
+        signed=None,
+        newest=None,
+        anchors=0,
+        problems=(chain.Problem(number=1, what="it is no entry"),),
+    )
+    assert found.sentence.endswith(": 1 problem")
 
 
 # --- An auditor elsewhere -------------------------------------------------------------------------------------------------------

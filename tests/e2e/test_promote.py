@@ -79,7 +79,7 @@ def test_a_model_goes_to_production_and_back(judged: Project) -> None:
         ("promote", "champion", None, "1"),
         ("promote", "shadow", None, "1"),
     ]
-    assert (story["changes"][0]["why"], story["changes"][0]["by"]) == ("it drifts", None)
+    assert (story["changes"][0]["why"], story["changes"][0]["by"]) == ("it drifts", "Ada")
     assert (story["changes"][1]["commit"], story["doubts"]) == (sha, [])
     told = judged.ci_ml("history", "churn").expect(0).out
     assert told.startswith("champion of churn is version 1\n")
@@ -445,6 +445,10 @@ def test_an_alias_moved_by_hand_is_told_and_not_overwritten(judged: Project) -> 
     doubt = f"in the registry champion is version 1, which no entry of the ledger made so; {by_ledger}"
     page = judged.ci_ml("audit", "show", "churn", "--format", "json").expect(0).json()
     assert (page["title"], page["doubts"]) == ("churn version 2 (champion by the ledger)", [doubt])
+    checked = judged.ci_ml("audit", "verify", "--format", "json").expect(0).json()
+    hand = "champion of churn was moved by hand: it is version 1, and by the ledger version 2"
+    assert (checked["holds"], checked["notices"]) == (True, [hand])
+    assert f"! {hand}" in judged.ci_ml("audit", "verify").expect(0).out
     assert f"note: {doubt}" in " ".join(judged.ci_ml("reproduce", "churn@champion").err.split())
     with contextlib.closing(sqlite3.connect(promoting.store(judged))) as database, database:
         gone = database.execute("delete from registered_model_aliases returning alias, version").fetchall()
@@ -512,7 +516,7 @@ def test_what_was_killed_is_told(second: dict[str, Path], environment: dict[str,
     assert killed(project, "after", 4, "promote", "churn").code == -signal.SIGKILL
     sha = project.git("rev-parse", "--short=7", "HEAD")
     (doubt,) = project.ci_ml("history", "churn", "--format", "json").expect(0).json()["doubts"]
-    assert doubt.startswith(f"a promotion of {sha} to champion was begun at ")
+    assert doubt.startswith(f"a promotion of {sha} to champion was begun by Ada at ")
     assert "it is under way, or was killed; other promotions wait until" in doubt
 
 

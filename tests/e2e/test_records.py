@@ -24,6 +24,7 @@ def test_a_training_leaves_its_provenance(project: Project) -> None:
     project.write("params.yaml", {"prepare": {"keep": 1.0}, "train": {"rate": 0.2, "steps": 3}})
     commit = project.commit("faster")
     project.write("requirements.txt", "numpy==2.0.0\n")
+    project.git("remote", "add", "origin", "../origin.git")
     assert project.ci_ml("train").code == 0
     (record,) = records(project)["training"]
     subjects = {one["name"]: one["digest"] for one in record["subject"]}
@@ -38,6 +39,7 @@ def test_a_training_leaves_its_provenance(project: Project) -> None:
     assert build["externalParameters"]["stages"]["train"]["command"] == ["python src/train.py"]
     read = {one["name"]: one for one in build["resolvedDependencies"]}
     assert read["commit"]["digest"] == {"gitCommit": commit}
+    assert read["commit"]["uri"] == f"git+{project.root.parent}/origin.git@{commit}"
     assert read["data/raw.csv"]["annotations"] == {"kind": "data"}
     assert read["src/train.py"]["annotations"] == {"kind": "code"}
     assert read["requirements.txt"]["digest"] == {"sha256": hashlib.sha256(b"numpy==2.0.0\n").hexdigest()}

@@ -146,6 +146,7 @@ def _checked(found: Any) -> str:
     from ci_ml.render import safe
 
     lines = [found.sentence, *(f"  {problem}" for problem in found.problems)]
+    lines += [f"! {notice}" for notice in found.notices]
     if found.newest and not found.problems:
         lines.append(f"newest entry: {found.newest} (keep it elsewhere, and give it to --anchor the next time)")
     return safe.inert("".join(f"{safe.printable(line)}\n" for line in lines))

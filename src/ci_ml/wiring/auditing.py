@@ -1,5 +1,6 @@
 """The ledger, for who writes it and for who checks it: record, verify, export. Layer: wiring."""
 
+import contextlib
 import io
 import json
 import re
@@ -14,6 +15,7 @@ from ci_ml.core import chain, statements, story
 from ci_ml.core.chain import Anchor, Book, Entry, Problem
 from ci_ml.core.statements import Kind, Statement
 from ci_ml.errors import CiMlError, DependencyError, UsageError
+from ci_ml.usecases import policy
 from ci_ml.wiring import chronicle, stories
 from ci_ml.wiring.workspace import Workspace
 
@@ -54,7 +56,10 @@ def _read(place: Path) -> Statement:
 
 @dataclass(frozen=True, kw_only=True)
 class Checked:
-    """What a ledger was found to be: how much there is, its newest entry, and everything that is wrong with it."""
+    """What a ledger was found to be: how much there is, its newest entry, and everything that is wrong with it.
+
+    `notices` are what the registry says otherwise, which nothing in the ledger is wrong with.
+    """
 
     entries: int
     records: int
@@ -63,6 +68,7 @@ class Checked:
     newest: str | None
     anchors: int
     problems: tuple[Problem, ...]
+    notices: tuple[str, ...] = ()
 
     @property
     def sentence(self) -> str:
@@ -87,6 +93,7 @@ class Checked:
             "anchors": self.anchors,
             "newest": self.newest,
             "problems": [{"entry": one.number, "what": one.what} for one in self.problems],
+            "notices": list(self.notices),
         }
         return json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
@@ -102,7 +109,8 @@ def verify(
     """Walk the whole ledger. `given` are digests of entries that somebody knows from elsewhere.
 
     With `signatures` every record must have one that is believed: by these public keys, else by those of ci-ml.yaml.
-    `registry` asks it for the entries that versions of models remember; one that is down is an error then.
+    `registry` asks it for the entries that versions of models remember, and for its aliases; one that is down is an
+    error then.
     Raises UsageError for what is no digest, DependencyError when the ledger or the registry cannot be read.
     """
     if wrong := [name for name in given if not _DIGEST.fullmatch(name)]:
@@ -122,6 +130,7 @@ def verify(
         newest=statements.digest(book.lines[max(book.lines)]) if book.lines else None,
         anchors=len({anchor.entry for anchor in anchors}),
         problems=problems,
+        notices=tuple(_notices(space)) if registry else (),
     )
 
 
@@ -178,6 +187,17 @@ def _anchors(space: Workspace) -> Iterator[Anchor]:
 
     for name, entry in registry.anchors(space).items():
         yield Anchor(place=f"{name} in the registry", entry=entry)
+
+
+def _notices(space: Workspace) -> Iterator[str]:
+    """Aliases that the registry has elsewhere than the ledger, for somebody has moved them by hand."""
+    from ci_ml.wiring import promotions, registry
+
+    loaded = policy.load(space.head_tree, space.project.config, space.project.config)
+    for name in loaded.config.registry if loaded else ():
+        with contextlib.suppress(DependencyError):  # an entry that is none of ours, which is told as a problem
+            limits = registry.models(space).limits
+            yield from (doubt for doubt in promotions.history(space, name).doubts if doubt not in limits)
 
 
 # export

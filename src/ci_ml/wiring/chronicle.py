@@ -1,6 +1,8 @@
 """Records: kept as files by whoever makes them, entered into the ledger by who may write it. Layer: wiring."""
 
 import datetime as dt
+import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -21,6 +23,7 @@ CONTAINER = "CI_ML_CONTAINER_DIGEST"
 _ACTORS = {"github": "GITHUB_ACTOR", "gitlab": "GITLAB_USER_LOGIN"}
 _BROKEN = "`ci-ml audit verify` says where; set the ref back to the commit before somebody edited it"
 _HASHED = 8 * 2**30  # bytes of a file that still gets its SHA-256: some ten seconds
+_ADDRESS = re.compile(r"[\w+.-]+://|[^/]+:")  # a URL, or a host as ssh has it: anything else is a path
 _LOOKED = 200  # kept records that are looked through for the training behind a verdict
 
 # What may stop an append: it is told the ledger as it is at that moment, and raises.
@@ -41,8 +44,14 @@ def ledger(space: Workspace) -> Journal:
 def actor(space: Workspace) -> str | None:
     """Who runs this, as the CI system says; elsewhere what git calls them."""
     name = _ACTORS.get(space.change.forge or "")
-    known = space.env.get(name) if name else space.history.line("config", "user.name")
+    known = space.env.get(name) if name else _committer(space)
     return (known or "").encode("utf-8", "replace").decode()[:300] or None
+
+
+def _committer(space: Workspace) -> str | None:
+    """Who would commit here, in git's own order."""
+    ask = (space.history.line("config", f"{who}.name") for who in ("committer", "user"))
+    return space.env.get("GIT_COMMITTER_NAME") or next(filter(None, ask), None)
 
 
 def now(space: Workspace) -> dt.datetime:  # noqa: ARG001  every clock is asked here, so that there is one to replace
@@ -157,7 +166,11 @@ def _hashes(space: Workspace) -> dict[str, str]:
 
 
 def _repository(space: Workspace) -> str | None:
-    return publishing.repository(space.change, space.env) or space.history.address()
+    """The address of the repository; a path is whole, for a relative one says nothing elsewhere."""
+    address = publishing.repository(space.change, space.env) or space.history.address()
+    if address is None or _ADDRESS.match(address):
+        return address
+    return os.path.normpath(space.project.root / address)
 
 
 def _builder(space: Workspace) -> str:
