@@ -25,15 +25,20 @@ def test_a_file_is_what_sha256sum_says(tmp_path: Path) -> None:
     assert (found.size, found.dvc, found.can_load, found.mark) == (7_000_000, "md5:1", False, f"sha256:{said}")
 
 
+# As in-toto has it: https://github.com/in-toto/attestation/blob/main/spec/v1/digest_set.md#dirhash
+DIR_HASH = "find . -type f | cut -c3- | LC_ALL=C sort | xargs -r sha256sum | sha256sum | cut -f1 -d' '"
+
+
 def test_a_folder_is_the_list_of_its_files(tmp_path: Path) -> None:
     for name in ("MLmodel", "b/z", "a"):
         (tmp_path / "m" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "m" / name).write_text(name)
+    said = subprocess.run(DIR_HASH, shell=True, cwd=tmp_path / "m", capture_output=True, text=True, check=True).stdout
     (tmp_path / "m" / "ignored").write_text("x")
     found = fingerprints.bundle("m", tmp_path / "m", lambda path: path == "m/ignored", lambda: "")
     names = sorted(["MLmodel", "a", "b/z"])
-    lines = "".join(f"{hashlib.sha256(name.encode()).hexdigest()}  {name}\n" for name in names)
-    assert found.digest == {"dirHash": f"h1:{base64.b64encode(hashlib.sha256(lines.encode()).digest()).decode()}"}
+    assert found.digest == {"dirHash": said.strip()}
+    assert found.mark == f"h1:{base64.b64encode(bytes.fromhex(said)).decode()}"
     assert list(found.outputs) == [f"m/{name}" for name in names]
     assert found.can_load
 

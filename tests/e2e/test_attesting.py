@@ -11,6 +11,7 @@ import yaml
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
+from ci_ml.adapters import fingerprints
 from ci_ml.core import chain, statements
 from ci_ml.core.statements import Kind, Subject
 from ci_ml.wiring import chronicle, signing, workspace
@@ -168,6 +169,41 @@ def test_an_attestation_is_what_the_action_takes(judged: Project, tmp_path: Path
     assert (folder / "predicate-type.txt").read_text() == "https://in-toto.io/attestation/test-result/v0.1\n"
     assert json.loads((folder / "predicate.json").read_text())["ciMl"]["verdict"]
     assert str(folder / "predicate.json") in told.read_text()
+
+
+def test_of_a_model_that_is_a_folder_every_file_is_attested(judged: Project) -> None:
+    """As `sha256sum --check` and actions/attest read it: one line for each file, with its path in the repository."""
+    for name in ("MLmodel", "data/weights.bin", "data/a name with blanks"):
+        judged.write(f"models/churn/{name}", f"content of {name}")
+    folder = judged.root / "models" / "churn"
+    bundle = fingerprints.bundle("models/churn", folder, lambda _: False, lambda: "md5:1.dir")
+    promoted(judged, outputs=bundle.outputs)
+    judged.ci_ml("audit", "attestation", "churn", "--kind", "promotion").expect(0)
+    written = judged.root / ".ci-ml" / "attestation"
+    lines = (written / "subjects.txt").read_text().splitlines()
+    assert [line[66:] for line in lines] == [
+        "models/churn/MLmodel", "models/churn/data/a name with blanks", "models/churn/data/weights.bin",
+    ]  # fmt: skip
+    checked = judged.run("sha256sum", "--check", "--strict", str(written / "subjects.txt"))
+    assert checked.code == 0, checked.text
+    assert (written / "predicate-type.txt").read_text() == "urn:ci-ml:promotion:v1\n"
+    assert set(json.loads((written / "predicate.json").read_text())["outputs"]) == {line[66:] for line in lines}
+
+
+def test_a_folder_that_nobody_promoted_has_no_checksums_to_attest(judged: Project) -> None:
+    """DVC knows a folder by a digest of its own, which says nothing to who has the files alone."""
+    here = space(judged)
+    sha = judged.git("rev-parse", "HEAD")
+    subjects = [
+        Subject(name="commit", digest={"gitCommit": sha}),
+        Subject(name="models/churn", digest={"dvcDir": f"{'a' * 32}.dir"}),
+    ]
+    known = next(one for one in chronicle.kept(here) if one.kind is Kind.VERDICT)
+    chronicle.enter(here, [statements.statement(Kind.VERDICT, subjects, known.predicate)])
+    done = judged.ci_ml("audit", "attestation", "HEAD").expect(2)
+    assert "no record has the SHA-256 of models/churn" in " ".join(done.err.split())
+    assert "promote it" in done.err
+    assert not (judged.root / ".ci-ml" / "attestation").exists()
 
 
 def test_what_a_commit_made_has_a_bill_and_a_card_too(judged: Project) -> None:

@@ -167,7 +167,16 @@ def test_the_ledger_knows_the_verdict_whatever_lies_here(judged: Project) -> Non
     _withheld(judged, "is none of the reports on this commit that the ledger has")
     report(judged).write_text(honest)
     judged.ci_ml("promote", "churn").expect(0)
-    judged.ci_ml("check").expect(0)  # the same commit once more, with another report
+    shutil.rmtree(judged.root / ".ci-ml" / "records")
+    judged.ci_ml("check").expect(0)  # the same verdict on the same commit once more, in a report that says when
+    assert report(judged).read_text() != honest
+    assert "holds these very files" in judged.ci_ml("promote", "churn").expect(0).out
+    edited(judged, lambda document: document["comparisons"][0].update(reason="It is splendid."))
+    assert "is none of the reports on this commit" in judged.ci_ml("promote", "churn").expect(10).err
+    judged.ci_ml("check").expect(0)
+    edited(judged, lambda document: document["verdict"].update(reasons=["It came out otherwise."]))
+    space = workspace.find(None, None, cwd=judged.root, env=judged.env)
+    chronicle.keep_verdict(space, load(report(judged).read_bytes(), "report.json"))
     assert "`ci-ml audit record` enters" in judged.ci_ml("promote", "churn").expect(10).err
     judged.ci_ml("audit", "record").expect(0)
     assert "holds these very files" in judged.ci_ml("promote", "churn").expect(0).out

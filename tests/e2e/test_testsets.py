@@ -63,6 +63,27 @@ def test_worn_out_it_warns_and_a_rotation_begins_anew(project: Project) -> None:
 
 
 @pytest.mark.thorough
+def test_a_test_set_is_known_by_its_path_and_by_its_predictions_too(project: Project) -> None:
+    tables = "predictions:\n  test: {path: data/raw.csv, task: binary, id: x, label: y, score: p}\n"
+    more = "  copy: {path: ./metrics.json}\n  twin: {path: metrics.json}\n"
+    project.write("ci-ml.yaml", project.read("ci-ml.yaml") + tables + ASKED + more)
+
+    def shown(*asked: str) -> list[str]:
+        rows = project.ci_ml("testset", "show", "--format", "json", *asked).expect(0).json()["testsets"]
+        return [row["name"] for row in rows]
+
+    assert shown() == ["holdout", "copy", "twin"]
+    for asked in ("holdout", "data/raw.csv", "./data/raw.csv", "test"):
+        assert shown(asked) == ["holdout"]
+    assert "was rotated" not in project.ci_ml("testset", "show", "twin").expect(0).out
+    project.ci_ml("testset", "rotate", "test", "--why", "the first rows").expect(0)
+    assert "was rotated" in project.ci_ml("testset", "show", "holdout").expect(0).out
+    unclear = project.ci_ml("testset", "rotate", "metrics.json", "--why", "x").expect(2)
+    assert "metrics.json is the test sets copy and twin" in unclear.err
+    strange = project.ci_ml("testset", "show", "other").expect(2)
+    assert "there are: holdout, copy, twin" in strange.err
+
+
 def test_a_ledger_that_cannot_be_read_is_no_small_number(project: Project) -> None:
     project.write("ci-ml.yaml", project.read("ci-ml.yaml") + ASKED)
     project.commit("a test set")

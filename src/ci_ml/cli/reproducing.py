@@ -63,15 +63,19 @@ def testset() -> None:
 @testset.command()
 @options.common
 @options.formats("terminal", "json")
-def show(config: str | None, output: str | None, format: str) -> None:
-    """How often each test set of ci-ml.yaml has been looked at, and when it was rotated."""
+@click.argument("name", required=False)
+def show(config: str | None, output: str | None, format: str, name: str | None) -> None:
+    """How often each test set of ci-ml.yaml, or the one called NAME, has been looked at, and when it was rotated.
+
+    Its path does as well, and the table of predictions with that path.
+    """
     with boundary.errors():
         from ci_ml.render import testsets as rendering
         from ci_ml.wiring import testsets, workspace
 
         found = [
             rendering.Row(name=one.name, config=one.config, digest=one.digest, looks=one.looks, rotations=one.rotations)
-            for one in testsets.show(workspace.find(config, output))
+            for one in testsets.show(workspace.find(config, output), name)
         ]
         if format == "json":
             text = rendering.data(found)
@@ -86,6 +90,8 @@ def show(config: str | None, output: str | None, format: str) -> None:
 @click.option("--why", required=True, metavar="TEXT", help="What the new rows are, and why it was time.")
 def rotate(config: str | None, output: str | None, name: str, why: str) -> None:
     """Record that the test set NAME has new rows: its looks are counted from 1 again.
+
+    Its path does as well, and the table of predictions with that path, where just one test set is meant.
 
     Put the new rows into its file first. Rows that have been looked at before are no new test set.
     """

@@ -58,13 +58,15 @@ class Bundle:
             (part,) = self.files.values()
             return {"sha256": part.sha256}
         lines = "".join(f"{self.files[name].sha256}  {name}\n" for name in sorted(self.files))
-        return {"dirHash": f"h1:{base64.b64encode(hashlib.sha256(lines.encode()).digest()).decode()}"}
+        return {"dirHash": hashlib.sha256(lines.encode()).hexdigest()}
 
     @property
     def mark(self) -> str:
-        """The digest in one word."""
+        """The digest in one word; of a folder as Go writes it, which says what it is of."""
         ((algorithm, value),) = self.digest.items()
-        return value if algorithm == "dirHash" else f"{algorithm}:{value}"
+        if algorithm == "dirHash":
+            return f"h1:{base64.b64encode(bytes.fromhex(value)).decode()}"
+        return f"{algorithm}:{value}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ci_ml.core.report import Report
-from ci_ml.core.statements import Kind, Statement, Subject, statement
+from ci_ml.core.statements import Kind, Statement, Subject, at, canonical, statement
 from ci_ml.core.types import Outcome
 
 _RESULTS = {Outcome.PASS: "PASSED", Outcome.WARN: "WARNED"}
@@ -64,6 +64,24 @@ def verdict(report: Report, *, name: str, digest: str, training: str | None = No
     if report.change and report.change.run_url:
         predicate["url"] = report.change.run_url
     return statement(Kind.VERDICT, subjects(report), predicate)
+
+
+# What does not depend on when and where it was judged, waivers apart.
+_SAID = (("base", "sha"), ("policy", "digest"), ("comparisons",), ("verdict", "sentence"), ("verdict", "reasons"))
+
+
+def alike(one: Statement, other: Statement) -> bool:
+    """Whether two verdicts are the same one come to twice: on the same commit and outputs, with the same numbers."""
+    subjects_ = [sorted((item.name, sorted(item.digest.items())) for item in record.subject) for record in (one, other)]
+    said = [[at(record.predicate, "ciMl", *path) for path in _SAID] for record in (one, other)]
+    outcomes = [_outcomes(record) for record in (one, other)]
+    return subjects_[0] == subjects_[1] and canonical(said[0]) == canonical(said[1]) and outcomes[0] == outcomes[1]
+
+
+def _outcomes(record: Statement) -> Any:
+    """The outcome before anybody waived it."""
+    waivers = at(record.predicate, "ciMl", "verdict", "waivers") or []
+    return at(waivers[0], "outcome") if waivers else at(record.predicate, "ciMl", "verdict", "outcome")
 
 
 def subjects(report: Report) -> Sequence[Subject]:

@@ -100,13 +100,16 @@ def recorded(
 ) -> None:
     """Raises Withheld when verdicts on this commit were recorded, and none of them is this report's.
 
-    `digests` are what the report may be recorded by, with its waivers and without; `here` and `ledger` are the reports
-    that records are about. The ledger's word counts before that of files, which whoever edits a report can make anew.
+    `digests` are what the report may be recorded by: with its waivers and without, and as the same verdict come to
+    twice; `here` and `ledger` are the reports that records are about. The ledger's word counts before that of files,
+    which whoever edits a report can make anew.
     A commit without any record is one of a job that left only its report, unless records are `demanded`.
     """
     if ledger and not set(digests) & set(ledger):
         what = f"{found.place} is none of the reports on this commit that the ledger has: it was edited, or made since"
-        raise Withheld(what, "where it was judged again, `ci-ml audit record` enters the record of that")
+        raise Withheld(
+            what, "where it was judged again and came out otherwise, `ci-ml audit record` enters that verdict"
+        )
     if not ledger and here and not set(digests) & set(here):
         what = f"{found.place} is none of the reports that were recorded for this commit: it was edited since"
         raise Withheld(what, _STALE)

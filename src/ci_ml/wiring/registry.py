@@ -9,7 +9,7 @@ from typing import TextIO
 
 from ci_ml.adapters import files, fingerprints
 from ci_ml.adapters.dvc import commands, digests
-from ci_ml.core import promotions, statements
+from ci_ml.core import judgements, promotions, statements
 from ci_ml.core.approvals import Approval, Merged, brought, counted
 from ci_ml.core.bundle import Bundle
 from ci_ml.core.chain import Entry
@@ -242,7 +242,9 @@ class _Case:
         here = {name for record in chronicle.kept(self.space) if (name := self._judged(record))}
         found = chronicle.find(self.space, Kind.VERDICT, self.report.head.sha)
         ledger = {entry: name for entry, record in found if (name := self._judged(record))}
-        audit = self.asked.model.config.audit
+        own = judgements.verdict(self.report, name=self.space.project.config, digest="")
+        again = {name for entry, record in found if (name := ledger.get(entry)) and judgements.alike(record, own)}
+        audit, digests = self.asked.model.config.audit, digests | again
         candidate.recorded(self.evidence, digests, here, ledger.values(), demanded=audit.sign is not None)
         mine = [entry for entry, name in ledger.items() if name in digests]
         if mine and audit.sign is not None and (audit.public_keys or audit.identities):

@@ -1,9 +1,11 @@
 """Test sets: how often they were looked at, and turning to a new one. Layer: wiring."""
 
+import posixpath
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ci_ml.core import testsets
+from ci_ml.core.config import Config
 from ci_ml.core.statements import Kind
 from ci_ml.core.testsets import Look, Rotation, TestSetConfig
 from ci_ml.core.training import redact, secrets
@@ -41,9 +43,13 @@ def known(space: Workspace) -> tuple[tuple[Look, ...], tuple[Rotation, ...]] | G
         return Gap(reason=str(error))
 
 
-def show(space: Workspace) -> tuple[Standing, ...]:
-    """Each test set of the work tree's ci-ml.yaml. Raises DependencyError when the ledger cannot be read."""
-    config = _configured(space)
+def show(space: Workspace, asked: str | None = None) -> tuple[Standing, ...]:
+    """Each test set of the work tree's ci-ml.yaml, or the one that is asked for.
+
+    Raises UsageError for one that is not there, DependencyError when the ledger cannot be read.
+    """
+    whole = _configured(space)
+    config = {name: one for name, one in whole.testsets.items() if asked is None or name == _named(space, whole, asked)}
     looked, turned = _told(known(space))
     found = reading.digests(space.head_side(), config)
     return tuple(
@@ -58,8 +64,10 @@ def show(space: Workspace) -> tuple[Standing, ...]:
     )
 
 
-def rotate(space: Workspace, name: str, why: str) -> tuple[Rotation, str | None]:
+def rotate(space: Workspace, asked: str, why: str) -> tuple[Rotation, str | None]:
     """Record that a test set has new rows, and why: in the ledger, where this may write it.
+
+    It is asked for by its name, its path, or the table of predictions on it.
 
     Returns why it is not there yet, None when it is: then the next `ci-ml audit record` enters it. Raises UsageError
     for one that is not new.
@@ -69,9 +77,8 @@ def rotate(space: Workspace, name: str, why: str) -> tuple[Rotation, str | None]
         raise UsageError("a rotation without a reason tells an auditor nothing", "--why 'the labels of June'")
     if len(why) > _WHY:
         raise UsageError(f"--why has more than {_WHY:,} characters", "link to what is longer")
-    config = _configured(space)
-    if name not in config:
-        raise UsageError(f"there is no test set {name} in {space.project.config}", f"there are: {', '.join(config)}")
+    whole = _configured(space)
+    config, name = whole.testsets, _named(space, whole, asked)
     digest = reading.digests(space.head_side(), config).get(name)
     if digest is None:
         raise UsageError(f"testsets.{name}: {config[name].path} is not there", "`dvc pull` it, or check the path")
@@ -119,10 +126,25 @@ def _told(
     return found
 
 
-def _configured(space: Workspace) -> dict[str, TestSetConfig]:
+def _named(space: Workspace, config: Config, asked: str) -> str:
+    """The test set of this name; else the one with this path, or with that of the predictions of this name."""
+    if asked in config.testsets:
+        return asked
+    table = config.predictions.get(asked)
+    path = posixpath.normpath(table.path if table and table.path else asked)
+    found = [name for name, one in config.testsets.items() if one.path == path]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise UsageError(f"{asked} is the test sets {' and '.join(found)}", "name one of them")
+    known = f"there are: {', '.join(config.testsets)}"
+    raise UsageError(f"there is no test set {asked} in {space.project.config}", known)
+
+
+def _configured(space: Workspace) -> Config:
     loaded = policy.load(space.head_tree, space.project.config, space.project.config)
     if loaded is None or not loaded.config.testsets:
         raise UsageError(
             f"{space.project.config} names no test set", "testsets: {test: {path: data/test.csv, looks: 64}}"
         )
-    return dict(loaded.config.testsets)
+    return loaded.config
