@@ -8,11 +8,12 @@ in the ledger; the same command again goes on from there. docs/registry.md says 
 import contextlib
 import datetime as dt
 import itertools
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from ci_ml.core import promotions
 from ci_ml.core.bundle import Bundle, Staged
+from ci_ml.core.chain import short
 from ci_ml.core.promotions import (
     LEASE,
     NOUNS,
@@ -144,10 +145,12 @@ def rollback(
     when there is none, and what `promote` does. It has the right of way before promotions.
     """
     state, actual, ended = _settled(model, around)
-    ended = ended or _unmarked(alias, state, around)
-    if ended is not None and ended.what.action is Action.ROLLBACK and to in (None, ended.what.version):
+    mine = ended is not None and ended.what.action is Action.ROLLBACK and alias in ended.what.aliases
+    if ended is not None and mine and to in (None, ended.what.version):
         return _done(ended, around)
     there = actual.get(alias)
+    if to is None and (repeated := _repeated(model, alias, why, state, there, around)):
+        return repeated
     if not forced:
         _refuse_moved(model, (alias,), state, actual)
     known = state.targets.get(alias)
@@ -157,6 +160,7 @@ def rollback(
     if target is None:
         raise UsageError(f"the ledger knows no version of {model} that was {alias} before {there}", "name one: --to")
     if target == there == known:
+        _tag(model, target, state, around)
         sentence = f"{alias} of {model} is version {target} already"
         return Moved(model=model, version=target, previous={alias: there}, sentence=sentence, changed=False)
     found = around.registry.marks(model, target)
@@ -231,13 +235,28 @@ def _alike(one: Promotion, other: Promotion) -> bool:
     return one.model_copy(update={"version": other.version}).same(other)
 
 
-def _unmarked(alias: str, state: State, around: Around) -> Step | None:
-    """A rollback of an alias that was killed just before its version was tagged: going back once more is not meant."""
-    step = state.set_by(alias)
-    if step is None or step.what.action is not Action.ROLLBACK or not around.registry.keeps_aliases:
+def _repeated(model: str, alias: str, why: str, state: State, there: str | None, around: Around) -> Moved | None:
+    """A rollback that has come to its end, asked for once more: who was killed before the word of it cannot know."""
+    step, holder = state.set_by(alias), state.holder
+    if step is None or (step.what.action, step.what.why, step.what.version) != (Action.ROLLBACK, why, there):
         return None
-    found = around.registry.marks(step.what.model, step.what.version or "")
-    return step if not isinstance(found, Gap) and found.get(ENTRY) != step.entry else None
+    if holder is not None and holder.what.of is Action.ROLLBACK and alias in holder.what.aliases:
+        return None  # the next one has begun
+    earlier = replace(state, done=state.done[: state.done.index(step)])
+    last = earlier.set_by(alias)
+    if step.what.version not in (promotions.before(earlier, alias), last.what.version if last else None):
+        return None  # that one went to a version that it named
+    _tag(model, step.what.version, state, around)
+    further = promotions.before(state, alias)
+    more = f"--to {further}, or another reason, goes further back" if further else "the ledger knows none before that"
+    sentence = f"{alias} of {model} is version {there} already, by this very rollback, since {_when(step)}: {more}"
+    return Moved(model=model, version=there, previous={alias: there}, sentence=sentence, changed=False)
+
+
+def _tag(model: str, version: str | None, state: State, around: Around) -> None:
+    """Let a version have the tags of what last brought it, of which somebody who was killed has left some out."""
+    if version and (step := state.of_version(version)):
+        around.registry.mark(model, version, _tags(step))
 
 
 def _settled(model: str, around: Around) -> tuple[State, Mapping[str, str], Step | None]:
@@ -245,7 +264,10 @@ def _settled(model: str, around: Around) -> tuple[State, Mapping[str, str], Step
 
     What another has done but for saying so is said in its place: every alias is where it was to be brought.
     """
-    state = fold(around.ledger.read(model))
+    versions = around.registry.versions(model)  # before the ledger, which then has whatever they were tagged with
+    steps = around.ledger.read(model)
+    _refuse_lost(model, versions, steps)
+    state = fold(steps)
     if not around.registry.keeps_aliases:
         return state, state.targets, None
     actual = around.registry.targets(model)
@@ -259,6 +281,19 @@ def _settled(model: str, around: Around) -> tuple[State, Mapping[str, str], Step
     end = _end(holder, version, _digest(holder.what), around)
     around.say(f"version {version} of {model} is {_words(holder.what.aliases)} since what was begun {_when(holder)}")
     return fold(around.ledger.read(model)), actual, end
+
+
+def _refuse_lost(model: str, versions: Mapping[str, Mapping[str, str]], steps: Sequence[Step]) -> None:
+    """The entry that a version names proves what the ledger has lost: nothing is written over it."""
+    known = {step.entry for step in steps}
+    for version, tags in versions.items():
+        if (entry := tags.get(ENTRY)) and entry not in known:
+            raise DependencyError(
+                f"version {version} of {model} names the entry {short(entry)}, which is not in the ledger: that was "
+                "cut off or written anew, or another repository promotes a model of this name",
+                "find out who did that, and set the ledger back: a clone that has read it knows where it was "
+                "(`git rev-parse refs/ci-ml/seen/ledger`), and `ci-ml audit verify` tells whether it then holds",
+            )
 
 
 def _is_it(holder: Step, version: str, around: Around) -> bool:
@@ -320,8 +355,7 @@ def _stays(
     steps = list(last.values())
     version = steps[0].what.version if steps else None
     if len(last) == len(aliases) and all(_has(step, candidate) for step in steps):
-        if version:
-            around.registry.mark(model, version, {ENTRY: steps[-1].entry})
+        _tag(model, version, state, around)
         sentence = f"version {version} of {model}, which is {_words(aliases)} already, holds these very files"
         if (made := steps[-1].what.commit) and made != candidate.commit:
             sentence += f": {candidate.commit[:7]} changes nothing of what {made[:7]} has promoted"

@@ -450,7 +450,8 @@ def rolled_back(
         raise UsageError("a rollback has a reason", "say it: --why TEXT")
     around = _around(space, Chronicled(space), stream)
     guarded = model.about.aliases[chosen].approvals > 0
-    done = promote.rollback(name, chosen, to, why.strip()[:2000], around, forced=forced, guarded=guarded)
+    reason = redact(why.strip()[:2000], secrets(space.env))  # as the ledger has it, by which it is known again
+    done = promote.rollback(name, chosen, to, reason, around, forced=forced, guarded=guarded)
     return _told(space, done, around.registry, stream)
 
 
