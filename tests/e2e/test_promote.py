@@ -143,8 +143,24 @@ def test_a_report_in_which_somebody_asks_for_less(judged: Project) -> None:
 def test_a_report_that_is_not_the_one_that_was_recorded(judged: Project) -> None:
     edited(judged, lambda document: document["verdict"].update(sentence="It is splendid."))
     refused(judged, "it was edited since")
-    shutil.rmtree(judged.root / ".ci-ml" / "records")
-    judged.ci_ml("promote", "churn").expect(0)  # nothing was recorded that it could be held against
+
+
+@pytest.mark.parametrize("left", ["nothing", "those of another commit"])
+def test_a_report_that_nothing_was_recorded_of(judged: Project, left: str) -> None:
+    """Whoever judges leaves a record first: without one, anybody can have written the report."""
+    honest = report(judged).read_text()
+    records = judged.root / ".ci-ml" / "records"
+    if left == "nothing":
+        records.rename(judged.root.parent / "records")
+    else:
+        judged.write("notes.md", "words")
+        judged.commit("words")
+        edited(judged, lambda document: document["head"].update(sha=judged.git("rev-parse", "HEAD")))
+    refused(judged, "no record says that")
+    report(judged).write_text(honest)
+    if left == "nothing":
+        beside = shutil.copy(report(judged), judged.root.parent / "report.json")
+        judged.ci_ml("promote", "churn", "--report", str(beside)).expect(0)
 
 
 def _withheld(project: Project, words: str, env: dict[str, str] | None = None) -> None:
@@ -183,7 +199,7 @@ def test_where_records_are_signed_a_verdict_without_one_promotes_nothing(judged:
     judged.ci_ml("check").expect(0)
     records = judged.root / ".ci-ml" / "records"
     records.rename(records.with_name("aside"))
-    _withheld(judged, "`audit` in ci-ml.yaml wants records", env)
+    _withheld(judged, "no record says that", env)
     records.with_name("aside").rename(records)
     judged.write("ci-ml.yaml", judged.read("ci-ml.yaml").removesuffix(audit))
     judged.ci_ml("audit", "record").expect(0)  # as who has no key enters one
@@ -214,8 +230,10 @@ def test_a_report_without_the_model(judged: Project) -> None:
 
 @pytest.mark.thorough
 def test_a_work_tree_that_was_never_committed(judged: Project) -> None:
-    edited(judged, lambda document: document["head"].update(dirty=True))
-    shutil.rmtree(judged.root / ".ci-ml" / "records")
+    judged.write("src/note.md", "not yet")
+    judged.git("add", "src/note.md")
+    judged.ci_ml("check").expect(0)
+    assert json.loads(report(judged).read_text())["head"]["dirty"]
     judged.ci_ml("promote", "churn").expect(0)  # its model is the one of the commit all the same
 
 

@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TextIO
@@ -235,18 +235,27 @@ class _Case:
         return found
 
     def require_recorded(self) -> None:
-        """Raises Withheld for a report that is none of those that were recorded for its commit."""
+        """Raises Withheld for a report that no record for its commit is about."""
         whole = (self.report, unwaived(self.report))
         digests = {statements.digest(one.to_json().encode("utf-8", "backslashreplace")) for one in whole}
         digests.add(statements.digest(self.data))
-        here = {name for record in chronicle.kept(self.space) if (name := self._judged(record))}
+        here = {name for record in self._kept() if (name := self._judged(record))}
         found = chronicle.find(self.space, Kind.VERDICT, self.report.head.sha)
         ledger = {entry: name for entry, record in found if (name := self._judged(record))}
         audit = self.asked.model.config.audit
-        candidate.recorded(self.evidence, digests, here, ledger.values(), demanded=audit.sign is not None)
+        candidate.recorded(self.evidence, digests, here, ledger.values())
         mine = [entry for entry, name in ledger.items() if name in digests]
         if mine and audit.sign is not None and (audit.public_keys or audit.identities):
             self._require_signed(mine)
+
+    def _kept(self) -> tuple[Statement, ...]:
+        """Records as files: where ours are, and beside the report that somebody names."""
+        space, beside = self.space, self.asked.place.parent
+        found = chronicle.kept(space)
+        if beside.resolve() != space.output.resolve():
+            with contextlib.suppress(UsageError):  # a folder that is not ours may have anything in it
+                found += chronicle.kept(replace(space, output=beside))
+        return found
 
     def _require_signed(self, entries: Sequence[Entry]) -> None:
         """Raises Withheld where nobody who is believed has signed the record of the verdict."""
