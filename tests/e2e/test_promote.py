@@ -326,6 +326,19 @@ def test_the_model_comes_from_the_remote_where_it_is_not_here(judged: Project) -
     assert "DVC gets it" in judged.ci_ml("promote", "churn").expect(0).err
 
 
+@pytest.mark.thorough
+def test_a_model_that_is_nowhere_is_named(judged: Project) -> None:
+    """With the place where it was looked for, and what can be done."""
+    (judged.root / "model.json").unlink()
+    shutil.rmtree(judged.root / ".dvc" / "cache")
+    shutil.rmtree(judged.root.parent / "remote", ignore_errors=True)
+    refused(judged, "model.json (md5:", code=3)
+    done = judged.ci_ml("promote", "churn").expect(3)
+    said = " ".join(done.err.split())
+    assert "is neither here nor in DVC's cache, and DVC cannot get it from its remote ../../remote: DVC failed" in said
+    assert "`dvc push model.json` from where it is" in said
+
+
 @pytest.fixture
 def github() -> Iterator[GitHub]:
     with GitHub() as forge:

@@ -311,6 +311,27 @@ def test_the_same_rollback_again_goes_no_further_and_says_what_does(world: World
     consistent(world)
 
 
+def test_the_next_rollback_that_was_killed_is_not_the_one_before(world: World) -> None:
+    for name in COMMITS:
+        promoted(world, name)
+    back(world)
+    with pytest.raises(Killed):
+        back(world, "1", job=Job(world, dies_after=3))
+    assert fold(world.ledger).holder is not None
+    assert back(world).version == "1"
+    consistent(world)
+
+
+def test_a_rollback_of_one_alias_ends_none_of_another(world: World) -> None:
+    for name in ("one", "two"):
+        promoted(world, name, "champion", "shadow")
+    with pytest.raises(Killed):
+        rollback("churn", "shadow", None, "it drifts", around(Job(world, dies_after=6)))
+    assert back(world).version == "1"
+    assert world.aliases == {"champion": "1", "shadow": "1"}
+    consistent(world)
+
+
 def test_a_rollback_after_another_alias_came_to_its_version(world: World) -> None:
     """What the version was tagged with since says nothing of the rollback."""
     for name in COMMITS:
@@ -338,6 +359,41 @@ def test_a_ledger_that_was_cut_off_is_not_built_on(world: World, lost: int) -> N
         ):
             attempt()
     assert (world.versions, world.aliases, len(world.ledger)) == (before, {"champion": "2"}, 4 - lost)
+
+
+@pytest.mark.parametrize("keeps", [True, False])
+def test_another_registry_is_told_from_an_alias_that_somebody_moved(world: World, keeps: bool) -> None:
+    """Also where its versions have the same numbers; --force begins anew there, and then the first is the other one."""
+    for name in ("one", "two"):
+        promoted(world, name, job=Job(world, keeps_aliases=keeps))
+    there = World(ledger=world.ledger, versions={"2": {COMMIT: "9" * 40, BYTES: "sha256:9"}}, aliases={"champion": "2"})
+    other = {"address": "https://other.example", "keeps_aliases": keeps}
+    attempts = (lambda: promoted(there, "three", job=Job(there, **other)), lambda: back(there, job=Job(there, **other)))
+    for attempt in attempts:
+        with pytest.raises(UsageError) as error:
+            attempt()
+        assert error.value.what == (
+            "the last that the ledger has of churn, version 2 since 2026-01-01 12:00 UTC by ada, is at "
+            "https://mlflow.example, and this is https://other.example, which has not got it"
+        )
+    assert len(world.ledger) == 4
+    assert there.aliases == {"champion": "2"}
+    del there.versions["2"]
+    assert promoted(there, "two", job=Job(there, **other), forced=True).version == "1"
+    assert promoted(there, "three", job=Job(there, **other)).version == "2"
+    with pytest.raises(UsageError, match=r"is at https://other\.example, and this is https://mlflow\.example"):
+        promoted(world, "one", job=Job(world, keeps_aliases=keeps))
+
+
+def test_a_registry_that_has_another_address_is_the_same(world: World) -> None:
+    promoted(world, "one")
+    moved = "https://moved.example"
+    promoted(world, "two", job=Job(world, address=moved))
+    assert back(world, job=Job(world, address=moved)).version == "1"
+    assert world.ledger[-1].what.mlflow.uri == moved, "where it was done, not where the version came from"
+    assert of_files(world, "one", "three", policy="b", job=Job(world, address="https://again.example")).version == "1"
+    assert world.ledger[-1].what.mlflow.uri == "https://again.example"
+    consistent(world)
 
 
 def test_another_promotion_waits_for_one_that_was_killed_and_then_takes_its_turn(world: World) -> None:
@@ -510,7 +566,7 @@ def test_going_back_is_to_where_the_alias_has_been(world: World) -> None:
 def test_an_alias_that_was_deleted_by_hand_comes_back_by_force(world: World) -> None:
     promoted(world, "one")
     del world.aliases["champion"]
-    with pytest.raises(Overtaken, match="it is version none"):
+    with pytest.raises(Overtaken, match="champion of churn was deleted by hand, and by the ledger it is version 1"):
         back(world)
     assert back(world, forced=True).version == "1"
     assert world.aliases["champion"] == "1"

@@ -28,6 +28,7 @@ from ci_ml.core.promotions import (
     moved,
     next_semantic,
 )
+from ci_ml.core.registry import ADDRESS
 from ci_ml.core.report import WaiverPart
 from ci_ml.core.types import Gap
 from ci_ml.errors import CiMlError, DependencyError, Overtaken, UsageError
@@ -90,7 +91,7 @@ def promote(
     Raises Overtaken when somebody else has the turn or an alias was moved by hand, DependencyError when the registry or
     the ledger is down.
     """
-    state, actual, ended = _settled(model, around)
+    state, actual, ended = _settled(model, around, forced=forced)
     held = _held(model, candidate, state, around)
     wanted = held.what.version if held else None
     if held is None and not around.registry.chooses:
@@ -107,7 +108,8 @@ def promote(
         _refuse_turn(model, state, begun, around.now())
     marks = {COMMIT: candidate.commit, BYTES: candidate.bundle.mark}
     staged = None if held else around.registry.stage(candidate.bundle, candidate.run, candidate.lock, marks)
-    place = held.what.mlflow if held else _placed(staged, around.registry)
+    known = held.what.mlflow.model_copy(update={"uri": around.registry.address}) if held else None
+    place = known or _placed(staged, around.registry)
     training = candidate.training or (held.what.training if held else None)
     what = what.model_copy(update={"mlflow": place, "training": training})
     if begun is not None:
@@ -144,7 +146,7 @@ def rollback(
     `guarded`: the alias asks for approvals, so it never goes where it has not been, forced or not. Raises UsageError
     when there is none, and what `promote` does. It has the right of way before promotions.
     """
-    state, actual, ended = _settled(model, around)
+    state, actual, ended = _settled(model, around, forced=forced)
     mine = ended is not None and ended.what.action is Action.ROLLBACK and alias in ended.what.aliases
     if ended is not None and mine and to in (None, ended.what.version):
         return _done(ended, around)
@@ -214,7 +216,7 @@ def _back(
         why=why,
         forced=forced,
         **(known.model_dump(include=_KEPT) if known else {}),
-        mlflow=known.mlflow if known else RunPart(uri=around.registry.address),
+        mlflow=(known.mlflow if known else RunPart()).model_copy(update={"uri": around.registry.address}),
     )
 
 
@@ -259,7 +261,7 @@ def _tag(model: str, version: str | None, state: State, around: Around) -> None:
         around.registry.mark(model, version, _tags(step))
 
 
-def _settled(model: str, around: Around) -> tuple[State, Mapping[str, str], Step | None]:
+def _settled(model: str, around: Around, *, forced: bool) -> tuple[State, Mapping[str, str], Step | None]:
     """What the ledger says of a model, where its aliases are, and what has come to its end just now.
 
     What another has done but for saying so is said in its place: every alias is where it was to be brought.
@@ -268,6 +270,8 @@ def _settled(model: str, around: Around) -> tuple[State, Mapping[str, str], Step
     steps = around.ledger.read(model)
     _refuse_lost(model, versions, steps)
     state = fold(steps)
+    if not forced:
+        _refuse_elsewhere(model, state, around.registry)
     if not around.registry.keeps_aliases:
         return state, state.targets, None
     actual = around.registry.targets(model)
@@ -294,6 +298,27 @@ def _refuse_lost(model: str, versions: Mapping[str, Mapping[str, str]], steps: S
                 "find out who did that, and set the ledger back: a clone that has read it knows where it was "
                 "(`git rev-parse refs/ci-ml/seen/ledger`), and `ci-ml audit verify` tells whether it then holds",
             )
+
+
+def _refuse_elsewhere(model: str, state: State, registry: Registry) -> None:
+    """Raises UsageError where the registry is another than that of the ledger's last word.
+
+    One that has moved, or has several addresses, is known by what its version was tagged with.
+    """
+    last = state.done[-1] if state.done else None
+    if last is None or last.what.version is None or last.what.mlflow.uri in (None, registry.address):
+        return
+    found = registry.marks(model, last.what.version)
+    same = (last.what.version, last.what.outputs)
+    before = () if registry.keeps_aliases else state.done  # GitLab's tags stay what they were first
+    ours = {last.entry, *(step.entry for step in before if (step.what.version, step.what.outputs) == same)}
+    if isinstance(found, Gap) or found.get(ENTRY) not in ours:
+        raise UsageError(
+            f"the last that the ledger has of {model}, version {last.what.version} since {_when(last)}, is at "
+            f"{last.what.mlflow.uri}, and this is {registry.address}, which has not got it",
+            f"set {ADDRESS} to the first; a model that is in two registries has a name for each under `registry` in "
+            "ci-ml.yaml; --force begins anew here",
+        )
 
 
 def _is_it(holder: Step, version: str, around: Around) -> bool:
@@ -401,8 +426,8 @@ def _refuse_moved(model: str, aliases: tuple[str, ...], state: State, actual: Ma
         step = state.set_by(alias)
         since = f" since {_when(step)}" if step else ""
         raise Overtaken(
-            f"{alias} of {model} was moved by hand: it is version {there or 'none'}, and by the ledger it is version "
-            f"{expected}{since}",
+            f"{alias} of {model} was {f'moved by hand: it is version {there}' if there else 'deleted by hand'}, and by "
+            f"the ledger it is version {expected}{since}",
             f"find out who has; `ci-ml history {model}` tells what the ledger knows, --force takes it as it is",
         )
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TextIO
 
 from ci_ml.adapters import files, fingerprints
-from ci_ml.adapters.dvc import commands, digests
+from ci_ml.adapters.dvc import commands, definitions, digests
 from ci_ml.core import promotions, statements
 from ci_ml.core.approvals import Approval, Merged, brought, counted
 from ci_ml.core.bundle import Bundle
@@ -351,11 +351,27 @@ class _Case:
             print(f"note: {path} is not here: DVC gets it", file=self.stream)
             env = publishing.without_token(space.change, space.env)
             target = f"./{self.output.removeprefix(f'{space.project.dvc}/') if space.project.dvc else self.output}"
-            commands.run([["pull", "--quiet", "--", target]], cwd=root / (space.project.dvc or ""), env=env)
+            try:
+                commands.run([["pull", "--", target]], cwd=root / (space.project.dvc or ""), env=env)
+            except DependencyError as error:
+                raise self._nowhere(path, error) from None
         ignore = digests.ignore_rules(space.head_tree, space.project.dvc or "")
         facts = digests.Digests(root=root, outputs={}, stamp=-1.0, ignore=ignore)
         like = self.recorded or Digest(algorithm="md5", value="")
         return fingerprints.bundle(path, root / path, ignore, lambda: str(facts(self.output, like)))
+
+    def _nowhere(self, path: str, error: DependencyError) -> DependencyError:
+        """What is said of a model that is not here, and that DVC does not get."""
+        space = self.space
+        remote = definitions.default_remote(space.head_tree, space.project.dvc or "")
+        where = f"its remote {redact(remote, secrets(space.env))}" if remote else "a remote, for it has none by default"
+        return DependencyError(
+            f"{path} ({self.recorded or 'which dvc.lock has no digest of'}) is neither here nor in DVC's cache, and "
+            f"DVC cannot get it from {where}: {error.what.rstrip(':')}",
+            error.hint
+            or f"`dvc push {path}` from where it is, or look at the remote (`dvc remote list`); where it is gone, "
+            "train and judge again",
+        )
 
 
 def promoted(
