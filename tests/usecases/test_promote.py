@@ -7,11 +7,15 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from ci_ml.cli.registry import history
 from ci_ml.core.bundle import Bundle, Part
 from ci_ml.core.promotions import LEASE, Action, fold
 from ci_ml.errors import DependencyError, Overtaken, UsageError
 from ci_ml.usecases.promote import BYTES, COMMIT, ENTRY, REPORT, Around, Candidate, Moved, promote, rollback
+from ci_ml.wiring import promotions, workspace
+from ci_ml.wiring.promotions import History
 from tests.fakes.registry import Job, Killed, World
 
 COMMITS = {"one": "1" * 40, "two": "2" * 40, "three": "3" * 40}
@@ -134,6 +138,18 @@ def test_files_that_pass_other_gates_are_entered_and_are_no_other_version(world:
     with pytest.raises(UsageError, match="knows no version of churn that was champion before 1"):
         back(world)
     consistent(world)
+
+
+def test_history_says_what_stays(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    promoted(world, "one")
+    of_files(world, "one", "two", policy="b")
+    steps = tuple(world.ledger)
+    told = History(model="churn", steps=steps, state=fold(steps), aliases=world.aliases, doubts=())
+    monkeypatch.setattr(workspace, "find", lambda *_: None)
+    monkeypatch.setattr(promotions, "history", lambda *_: told)
+    done = CliRunner().invoke(history, ["churn"])
+    assert "UTC  champion stays version 1 by ada\n" in done.output
+    assert "UTC  champion: nothing → version 1 by ada\n" in done.output
 
 
 def test_another_alias_gets_the_version_that_has_the_files(world: World) -> None:
