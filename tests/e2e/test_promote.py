@@ -463,6 +463,21 @@ def test_an_alias_moved_by_hand_is_told_and_not_overwritten(judged: Project) -> 
 
 
 @pytest.mark.thorough
+def test_another_registry_is_named_with_the_one_of_the_ledger(judged: Project, tmp_path: Path) -> None:
+    judged.ci_ml("promote", "churn").expect(0)
+    here, there = (f"sqlite:///{place}" for place in (promoting.store(judged), tmp_path / "staging.db"))
+    other = Project(root=judged.root, env={**judged.env, "MLFLOW_TRACKING_URI": there})
+    for arguments in (("promote", "churn"), ("rollback", "churn", "--why", "so")):
+        said = " ".join(other.ci_ml(*arguments).expect(2).err.split())
+        assert f"is at {here}, and this is {there}, which has not got it" in said
+        assert "moved by hand" not in said
+    doubts = other.ci_ml("history", "churn", "--format", "json").expect(0).json()["doubts"]
+    assert f"the last that the ledger has of churn is at {here}, and this is {there}" in doubts
+    other.ci_ml("promote", "churn", "--force").expect(0)
+    assert aliases(other) == aliases(judged) == {"champion": "1"}
+
+
+@pytest.mark.thorough
 def test_a_ledger_that_was_cut_off_is_noticed_by_who_comes_next(judged: Project) -> None:
     """Also by a clone that remembers nothing: the version names the entry, and keeps naming it."""
     judged.ci_ml("promote", "churn").expect(0)

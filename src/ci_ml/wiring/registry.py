@@ -475,7 +475,7 @@ def rolled_back(
         raise UsageError("a rollback has a reason", "say it: --why TEXT")
     around = _around(space, Chronicled(space), stream)
     guarded = model.about.aliases[chosen].approvals > 0
-    reason = redact(why.strip()[:2000], secrets(space.env))  # as the ledger has it, by which it is known again
+    reason = redact(why.strip(), secrets(space.env))[:2000]  # as the ledger has it, by which it is known again
     done = promote.rollback(name, chosen, to, reason, around, forced=forced, guarded=guarded)
     return _told(space, done, around.registry, stream)
 
