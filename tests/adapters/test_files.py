@@ -1,6 +1,8 @@
+import os
 import re
 import resource
 import signal
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -56,6 +58,57 @@ def test_a_link_in_place_of_the_folder_is_not_followed(tmp_path: Path) -> None:
     with pytest.raises(DependencyError, match="could not be written: it is a symbolic link"):
         files.write(tmp_path / "out" / "report.json", "x")
     assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+def test_a_pipe_where_somebody_asked_for_it_gets_what_was_made_and_stays_one(tmp_path: Path) -> None:
+    os.mkfifo(pipe := tmp_path / "pipe")
+    handle = os.open(pipe, os.O_RDWR)  # with a reader, so that nothing waits for one
+    try:
+        files.write_to(pipe, "é\n")
+        assert os.read(handle, 100) == "é\n".encode()
+    finally:
+        os.close(handle)
+    assert stat.S_ISFIFO(pipe.lstat().st_mode)
+    assert [path.name for path in tmp_path.iterdir()] == ["pipe"]
+
+
+@pytest.mark.parametrize("before", [None, "a longer first version"])
+def test_a_link_where_somebody_asked_for_it_stays_one(tmp_path: Path, before: str | None) -> None:
+    (tmp_path / "there").mkdir()
+    (tmp_path / "card.md").symlink_to("there/card.md")
+    if before is not None:
+        (tmp_path / "there/card.md").write_text(before)
+    files.write_to(tmp_path / "card.md", "second")
+    assert (tmp_path / "card.md").readlink() == Path("there/card.md")
+    assert (tmp_path / "there/card.md").read_text() == "second"
+
+
+def test_where_somebody_asked_for_it_a_file_is_replaced_whole_and_a_folder_is_explained(tmp_path: Path) -> None:
+    (tmp_path / "card.md").write_text("first")
+    with (tmp_path / "card.md").open() as old:
+        files.write_to(tmp_path / "card.md", "second")
+        assert old.read() == "first", "who reads the old one sees no half of the new one"
+    assert (tmp_path / "card.md").read_text() == "second"
+    (tmp_path / "gone").symlink_to("nowhere/card.md")
+    for name, why in (("there", "Is a directory"), ("gone", "No such file or directory")):
+        (tmp_path / "there").mkdir(exist_ok=True)
+        with pytest.raises(DependencyError, match=f"{name} could not be written: {why}"):
+            files.write_to(tmp_path / name, "x")
+
+
+def test_a_pipe_in_the_output_folder_is_refused_and_stays_one(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "report.json")
+    with pytest.raises(DependencyError, match=r"report\.json could not be written: it is no plain file"):
+        files.write(tmp_path / "report.json", "x")
+    assert stat.S_ISFIFO((tmp_path / "report.json").lstat().st_mode)
+
+
+def test_a_link_in_the_output_folder_is_replaced_for_a_change_may_have_put_it_there(tmp_path: Path) -> None:
+    (tmp_path / "precious").write_text("as it was")
+    (tmp_path / "report.json").symlink_to("precious")
+    files.write(tmp_path / "report.json", "x")
+    assert (tmp_path / "precious").read_text() == "as it was"
+    assert not (tmp_path / "report.json").is_symlink()
 
 
 def test_a_folder_where_the_file_should_be_is_explained_and_leaves_nothing(tmp_path: Path) -> None:

@@ -206,6 +206,12 @@ def test_a_server_that_says_no_is_an_error(clones: list[Repository], server: Rep
     assert caught.value.hint == "let the token write"
 
 
+def test_a_server_that_cannot_be_read_is_no_matter_of_writing(clones: list[Repository], tmp_path: Path) -> None:
+    with pytest.raises(DependencyError, match="could not be read") as caught:
+        journal(clones[0], str(tmp_path / "nowhere")).read()
+    assert "git ls-remote" in str(caught.value.hint)
+
+
 def test_a_server_that_is_gone_is_an_error(repository: Repository, tmp_path: Path) -> None:
     repository.commit({"a": "1"})
     with pytest.raises(DependencyError, match="could not be read"):

@@ -1,7 +1,10 @@
 """What a page says of a record."""
 
+import json
+
 import pytest
 
+from ci_ml.core.statements import statement
 from ci_ml.core.story import Held, Sources, tell
 from tests.dossiers import comparison, training, verdict
 
@@ -26,6 +29,32 @@ def test_accelerators_that_nobody_looked_for_are_told_from_none(
     (fact,) = [one for answer in told.answers for one in answer.facts if one.name == "accelerators"]
     assert fact.missing is missing
     assert missing or fact.value == value
+
+
+def test_stages_come_in_the_order_of_the_pipeline_and_the_commit_is_none_of_what_came_out() -> None:
+    record = training()
+    said = json.loads(json.dumps(record.predicate))
+    names = ["prepare", "train", "evaluate"]
+    said["buildDefinition"]["externalParameters"]["stages"] = {
+        name: {"command": [f"python {name}.py"]} for name in names
+    }
+    about = [{"name": name, "state": "ran"} for name in names]
+    said["runDetails"]["byproducts"] = [{"name": "stages", "annotations": {"stages": about}}]
+    made = statement(record.kind, record.subject, said)
+    told = tell(Sources(name="churn", training=Held(record=made)))
+    sheets = {sheet.title: sheet for answer in told.answers for sheet in answer.sheets}
+    assert sheets["stages"].rows == tuple((name, f"python {name}.py", "ran") for name in names)
+    assert [row[0] for row in sheets["what came out"].rows] == ["model.bin"]
+
+
+@pytest.mark.parametrize("judged", [True, False])
+def test_a_commit_is_called_judged_only_where_there_is_a_verdict(judged: bool) -> None:
+    record = verdict(comparison()) if judged else None
+    told = tell(
+        Sources(name="churn", training=Held(record=training()), verdict=Held(record=record) if record else None)
+    )
+    names = [one.name for answer in told.answers for one in answer.facts]
+    assert ("commit that was judged" in names, "commit" in names) == (judged, not judged)
 
 
 def test_what_has_no_base_is_shown_with_its_own_interval() -> None:

@@ -144,7 +144,9 @@ def test_a_card_is_what_hugging_face_reads(judged: Project) -> None:
     from huggingface_hub import ModelCard
 
     promoted(judged)
-    judged.ci_ml("audit", "card", "churn", "--task", "tabular-classification", "--to", "CARD.md").expect(0)
+    (judged.root / "README.md").symlink_to("CARD.md")
+    judged.ci_ml("audit", "card", "churn", "--task", "tabular-classification", "--to", "README.md").expect(0)
+    assert (judged.root / "README.md").is_symlink()
     text = judged.read("CARD.md")
     card = ModelCard(text)
     results = card.data.eval_results
@@ -266,7 +268,7 @@ def test_the_signature_of_a_model_is_checked(judged: Project, tmp_path: Path) ->
     judged.ci_ml("audit", "sign", "--kept", "--model", "model.json", env=env).expect(0)
     assert checked(0, "model.json") == "model.json is as keys/ci.pub has signed it"
     assert "by anybody who is believed" in checked(10, "model.json", "--key", str(other))
-    assert "there is no file nowhere.pub" in checked(2, "model.json", "--key", "nowhere.pub")
+    assert "--key is no path of a file that is there" in checked(2, "model.json", "--key", "nowhere.pub")
     assert "there is no model nowhere" in checked(2, "nowhere")
     assert "there is no signature nowhere.sig" in checked(2, "model.json", "--signature", "nowhere.sig")
 

@@ -153,9 +153,65 @@ def test_one_page_answers_the_four_questions(told: Project) -> None:
         assert [kind for kind, _, _ in story.records] == ["training", "verdict", "promotion"]
         assert story.gaps == ()
     shown = told.ci_ml("audit", "show", "churn").expect(0).out
-    assert "churn version 1 (champion)" in shown
+    assert "churn version 1 (champion by the ledger)" in shown
     assert told.ci_ml("audit", "show", "churn", "--format", "json").expect(0).json()["schema"] == "ci-ml/story/v1"
     assert "### 4. Who approved it?" in told.ci_ml("audit", "show", "churn", "--format", "markdown").expect(0).out
+
+
+@pytest.mark.parametrize(
+    ("env", "why"),
+    [
+        ({}, "MLFLOW_TRACKING_URI is not set, and there is no store"),
+        ({"MLFLOW_TRACKING_URI": "sqlite:///nowhere/mlflow.db"}, "there is no store nowhere/mlflow.db"),
+        ({"MLFLOW_TRACKING_URI": "file:nowhere"}, "there is no store nowhere"),
+        ({"CI": "true", "MLFLOW_TRACKING_URI": ""}, "MLFLOW_TRACKING_URI is not set, or empty"),
+        ({"MLFLOW_TRACKING_URI": "http://127.0.0.1:9", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}, "MLflow: "),
+    ],
+    ids=["nothing", "sqlite", "folder", "job", "down"],
+)
+def test_where_the_registry_cannot_be_asked_the_page_is_told_by_the_ledger_and_says_so(
+    told: Project, monkeypatch: pytest.MonkeyPatch, env: dict[str, str], why: str
+) -> None:
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)  # MLflow reads its limits there
+    before = sorted(told.root.rglob("*"))
+    monkeypatch.chdir(told.root)
+    for asked in ("churn", "churn@champion"):
+        story = stories.tell(opened(told, **env), asked)
+        (doubt,) = story.doubts
+        assert doubt.startswith("by the ledger champion of churn is version 1; the registry could not be asked: ")
+        assert why in doubt
+        assert story.title == "churn version 1 (champion by the ledger)"
+        assert len(story.answers) == 4
+    assert sorted(told.root.rglob("*")) == before, "no store is made"
+    (doubt,) = stories.tell(opened(told), "churn", ask=False).doubts
+    assert doubt.endswith("the registry was not asked")
+    for asked in ("churn/1", "HEAD"):  # that is what it is, wherever an alias has gone
+        assert stories.tell(opened(told), asked).doubts == ()
+
+
+def test_the_doubt_is_on_every_page(told: Project) -> None:
+    for form in ("terminal", "markdown", "json"):
+        said = told.ci_ml("audit", "show", "churn", "--no-registry", "--format", form).expect(0).out
+        assert "by the ledger champion of churn is version 1; the registry was not asked" in " ".join(said.split())
+
+
+def test_production_is_the_first_alias_of_ci_ml_yaml(told: Project) -> None:
+    space = opened(told)
+    one = next(found for found in chronicle.kept(space) if found.kind is Kind.PROMOTION)
+    for version, alias in (("2", "production"), ("3", "shadow")):
+        other = {**one.predicate, "version": version, "aliases": [alias]}
+        chronicle.enter(space, [statements.statement(Kind.PROMOTION, one.subject, other)])
+    assert stories.tell(space, "churn").title.startswith("churn version 1 (champion")
+    for aliases, version in (
+        ("production: {}, shadow: {}", "2"),
+        ("shadow: {}, production: {}", "3"),
+        ("canary: {}, shadow: {}", "1"),  # that was never set: it is the champion, as it was before
+    ):
+        config = f"registry: {{churn: {{model: model.json, aliases: {{{aliases}}}}}}}\n"
+        told.write("ci-ml.yaml", f"version: 1\n{config}")
+        told.commit("aliases")
+        assert stories.tell(opened(told), "churn").title.startswith(f"churn version {version} (")
 
 
 def test_where_a_clone_ends_nobody_knows_when_thresholds_were_fixed(told: Project) -> None:
@@ -211,12 +267,14 @@ def test_thresholds_that_git_does_not_know_are_told(told: Project) -> None:
 def test_what_is_in_no_ledger_is_an_error_that_says_what_there_is(told: Project) -> None:
     for asked, words in (
         ("nobody", "models in the ledger: churn"),
+        ("", "models in the ledger: churn"),
         ("churn/7", "versions: 1"),
         ("churn@x", "versions"),
     ):
         with pytest.raises(UsageError) as caught:
             stories.tell(opened(told), asked)
         assert words in str(caught.value.hint)
+        assert not caught.value.what.startswith(" ")
 
 
 # --- An auditor elsewhere -------------------------------------------------------------------------------------------------------

@@ -68,6 +68,8 @@ def test_a_model_goes_to_production_and_back(judged: Project) -> None:
     done = judged.ci_ml("promote", "churn").expect(0)
     assert done.out == "version 2 of churn is champion (champion was version 1)\n"
     assert aliases(judged) == {"champion": "2", "shadow": "1"}
+    page = judged.ci_ml("audit", "show", "churn", "--format", "json").expect(0).json()
+    assert (page["title"], page["doubts"]) == ("churn version 2 (champion)", [])
     judged.ci_ml("rollback", "churn", "--why", "it drifts").expect(0)
     assert aliases(judged) == {"champion": "1", "shadow": "1"}
     story = judged.ci_ml("history", "churn", "--format", "json").expect(0).json()
@@ -405,6 +407,12 @@ def test_what_is_in_production_is_the_baseline(judged: Project) -> None:
         "why": "the commit of models:/churn@champion",
         "dirty": False,
     }
+    judged.ci_ml("promote", "churn").expect(0)
+    own = judged.git("rev-parse", "HEAD")
+    judged.ci_ml("check").expect(0)  # the champion's own commit once more: it is compared as it was before
+    again = json.loads(report(judged).read_text())
+    assert (again["head"]["sha"], again["base"]["sha"]) == (own, judged.git("rev-parse", "HEAD~1"))
+    assert [one for one in again["notices"] if f"{own[:7]} is models:/churn@champion itself" in one]
     done = judged.ci_ml(
         "check", env={"MLFLOW_TRACKING_URI": "http://127.0.0.1:9", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
     )
@@ -464,6 +472,18 @@ def test_an_alias_moved_by_hand_is_told_and_not_overwritten(judged: Project) -> 
     done = judged.ci_ml("rollback", "churn", "--why", "it drifts").expect(3)
     assert "champion of churn was moved by hand: it is version 1, and by the ledger it is version 2" in done.err
     assert "moved by hand" in judged.ci_ml("history", "churn").expect(0).out
+    by_ledger = "by the ledger champion of churn is version 2"
+    doubt = f"in the registry champion is version 1, which no entry of the ledger made so; {by_ledger}"
+    page = judged.ci_ml("audit", "show", "churn", "--format", "json").expect(0).json()
+    assert (page["title"], page["doubts"]) == ("churn version 2 (champion by the ledger)", [doubt])
+    assert f"note: {doubt}" in " ".join(judged.ci_ml("reproduce", "churn@champion").err.split())
+    with contextlib.closing(sqlite3.connect(promoting.store(judged))) as database, database:
+        gone = database.execute("delete from registered_model_aliases returning alias, version").fetchall()
+    page = judged.ci_ml("audit", "show", "churn@champion", "--format", "json").expect(0).json()
+    nothing = "in the registry nothing is champion, which no entry of the ledger made so"
+    assert page["doubts"] == [f"{nothing}; {by_ledger}"]
+    with contextlib.closing(sqlite3.connect(promoting.store(judged))) as database, database:
+        database.executemany("insert into registered_model_aliases (name, alias, version) values ('churn', ?, ?)", gone)
     assert aliases(judged) == {"champion": "1"}
     judged.ci_ml("rollback", "churn", "--to", "2", "--force", "--why", "that was a mistake").expect(0)
     told = judged.ci_ml("history", "churn").expect(0).out

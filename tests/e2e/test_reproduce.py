@@ -12,9 +12,11 @@ from typing import Any
 
 import psutil
 import pytest
+from dvc.config import Config
 
 from ci_ml.core import statements
 from ci_ml.core.statements import Kind, Subject
+from ci_ml.wiring import copies, workspace
 from tests.e2e.project import DEADLINE, Project, alive, ended, until
 
 # What a model is made of beside its record: LUCK stands for a seed that nobody set, or another machine.
@@ -169,6 +171,10 @@ def test_a_model_by_its_promotion(model: Project) -> None:
     for name in ("churn", "churn@champion"):
         assert reproduced(model, name)["sameness"] == "bitwise"
     assert "the record of the training of churn@shadow is not there" in model.ci_ml("reproduce", "churn@shadow").err
+    aliases = "registry: {churn: {model: model.json, aliases: {shadow: {}, champion: {}}}}\n"
+    model.write("ci-ml.yaml", model.read("ci-ml.yaml") + aliases)
+    model.commit("the first alias is production")
+    assert "the record of the training of churn is not there" in model.ci_ml("reproduce", "churn").expect(3).err
     for name in ("churn@canary", "a\nb"):
         assert "neither a commit of this clone nor a model" in model.ci_ml("reproduce", "--", name).expect(2).err
 
@@ -198,6 +204,26 @@ def test_data_come_from_the_remote_where_they_are_not_here(model: Project) -> No
     shutil.rmtree(model.root / ".dvc/cache")
     (model.root / "data/raw.csv").unlink()
     assert reproduced(model, "HEAD")["sameness"] == "bitwise"
+
+
+def test_where_folders_are_not_ascii_the_copy_has_cache_and_remote(
+    recorded: Path, environment: dict[str, str], tmp_path: Path
+) -> None:
+    """DVC writes its configuration as ASCII; nobody's settings are lost with ours."""
+    folder = tmp_path / "Übung, 100% 模型"
+    shutil.copytree(recorded, folder / "p", symlinks=True)
+    (folder / "tmp").mkdir()
+    project = Project(root=folder / "p" / "repo", env={**environment, "TMPDIR": str(folder / "tmp")})
+    project.write(".dvc/config.local", "['remote \"Storage\"']\n    jobs = 3\n[cache]\n    shared = group\n")
+    project.dvc("push")
+    shutil.rmtree(project.root / ".dvc/cache")  # what it takes is on the remote, by a relative path
+    assert reproduced(project, "HEAD")["sameness"] == "bitwise"
+    space = workspace.find(None, None, cwd=project.root, env=project.env)
+    copies.copied(space, folder / "copy")
+    found = Config(str(folder / "copy/.dvc")).load_one("local")
+    assert found["cache"] == {"dir": str(project.root / ".dvc/cache"), "shared": "group"}
+    assert found["remote"] == {"storage": {"url": str(folder / "p/remote"), "jobs": "3"}}
+    project.ci_ml("train", "--twice").expect(0)
 
 
 @pytest.mark.thorough

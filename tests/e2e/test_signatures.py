@@ -1,5 +1,6 @@
 """Signatures in a real ledger: whose count, what forging them comes to, and keys that are missing, wrong or too old."""
 
+import base64
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -82,7 +83,7 @@ def test_what_is_entered_is_signed(place: Place, kind: str) -> None:
         ({}, {HIDDEN: "   "}, "CI_ML_SIGNING_KEY is not set"),
         ({"key": "env:OTHER"}, {HIDDEN: "x"}, "OTHER is not set"),
         ({}, {HIDDEN: "nothing\nlike a key"}, "neither a key in PEM nor the path of a file"),
-        ({}, {HIDDEN: "/nowhere/key.pem"}, "cannot be read"),
+        ({}, {HIDDEN: "/nowhere/key.pem"}, "neither a key in PEM nor the path of a file"),
         ({}, {HIDDEN: pair().public.decode()}, "is a public key"),
         ({}, {HIDDEN: pair(password=b"p").private.decode()}, "is encrypted, and there is no password"),
         (
@@ -102,6 +103,32 @@ def test_without_a_key_that_works_nothing_is_entered(
     assert "wrong-one" not in f"{caught.value.what}{caught.value.hint}"
     assert "nothing\nlike" not in caught.value.what
     assert place.entries() == 0
+
+
+@pytest.mark.parametrize("kind", ["p256", "p521", "ed25519"])
+@pytest.mark.parametrize("form", ["base64", "body"])
+def test_a_key_in_another_form_is_refused_and_never_shown(place: Place, kind: str, form: str) -> None:
+    private = pair(kind).private
+    body = "".join(private.decode().splitlines()[1:-1])
+    value = body if form == "body" else base64.b64encode(private).decode()
+    place.configure(sign="key")
+    with pytest.raises(UsageError, match="CI_ML_SIGNING_KEY is neither a key in PEM nor the path of a file") as caught:
+        place.enter(1, env={HIDDEN: value})
+    place.configure(sign="key", key=value[:390])
+    with pytest.raises(UsageError, match="neither env:NAME nor the path of a file") as other:
+        place.enter(1)
+    for one in (caught.value, other.value):
+        assert "-----BEGIN" in str(one.hint) or "variable" in str(one.hint)
+        assert value[:20] not in f"{one.what}{one.hint}"
+
+
+def test_a_key_in_the_place_of_its_file_is_never_shown(place: Place) -> None:
+    place.believes(key := pair())
+    place.enter(1, key=key)
+    for value in (base64.b64encode(key.private).decode(), key.private.decode(), "nowhere.pub"):
+        with pytest.raises(UsageError, match="--key is no path of a file that is there") as caught:
+            place.problems(Path(value))
+        assert value[:20] not in f"{caught.value.what}{caught.value.hint}"
 
 
 def test_a_key_that_nobody_believes_signs_nothing(place: Place) -> None:
@@ -197,7 +224,7 @@ def test_an_auditor_believes_the_keys_that_were_brought_and_no_others(place: Pla
     assert place.problems(other, ours) == []
     place.believes(key, signed_from=100)  # what whoever may edit ci-ml.yaml could write
     assert len(place.problems(other)) == 1
-    with pytest.raises(UsageError, match="no file"):
+    with pytest.raises(UsageError, match="no path of a file"):
         place.problems(tmp_path / "none.pub")
 
 

@@ -461,8 +461,10 @@ class TestInProduction:
     """The commit of the model that has an alias."""
 
     @staticmethod
-    def base(repository: Repository, found: "str | Gap", explicit: str | None = None) -> Revision:
-        history, change = repository.adapter, Change()
+    def base(
+        repository: Repository, found: "str | Gap", explicit: str | None = None, change: Change | None = None
+    ) -> Revision:
+        history, change = repository.adapter, change or Change()
         at = baseline.head(history, change)
         configured = "auto" if explicit else "mlflow:models:/churn@champion"
         return baseline.resolve(history, configured, explicit, at, change, lambda reference: found)
@@ -482,6 +484,31 @@ class TestInProduction:
             "nothing is models:/churn@champion yet, so the base is that of `baseline: auto`; it is what has the alias "
             "once `ci-ml promote` has set it",
         )
+
+    def test_is_as_without_it_for_its_own_commit(self, forked: Forked) -> None:
+        forked.repository.checkout("main")
+        for explicit in (None, "mlflow:models:/churn@champion"):
+            found = self.base(forked.repository, forked.main, explicit)
+            assert found.sha == forked.repository.git("rev-parse", "main~1")
+            assert found.why.endswith(f"{forked.main[:7]} is models:/churn@champion itself")
+            assert found.notices == (
+                f"{forked.main[:7]} is models:/churn@champion itself, so the base is that of `baseline: auto`; a model "
+                "is not compared with itself",
+            )
+
+    def test_is_its_own_commit_for_what_is_edited_on_top_of_it_but_not_for_what_a_job_made(
+        self, forked: Forked
+    ) -> None:
+        forked.repository.checkout("main")
+        forked.repository.write("a", "edited")
+        assert self.base(forked.repository, forked.main).sha == forked.main
+        job = self.base(forked.repository, forked.main, change=Change(forge="github"))
+        assert job.sha == forked.repository.git("rev-parse", "main~1")
+
+    def test_of_the_very_first_commit_there_is_none(self, repository: Repository) -> None:
+        sha = repository.commit({"a": "0"})
+        with pytest.raises(baseline.FirstCommit):
+            self.base(repository, sha)
 
     def test_is_an_error_when_nobody_knows_its_commit(self, forked: Forked) -> None:
         for found in (Gap(reason="nothing says which commit made it"), "f" * 40, "--upload-pack=evil", "a:b"):

@@ -30,11 +30,13 @@ def make_output(folder: Path) -> None:
 def write(path: Path, content: str | bytes) -> None:
     """Write a file so that it is there whole or as it was before, and keep its folder out of git.
 
-    Raises DependencyError when the disk is full or the folder cannot be written.
+    A link in its place is replaced, for a change may have put it there. Raises DependencyError when the disk is full,
+    the folder cannot be written, or a device or a pipe is there.
     """
-    data = content if isinstance(content, bytes) else content.encode("utf-8", "backslashreplace")
+    data = _bytes(content)
     temporary = None
     try:
+        _refuse_special(path)
         _own_folder(path.parent)
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
         temporary = Path(name)
@@ -49,6 +51,30 @@ def write(path: Path, content: str | bytes) -> None:
             with contextlib.suppress(OSError):
                 temporary.unlink()
         raise _unwritable(path, error) from None
+
+
+def write_to(path: Path, content: str | bytes) -> None:
+    """Write where somebody asked for it, whole or not at all; as a shell does into a device, a pipe or through a link.
+
+    Those stay what they are: to put a file in their place is not what was asked for. Raises DependencyError.
+    """
+    try:
+        if not path.is_symlink() and not (path.exists() and _is_special(path.stat().st_mode)):
+            write(path, content)
+            return
+        with path.open("wb") as stream:
+            stream.write(_bytes(content))
+    except OSError as error:
+        raise DependencyError(f"{path} could not be written: {error.strerror}", "choose another place") from None
+
+
+def _bytes(content: str | bytes) -> bytes:
+    return content if isinstance(content, bytes) else content.encode("utf-8", "backslashreplace")
+
+
+def _is_special(mode: int) -> bool:
+    """Whether what is there is a device, a pipe or a socket."""
+    return not (stat.S_ISREG(mode) or stat.S_ISLNK(mode) or stat.S_ISDIR(mode))
 
 
 def remove(path: Path) -> None:
@@ -204,7 +230,7 @@ def read_plain(path: Path, most: int) -> bytes:
 def is_file(path: Path, mark: re.Pattern[bytes] | None = None) -> bool:
     """Whether there is a file, or a link in its place; with `mark`, a plain file of bounded size that holds it."""
     if mark is None:
-        return path.is_symlink() or path.is_file()
+        return os.path.islink(path) or os.path.isfile(path)  # noqa: PTH113, PTH114  pathlib raises for a name too long
     try:
         return mark.search(read_plain(path, _READ)) is not None
     except UsageError:
@@ -255,6 +281,11 @@ def _own_folder(folder: Path) -> None:
         return
     folder.mkdir(parents=True)
     (folder / ".gitignore").write_text("*\n", encoding="utf-8")
+
+
+def _refuse_special(path: Path) -> None:
+    if os.path.lexists(path) and _is_special(path.lstat().st_mode):
+        raise OSError(errno.EEXIST, "it is no plain file")
 
 
 def _refuse_link(folder: Path) -> None:

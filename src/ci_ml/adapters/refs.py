@@ -12,6 +12,7 @@ from ci_ml.errors import DependencyError
 _NONE = "0" * 40
 # Who commits, for no name of a person belongs there: what ran is said by what is committed.
 IDENTITY = ("-c", "user.name=ci-ml", "-c", "user.email=ci-ml@localhost", "-c", "commit.gpgSign=false")
+_READ = "see whether git can read the remote from here, with what it needs to sign in: git ls-remote"
 # What git says, here and on a server, while another moves the same ref: it will be free in a moment.
 _BUSY = ("cannot lock ref", "unable to create", "failed to update ref", "reference already exists")
 
@@ -71,4 +72,5 @@ class Ref:
     def failed(self, what: str, said: str) -> DependencyError:
         """An error with git's words, without secrets."""
         words = " ".join(redact(said, self.hidden).split())[-400:]
-        return DependencyError(f"{self.name} could not be {what}: {words}", self.hint)
+        hint = self.hint if what == "written" else _READ
+        return DependencyError(f"{self.name} could not be {what}: {words}", hint)

@@ -130,7 +130,8 @@ def main(arguments: "list[str]") -> int:
     except OSError as error:
         sys.stderr.write(f"cannot be read: {error}\n")
         return 3
-    said = [*problems, f"{len(problems)} problems"] if problems else ["the chain holds, and every record is as entered"]
+    count = f"{len(problems)} problem{'' if len(problems) == 1 else 's'}"
+    said = [*problems, count] if problems else ["the chain holds, and every record is as entered"]
     if not problems and not arguments:
         said += [
             f"newest entry: {newest(folder)}",

@@ -95,8 +95,8 @@ def verify_model(
 def bom(config: str | None, output: str | None, to: Path | None, asked: str) -> None:
     """The bill of materials of a model, CycloneDX 1.6 with a model card: data, packages, metrics with intervals.
 
-    MODEL is its champion, else its newest promotion; MODEL@ALIAS and MODEL/VERSION are others; REV is what a commit
-    made.
+    MODEL is what its first alias under `registry` was set to last, else its champion, else its newest promotion;
+    MODEL@ALIAS and MODEL/VERSION are others; REV is what a commit made.
     """
     with boundary.errors():
         from ci_ml.wiring import dossiers, workspace
@@ -132,8 +132,8 @@ def card(
 ) -> None:
     """The card of a model in the layout of Hugging Face: Markdown, with its metrics as `model-index`.
 
-    MODEL is its champion, else its newest promotion; MODEL@ALIAS and MODEL/VERSION are others; REV is what a commit
-    made.
+    MODEL is what its first alias under `registry` was set to last, else its champion, else its newest promotion;
+    MODEL@ALIAS and MODEL/VERSION are others; REV is what a commit made.
     """
     with boundary.errors():
         from ci_ml.render import safe

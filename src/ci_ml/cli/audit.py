@@ -90,15 +90,23 @@ def verify(
 @audit.command()
 @options.common
 @options.formats("terminal", "markdown", "json")
+@click.option(
+    "--registry/--no-registry",
+    default=True,
+    help="Ask the registry whether the alias is where the ledger has it.",
+)
 @click.argument("what", metavar="REV|MODEL[@ALIAS|/VERSION]")
-def show(config: str | None, output: str | None, what: str, format: str) -> None:
-    """One page about a commit or a model: what data, what code and environment, what evidence, who approved."""
+def show(config: str | None, output: str | None, registry: bool, what: str, format: str) -> None:
+    """One page about a commit or a model: what data, what code and environment, what evidence, who approved.
+
+    MODEL alone is what has its first alias under `registry` in ci-ml.yaml, or else champion.
+    """
     with boundary.errors():
         from ci_ml.render import safe
         from ci_ml.render import story as rendering
         from ci_ml.wiring import stories, workspace
 
-        found = stories.tell(workspace.find(config, output), what)
+        found = stories.tell(workspace.find(config, output), what, ask=registry)
         if format == "json":
             click.echo(found.to_json(), nl=False)
         elif format == "markdown":

@@ -29,9 +29,10 @@ def reproduce(
 ) -> None:
     """Train again what a commit or a model was trained by, from its record alone, and compare.
 
-    WHAT is a commit, MODEL, MODEL@ALIAS or MODEL/VERSION. In a clean copy of the commit, with the recorded data and
-    environment; nothing here changes. Exits with 0 when it came out as alike as --require asks, with 10 when it did
-    not, and with 3 when it cannot be done: no record, data that are gone, an environment that cannot be restored.
+    WHAT is a commit, MODEL, MODEL@ALIAS or MODEL/VERSION; MODEL alone is what has its first alias under `registry`. In
+    a clean copy of the commit, with the recorded data and environment; nothing here changes. Exits with 0 when it came
+    out as alike as --require asks, with 10 when it did not, and with 3 when it cannot be done: no record, data that are
+    gone, an environment that cannot be restored.
     """
     with boundary.errors():
         from ci_ml.core.reproducing import Restoring

@@ -143,7 +143,11 @@ def parsed(data: bytes, most: int) -> Any:
     if len(data) > most:
         raise ValueError(f"it is larger than {most:,} bytes")
     try:
-        value = json.loads(data.decode(), object_pairs_hook=_distinct, parse_constant=_refuse, parse_float=_finite)
+        text = data.decode()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"it is not UTF-8 text (byte {error.start})") from None
+    try:
+        value = json.loads(text, object_pairs_hook=_distinct, parse_constant=_refuse, parse_float=_finite)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
     _shallow(value)

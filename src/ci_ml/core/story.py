@@ -51,9 +51,13 @@ class Threshold:
 
 @dataclass(frozen=True, kw_only=True)
 class Sources:
-    """What a story is told from; None for what there is no record of."""
+    """What a story is told from; None for what there is no record of.
+
+    `alias` is what it was asked for by, and `doubts` are why that may be another version by now.
+    """
 
     name: str
+    alias: str | None = None
     promotion: Held | None = None
     verdict: Held | None = None
     training: Held | None = None
@@ -61,6 +65,7 @@ class Sources:
     promotions: tuple[Held, ...] = ()
     fixed: Threshold | None = None
     signed: Mapping[str, int] = field(default_factory=dict)
+    doubts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,18 +98,23 @@ class Answer:
 
 @dataclass(frozen=True, kw_only=True)
 class Story:
-    """One page about one model or commit; `gaps` are what an auditor has to know that is not there."""
+    """One page about one model or commit; `gaps` are what an auditor has to know that is not there.
+
+    `doubts` are why it may not be what an alias is by now.
+    """
 
     title: str
     answers: tuple[Answer, ...]
     records: tuple[tuple[str, str, str], ...]
     gaps: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
 
     def to_json(self) -> str:
         """Strict JSON, ending in a line break."""
         document = {
             "schema": SCHEMA,
             "title": self.title,
+            "doubts": list(self.doubts),
             "answers": [asdict(answer) for answer in self.answers],
             "records": [dict(zip(("kind", "digest", "where"), one, strict=True)) for one in self.records],
             "gaps": list(self.gaps),
@@ -122,6 +132,7 @@ def tell(sources: Sources) -> Story:
         answers=(_data(sources), _code(sources), _evidence(sources), _approval(sources)),
         records=tuple((one.record.kind.value, one.record.digest, _place(one, sources)) for one in held if one),
         gaps=tuple(_gaps(sources)),
+        doubts=sources.doubts,
     )
 
 
@@ -191,7 +202,7 @@ def _title(sources: Sources) -> str:
     if promotion is None:
         return f"commit {sources.name[:12]}" if re.fullmatch("[0-9a-f]{40,64}", sources.name) else sources.name
     said = promotion.record.predicate
-    named = ", ".join(aliases(promotion.record))
+    named = ", ".join(aliases(promotion.record)) + (" by the ledger" if sources.doubts else "")
     return f"{text(said.get('model'))} version {text(said.get('version'))}{f' ({named})' if named else ''}"
 
 
@@ -231,7 +242,10 @@ def _code(sources: Sources) -> Answer:
     environment = at(internal, "environment")
     packages = _pairs(environment, "packages")
     facts = [
-        _fact("commit that was judged", at(_judged(sources), "head", "sha") or _commit(sources)),
+        _fact(
+            "commit that was judged" if sources.verdict else "commit",
+            at(_judged(sources), "head", "sha") or _commit(sources),
+        ),
         _fact("trained from commit", at(external, "commit")),
         _fact("with changes not yet committed", at(internal, "dirty")),
         _fact("repository", source.get("uri")),
@@ -247,13 +261,14 @@ def _code(sources: Sources) -> Answer:
     ]
     others = [one for one in _each(build, "resolvedDependencies") if at(one, "annotations", "kind") in _KIND]
     stages = [
-        (name, " && ".join(_texts(stage, "command")), _state(run, name)) for name, stage in _pairs(external, "stages")
+        (name, " && ".join(_texts(stage, "command")), _state(run, name))
+        for name, stage in sorted(_pairs(external, "stages"), key=lambda one: _turn(run, one[0]))
     ]
     again = [
         (one.record.predicate.get("sameness"), one.record.predicate.get("sentence"), one.where)
         for one in sources.reproductions
     ]
-    made = sources.training.record.subject if sources.training else ()
+    made = [one for one in sources.training.record.subject if one.name != "commit"] if sources.training else []
     return Answer(
         question="What code, in what environment?",
         facts=tuple(facts),
@@ -272,9 +287,20 @@ def _code(sources: Sources) -> Answer:
     )
 
 
-def _state(run: Any, name: str) -> str | None:
+def _states(run: Any) -> list[Mapping[str, Any]]:
+    """What became of each stage, in the order of the pipeline."""
     found = next((one for one in _each(run, "byproducts") if one.get("name") == "stages"), {})
-    return next((one.get("state") for one in _each(found, "annotations", "stages") if one.get("name") == name), None)
+    return list(_each(found, "annotations", "stages"))
+
+
+def _state(run: Any, name: str) -> str | None:
+    return next((one.get("state") for one in _states(run) if one.get("name") == name), None)
+
+
+def _turn(run: Any, name: str) -> int:
+    """The place of a stage in that order; one that nothing is said of comes last."""
+    named = [one.get("name") for one in _states(run)]
+    return named.index(name) if name in named else len(named)
 
 
 def _python(environment: Any) -> str | None:
@@ -488,12 +514,21 @@ def completed(found: Iterable[Held], *, alias: str | None = None, version: str |
 
 def moved_nothing(held: Iterable[Held]) -> frozenset[str]:
     """The records of promotions that did not count, of every model."""
+    return frozenset(record for found in _steps(held).values() for record in promotions.fold(found).void)
+
+
+def state(held: Iterable[Held], model: str) -> promotions.State:
+    """Where the aliases of a model are by its entries in the ledger."""
+    return promotions.fold(_steps(held).get(model, ()))
+
+
+def _steps(held: Iterable[Held]) -> dict[str, list[promotions.Step]]:
     steps: dict[str, list[promotions.Step]] = {}
     for one in held:
-        if one.entry is not None:
+        if one.entry is not None and one.record.kind is Kind.PROMOTION:
             with contextlib.suppress(ValueError):  # it is no promotion, and moved nothing
                 steps.setdefault(one.entry.subject, []).append(promotions.step(one.entry, one.record.predicate))
-    return frozenset(record for found in steps.values() for record in promotions.fold(found).void)
+    return steps
 
 
 def aliases(record: Statement) -> tuple[str, ...]:

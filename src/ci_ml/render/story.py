@@ -25,7 +25,7 @@ _STYLE = (
 
 def terminal(found: Story, *, width: int = 120, color: bool = False) -> str:
     """The page on a terminal; long lists are cut, for `--format json` has them whole."""
-    said: list[RenderableType] = [line(found.title, "bold")]
+    said: list[RenderableType] = [line(found.title, "bold"), *(line(f"! {doubt}", "yellow") for doubt in found.doubts)]
     for number, answer in enumerate(found.answers, start=1):
         said += [line(""), line(f"{number}. {answer.question}", "bold")]
         facts = grid(("", "left"), ("", "left"))
@@ -55,6 +55,7 @@ def _table(sheet: Sheet) -> RenderableType:
 def markdown(found: Story) -> str:
     """The page as Markdown."""
     lines = [f"## {safe.prose(found.title)}", ""]
+    lines += [f"**{safe.prose(doubt)}**\n" for doubt in found.doubts]
     for number, answer in enumerate(found.answers, start=1):
         lines += [f"### {number}. {answer.question}", "", *_markdown(answer)]
     lines += ["### Records", ""]

@@ -75,20 +75,29 @@ def resolve(
 
 
 def _promoted(history: History, reference: str, promoted: Promoted, at: Revision, change: Change) -> Revision:
-    """The commit behind what is in production; while nothing is, as `auto` has it: the first model has to pass, too."""
+    """The commit behind what is in production; while nothing is, as `auto` has it: the first model has to pass, too.
+
+    So has what is in production itself, when its own commit is judged again.
+    """
     found = promoted(Reference.parse(reference))
     if isinstance(found, Gap):
         if not found.absent:
             raise UsageError(
                 f"{found.reason} (baseline in ci-ml.yaml)", "promote it with `ci-ml promote`, which says so"
             )
-        base = _automatic(history, at, change, merge_parent=True)
-        notice = (
-            f"nothing is {reference} yet, so the base is that of `baseline: auto`; it is what has the alias once "
-            "`ci-ml promote` has set it"
-        )
-        return replace(base, why=f"{base.why}; nothing is {reference} yet", notices=(notice,))
-    return replace(_named(history, found, f"the commit of {reference}"), ref=reference)
+        later = "it is what has the alias once `ci-ml promote` has set it"
+        return _instead(_automatic(history, at, change, merge_parent=True), f"nothing is {reference} yet", later)
+    base = replace(_named(history, found, f"the commit of {reference}"), ref=reference)
+    if base.sha != at.sha or (at.dirty and change.forge is None):
+        return base
+    later = "a model is not compared with itself"
+    return _instead(_automatic(history, at, change, merge_parent=True), f"{at.short} is {reference} itself", later)
+
+
+def _instead(base: Revision, because: str, more: str) -> Revision:
+    """The base of `auto` in the place of what is in production."""
+    notice = f"{because}, so the base is that of `baseline: auto`; {more}"
+    return replace(base, why=f"{base.why}; {because}", notices=(notice,))
 
 
 def _named(history: History, revision: str, why: str) -> Revision:

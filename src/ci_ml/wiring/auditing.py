@@ -68,7 +68,8 @@ class Checked:
     def sentence(self) -> str:
         """The result."""
         if self.problems:
-            return f"the ledger is not as it was written: {len(self.problems)} problems"
+            count = len(self.problems)
+            return f"the ledger is not as it was written: {count} problem{'' if count == 1 else 's'}"
         anchors = f", {self.anchors} of them also remembered elsewhere" if self.anchors else ""
         signed = f", {self.signed:,} entries signed by who is believed" if self.signed is not None else ""
         return f"the ledger holds: {self.entries:,} entries, {self.records:,} records{anchors}{signed}"

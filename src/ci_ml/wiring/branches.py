@@ -44,4 +44,6 @@ def hint(change: Change) -> str:
     """What lets a job push."""
     if change.forge == "gitlab":
         return "let CI_ML_TOKEN be a token with write_repository whose role may push to the branch"
+    if change.forge is None:
+        return "see that you may push to the remote, and that its rules let you"
     return "let the job's token write (contents: write), and the branch's rules let it push"

@@ -5,11 +5,9 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-from ci_ml.adapters.dvc import commands
 from ci_ml.adapters.git import Git
 from ci_ml.core.pipeline import covering
 from ci_ml.errors import DependencyError
-from ci_ml.wiring import publishing
 from ci_ml.wiring.workspace import Workspace
 
 _NO_HOOKS = ("-c", "core.hooksPath=/dev/null")
@@ -40,8 +38,7 @@ def copied(space: Workspace, root: Path, without: Iterable[str] = (), *, at: str
     for name in ("config.local", "config")[: 1 if at is None else 2]:
         _configured(history.root / dvc / ".dvc" / name, root, root / dvc / ".dvc" / name)
     assert space.data is not None
-    env = publishing.without_token(space.change, space.env)
-    commands.run(space.data.elsewhere(), cwd=root / dvc, env=env)
+    space.data.share(root)
     return dataclasses.replace(space, project=inner, history=there, output=root / inner.folder / ".ci-ml")
 
 

@@ -95,5 +95,5 @@ def attest(space: Workspace, asked: str, kind: Kind, folder: Path | None) -> Pat
 
 
 def leave(place: Path, text: str) -> None:
-    """Write what was made into a file, whole or not at all."""
-    files.write(place.absolute(), text)
+    """Write what was made where somebody asked for it."""
+    files.write_to(place.absolute(), text)

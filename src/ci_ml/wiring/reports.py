@@ -82,8 +82,8 @@ def received(path: Path) -> Report:
 
 
 def save(path: Path, text: str) -> None:
-    """Write a report in some form, whole or not at all. Raises DependencyError when it cannot be written."""
-    files.write(path, text)
+    """Write a report in some form where somebody asked for it. Raises DependencyError when it cannot be written."""
+    files.write_to(path, text)
 
 
 def charts(report: Report, folder: Path, kind: Literal["svg", "png"]) -> list[Path]:

@@ -7,7 +7,7 @@ import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from ci_ml.adapters import files, restoring
 from ci_ml.core import environments, reproducing, sameness, story
@@ -21,7 +21,7 @@ from ci_ml.core.types import Gap, Revision
 from ci_ml.errors import CiMlError, DependencyError, UsageError
 from ci_ml.usecases import difference, policy
 from ci_ml.usecases.evidence import Side
-from ci_ml.wiring import chronicle, copies, gathered, repetition, stories, tables, training
+from ci_ml.wiring import chronicle, copies, gathered, repetition, standing, tables, training
 from ci_ml.wiring.gathered import Gathered
 from ci_ml.wiring.workspace import Workspace, require_dvc
 
@@ -33,11 +33,15 @@ _WHERE = "records are made by `ci-ml train` and `ci-ml ci`, and entered into the
 
 @dataclass(frozen=True, kw_only=True)
 class _Found:
-    """The record to train by, the commit to train at, and whether dvc.lock there is what the record made."""
+    """The record to train by, the commit to train at, and whether dvc.lock there is what the record made.
+
+    `doubts` are why an alias that it was asked for by may be another version by now.
+    """
 
     recorded: Recorded
     commit: str
     is_made: bool
+    doubts: tuple[str, ...] = ()
 
 
 def run(
@@ -51,6 +55,8 @@ def run(
     """
     require_dvc(space)
     found = _find(space, what)
+    for doubt in found.doubts:
+        print(f"note: {doubt}", file=stream)
     print(f"note: training {found.commit[:7]} again, by the record {found.recorded.record[:14]}…", file=stream)
     with files.scratch(SCRATCH) as folder:
         copy = _copied(space, folder / "copy", found)
@@ -84,7 +90,12 @@ def _find(space: Workspace, what: str) -> _Found:
     sha = space.history.commit(what) if what else None
     known = gathered.records(space, Kind.TRAINING, Kind.PROMOTION)
     if sha is None:
-        return _of_model(space, what, known)
+        chosen, alias = _promotion(space, what, known)
+        found = _of_model(space, what, chosen, known)
+        if alias is None:
+            return found
+        one = standing.Standing(model=str(chosen.get("model")), alias=alias, version=str(chosen.get("version")))
+        return dataclasses.replace(found, doubts=standing.doubts(space, one, known.held))
     return _of_commit(space, sha, what, known.records, known.trouble)
 
 
@@ -103,23 +114,29 @@ def _of_commit(space: Workspace, sha: str, what: str, records: Sequence[Statemen
     return _placed(space, own, ())
 
 
-def _of_model(space: Workspace, what: str, known: Gathered) -> _Found:
-    """The training of the version that an alias of a model leads to; of its champion where none is named.
+def _promotion(space: Workspace, what: str, known: Gathered) -> tuple[Mapping[str, Any], str | None]:
+    """The promotion of the version that an alias leads to, and that alias; production's where none is named.
 
-    A model that never had a champion is what was promoted last.
+    A model that was never there is what was promoted last.
     """
-    records, trouble = known.records, known.trouble
     promoted = [one.record.predicate for one in story.completed(known.held)]
-    wanted = [what] if "@" in what else [f"{what}@{stories.CHAMPION}", what]
-    fits = (one for name in wanted for one in reversed(promoted) if reproducing.promotes(one, name))
-    chosen = next(fits, None)
+    aliases = [] if "@" in what else [f"{what}@{alias}" for alias in standing.production(space, what)]
+    fits = ((one, name) for name in [*aliases, what] for one in reversed(promoted) if reproducing.promotes(one, name))
+    chosen, name = next(fits, (None, what))
     if chosen is None:
+        trouble = known.trouble
         shallow = ", and this clone is shallow: `git fetch --unshallow` gets older commits"
         why = f"; the ledger could not be read: {trouble}" if trouble else ""
         raise UsageError(
             f"{what!r} is neither a commit of this clone nor a model that was promoted{why}",
             f"name a commit, MODEL, MODEL@ALIAS or MODEL/VERSION{shallow if space.history.is_shallow() else ''}",
         )
+    return chosen, name.partition("@")[2] or None
+
+
+def _of_model(space: Workspace, what: str, chosen: Mapping[str, Any], known: Gathered) -> _Found:
+    """The training of what a promotion put in place."""
+    records, trouble = known.records, known.trouble
     commit, digest = chosen.get("commit"), chosen.get("training")
     record = next((one for one in records if one.digest == digest and one.kind is Kind.TRAINING), None)
     if record is not None:

@@ -27,6 +27,10 @@ from ci_ml.wiring.workspace import Workspace
 FOLDER = "signatures"
 _TOKEN = "SIGSTORE_ID_TOKEN"  # where GitLab puts the token, and anybody may
 _LARGEST = 100_000  # bytes of a key
+_FORM = (
+    "it is the key as openssl writes it, from -----BEGIN to -----END (no base64 around it, nor the body alone), or the "
+    "path of a file that is there"
+)
 _BATCH = 50  # entries that are checked at a time: records and envelopes may be large
 
 Sign = Callable[[bytes], bytes]
@@ -270,18 +274,27 @@ def _own(space: Workspace, config: AuditConfig) -> PrivateKey:
 
 
 def _pem(space: Workspace, config: AuditConfig) -> tuple[bytes, str]:
-    """The private key as PEM and what to call it: in a variable, in the file that a variable names, or in a file."""
+    """The private key as PEM and what to call it: in a variable, in the file that a variable names, or in a file.
+
+    What is no path of a file may be the key itself in another form, so no error shows it.
+    """
     name = config.key.removeprefix("env:")
     hint = "set it in the job that signs, or name a file with `audit.key`"
     if name == config.key:
-        return _file(space, (space.project.root / space.project.folder / config.key)), config.key
+        place = space.project.root / space.project.folder / config.key
+        if not files.is_file(place):
+            raise UsageError(
+                "`audit.key` in ci-ml.yaml is neither env:NAME nor the path of a file that is there",
+                "bring the file to the job that signs, or name the variable that holds the key",
+            )
+        return _file(space, place), config.key
     value = space.env.get(name, "")
     if not value.strip():
         raise UsageError(f"there is no key to sign with: {name} is not set", hint)
     if "-----BEGIN" in value:
         return value.replace("\\n", "\n").encode(), f"the key in {name}"
-    if "\n" in value.strip() or len(value) > 4096:
-        raise UsageError(f"{name} is neither a key in PEM nor the path of a file", hint)
+    if not files.is_file(Path(value.strip())):
+        raise UsageError(f"{name} is neither a key in PEM nor the path of a file", _FORM)
     return _file(space, Path(value.strip())), f"the key that {name} names"
 
 
@@ -333,11 +346,13 @@ def _brought(places: Sequence[Path]) -> tuple[Trusted, ...]:
 
 def brought(place: Path) -> bytes:
     """A public key that somebody brings. Raises UsageError where there is none."""
-    return place.read_bytes()[: _LARGEST + 1] if place.is_file() else _absent(place)
-
-
-def _absent(place: Path) -> bytes:
-    raise UsageError(f"there is no file {place}", "look at --key")
+    if not files.is_file(place):  # which may be a key in the place of its file's name, so no error shows it
+        raise UsageError("--key is no path of a file that is there", "give it the path of a public key in PEM")
+    try:
+        with place.open("rb") as stream:
+            return stream.read(_LARGEST + 1)
+    except OSError as error:
+        raise UsageError(f"{place} cannot be read: {error.strerror}", "look at --key") from None
 
 
 def _sigstore(space: Workspace, config: AuditConfig) -> Sigstore:

@@ -1,5 +1,6 @@
 """Which records tell the story of a model or a commit. Layer: wiring."""
 
+import dataclasses
 import datetime as dt
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,10 +16,9 @@ from ci_ml.core.statements import Kind, Statement, at
 from ci_ml.core.story import Held, Sources, Story, Threshold
 from ci_ml.errors import UsageError
 from ci_ml.usecases import policy
-from ci_ml.wiring import chronicle
+from ci_ml.wiring import chronicle, standing
 from ci_ml.wiring.workspace import Workspace
 
-CHAMPION = "champion"
 _LOOKED = 1000  # records of a kind that are looked through, newest first
 _MODEL = re.compile(r"(?P<name>[^@/]+(?:/[^@/]+)*?)(?:@(?P<alias>[^@/]+)|/(?P<version>\d[\w.+-]*))?")
 
@@ -75,13 +75,21 @@ def opened(space: Workspace) -> Shelf:
     return Shelf(space=space, journal=journal, book=book)
 
 
-def tell(space: Workspace, wanted: str) -> Story:
+def tell(space: Workspace, wanted: str, *, ask: bool = True) -> Story:
     """The story of a model (NAME, NAME@ALIAS or NAME/VERSION) or of a commit.
 
-    Raises UsageError when there is neither, DependencyError when the ledger cannot be read or is no chain.
+    Of an alias it says whether the registry has it elsewhere, or, where it does not answer or we are not to `ask` it,
+    that it was not asked. Raises UsageError when there is neither, DependencyError when the ledger cannot be read or is
+    no chain.
     """
     shelf = opened(space)
-    return story.tell(sources(shelf, wanted))
+    found = sources(shelf, wanted)
+    if found.alias is None or found.promotion is None:
+        return story.tell(found)
+    version = str(found.promotion.record.predicate.get("version"))
+    one = standing.Standing(model=found.name, alias=found.alias, version=version)
+    doubts = standing.doubts(space, one, shelf.of(Kind.PROMOTION, found.name), ask=ask)
+    return story.tell(dataclasses.replace(found, doubts=doubts))
 
 
 def sources(shelf: Shelf, wanted: str) -> Sources:
@@ -96,15 +104,15 @@ def sources(shelf: Shelf, wanted: str) -> Sources:
     if sha is not None:
         return _of_commit(shelf, sha)
     known = f"models in the ledger: {some(sorted(models), 10)}" if models else "the ledger has no model yet"
-    raise UsageError(f"{wanted} is no commit of this clone, and no model that was promoted", known)
+    raise UsageError(f"{wanted or repr(wanted)} is no commit of this clone, and no model that was promoted", known)
 
 
 def _of_model(shelf: Shelf, name: str, alias: str | None, version: str | None) -> Sources:
     every = shelf.of(Kind.PROMOTION, name)
     done = story.completed(every)
-    chosen = story.completed(every, alias=alias, version=version)
-    if alias is None and version is None:
-        chosen = story.completed(every, alias=CHAMPION) or chosen
+    names = [alias] if alias or version else [*standing.production(shelf.space, name), None]
+    fits = {one: story.completed(every, alias=one, version=version) for one in names}
+    known_as, chosen = next(((one, found) for one, found in fits.items() if found), (None, ()))
     if not chosen:
         asked = f"{name}@{alias}" if alias else f"{name}/{version}" if version else name
         versions = dict.fromkeys(str(one.record.predicate.get("version")) for one in done)
@@ -115,7 +123,7 @@ def _of_model(shelf: Shelf, name: str, alias: str | None, version: str | None) -
     commit = statements.commit(promotion.record)
     verdict = shelf.named(said.get("verdict")) or _judged(shelf, commit, {})
     training = shelf.named(said.get("training"))
-    return _sources(shelf, name, promotion, done, verdict, training)
+    return dataclasses.replace(_sources(shelf, name, promotion, done, verdict, training), alias=known_as)
 
 
 def _of_commit(shelf: Shelf, sha: str) -> Sources:

@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import locale
 import logging
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -13,6 +14,8 @@ from ci_ml.core.documents import MAX_BYTES, too_large
 from ci_ml.core.training import redact
 from ci_ml.core.types import Gap
 from ci_ml.errors import DependencyError
+
+_NAMED = ("remote", "machine", "db")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,17 +59,25 @@ class Cache:
         except Exception as error:  # noqa: BLE001  each storage backend raises its own kinds
             return self._gap(path, error)
 
-    def elsewhere(self) -> list[list[str]]:
-        """DVC's commands that let a copy of the repository use the same cache, and remotes that are beside this one.
+    def share(self, copy: Path) -> None:
+        """Let a copy of the repository use the same cache, and the remotes that are beside this one.
 
-        Raises DependencyError when DVC cannot say where they are.
+        That is written into the copy's .dvc/config.local in the encoding in which DVC reads it: its own commands write
+        nothing but ASCII. Raises DependencyError when DVC cannot say where they are, or the file cannot be written.
         """
+        from configobj import ConfigObj
+        from dvc.config import Config
+
+        place = copy / self.dvc_root / ".dvc" / "config.local"
         try:
             with self._files(None) as files:
-                repo = files.repo
-                remotes = {name: str(Path(url).resolve()) for name, url in _relative(repo).items()}
-                moved = [["remote", "modify", "--local", name, "url", url] for name, url in remotes.items()]
-                return [["cache", "dir", "--local", str(repo.cache.local_cache_dir)], *moved]
+                remotes = {name: str(Path(url).resolve()) for name, url in _relative(files.repo).items()}
+                cache = str(files.repo.cache.local_cache_dir)
+            said: dict[str, Any] = Config.load_file(str(place)) if place.is_file() else {}
+            _merged(said, {"cache": {"dir": cache}, "remote": {name: {"url": url} for name, url in remotes.items()}})
+            place.unlink(missing_ok=True)  # it may be a link
+            with place.open("wb") as stream:
+                ConfigObj(_packed(said), encoding=locale.getpreferredencoding(False)).write(stream)
         except Exception as error:  # noqa: BLE001  DVC cannot open this repository at all
             raise DependencyError(f"DVC does not say where its cache is: {redact(str(error), self.hidden)}") from None
 
@@ -107,6 +118,21 @@ class Cache:
 
     def _inside(self, path: str) -> str:
         return path[len(self.dvc_root) + 1 :] if self.dvc_root else path
+
+
+def _merged(said: dict[str, Any], more: Mapping[str, Any]) -> None:
+    for key, value in more.items():
+        if isinstance(value, Mapping):
+            _merged(said.setdefault(key, {}), value)
+        else:
+            said[key] = value
+
+
+def _packed(said: Mapping[str, Any]) -> dict[str, Any]:
+    """Sections as DVC writes them: those of remotes and the like have the name in theirs."""
+    plain = {key: value for key, value in said.items() if key not in _NAMED and value}
+    named = {f'{key} "{name}"': value for key in _NAMED for name, value in said.get(key, {}).items()}
+    return {**plain, **named}
 
 
 def _relative(repo: Any) -> dict[str, str]:
