@@ -7,12 +7,15 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
 from ci_ml.adapters import mlflow
 from ci_ml.adapters.mlflow import Tracking
+from ci_ml.adapters.mlflow.client import asking, connected
 from ci_ml.core.references import Kept, Reference, Watch
 from ci_ml.core.training import Training, TrainingOutcome
 from ci_ml.core.types import Gap
@@ -247,6 +250,20 @@ def test_artifacts_that_are_down_are_an_error_and_no_gap(tmp_path: Path) -> None
 def test_a_reference_that_is_none(text: str) -> None:
     with pytest.raises(ValueError, match="must be models:/NAME@alias"):
         by(text)
+
+
+def test_a_database_that_is_down_is_told_within_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """MLflow itself tries for two minutes."""
+    from mlflow.store.db import utils
+
+    paused: list[float] = []
+    monkeypatch.setattr(utils, "time", SimpleNamespace(sleep=paused.append))
+    monkeypatch.setattr(utils, "MAX_RETRY_COUNT", 10)
+    with pytest.raises(DependencyError, match=r"MLflow: .*Connection refused") as error, asking():
+        connected(f"postgresql://ada:{quote(PASSWORD, safe='')}@127.0.0.1:9/mlflow").get_registered_model("churn")
+    assert PASSWORD not in error.value.what
+    assert paused
+    assert sum(paused) < 3
 
 
 def test_nothing_is_reported_to_the_makers_of_mlflow(tmp_path: Path) -> None:

@@ -145,8 +145,24 @@ def test_a_report_in_which_somebody_asks_for_less(judged: Project) -> None:
 def test_a_report_that_is_not_the_one_that_was_recorded(judged: Project) -> None:
     edited(judged, lambda document: document["verdict"].update(sentence="It is splendid."))
     refused(judged, "it was edited since")
-    shutil.rmtree(judged.root / ".ci-ml" / "records")
-    judged.ci_ml("promote", "churn").expect(0)  # nothing was recorded that it could be held against
+
+
+@pytest.mark.parametrize("left", ["nothing", "those of another commit"])
+def test_a_report_that_nothing_was_recorded_of(judged: Project, left: str) -> None:
+    """Whoever judges leaves a record first: without one, anybody can have written the report."""
+    honest = report(judged).read_text()
+    records = judged.root / ".ci-ml" / "records"
+    if left == "nothing":
+        records.rename(judged.root.parent / "records")
+    else:
+        judged.write("notes.md", "words")
+        judged.commit("words")
+        edited(judged, lambda document: document["head"].update(sha=judged.git("rev-parse", "HEAD")))
+    refused(judged, "no record says that")
+    report(judged).write_text(honest)
+    if left == "nothing":
+        beside = shutil.copy(report(judged), judged.root.parent / "report.json")
+        judged.ci_ml("promote", "churn", "--report", str(beside)).expect(0)
 
 
 def _withheld(project: Project, words: str, env: dict[str, str] | None = None) -> None:
@@ -194,7 +210,7 @@ def test_where_records_are_signed_a_verdict_without_one_promotes_nothing(judged:
     judged.ci_ml("check").expect(0)
     records = judged.root / ".ci-ml" / "records"
     records.rename(records.with_name("aside"))
-    _withheld(judged, "`audit` in ci-ml.yaml wants records", env)
+    _withheld(judged, "no record says that", env)
     records.with_name("aside").rename(records)
     judged.write("ci-ml.yaml", judged.read("ci-ml.yaml").removesuffix(audit))
     judged.ci_ml("audit", "record").expect(0)  # as who has no key enters one
@@ -225,8 +241,10 @@ def test_a_report_without_the_model(judged: Project) -> None:
 
 @pytest.mark.thorough
 def test_a_work_tree_that_was_never_committed(judged: Project) -> None:
-    edited(judged, lambda document: document["head"].update(dirty=True))
-    shutil.rmtree(judged.root / ".ci-ml" / "records")
+    judged.write("src/note.md", "not yet")
+    judged.git("add", "src/note.md")
+    judged.ci_ml("check").expect(0)
+    assert json.loads(report(judged).read_text())["head"]["dirty"]
     judged.ci_ml("promote", "churn").expect(0)  # its model is the one of the commit all the same
 
 
@@ -317,6 +335,19 @@ def test_the_model_comes_from_the_remote_where_it_is_not_here(judged: Project) -
     (judged.root / "model.json").unlink()
     shutil.rmtree(judged.root / ".dvc" / "cache")
     assert "DVC gets it" in judged.ci_ml("promote", "churn").expect(0).err
+
+
+@pytest.mark.thorough
+def test_a_model_that_is_nowhere_is_named(judged: Project) -> None:
+    """With the place where it was looked for, and what can be done."""
+    (judged.root / "model.json").unlink()
+    shutil.rmtree(judged.root / ".dvc" / "cache")
+    shutil.rmtree(judged.root.parent / "remote", ignore_errors=True)
+    refused(judged, "model.json (md5:", code=3)
+    done = judged.ci_ml("promote", "churn").expect(3)
+    said = " ".join(done.err.split())
+    assert "is neither here nor in DVC's cache, and DVC cannot get it from its remote ../../remote: DVC failed" in said
+    assert "`dvc push model.json` from where it is" in said
 
 
 @pytest.fixture
@@ -446,7 +477,7 @@ def test_an_alias_moved_by_hand_is_told_and_not_overwritten(judged: Project) -> 
     page = judged.ci_ml("audit", "show", "churn", "--format", "json").expect(0).json()
     assert (page["title"], page["doubts"]) == ("churn version 2 (champion by the ledger)", [doubt])
     checked = judged.ci_ml("audit", "verify", "--format", "json").expect(0).json()
-    hand = "champion of churn was moved by hand: it is version 1, and by the ledger version 2"
+    hand = "champion of churn was moved by hand: it is version 1, and by the ledger it is version 2"
     assert (checked["holds"], checked["notices"]) == (True, [hand])
     assert f"! {hand}" in judged.ci_ml("audit", "verify").expect(0).out
     assert f"note: {doubt}" in " ".join(judged.ci_ml("reproduce", "churn@champion").err.split())
@@ -462,6 +493,41 @@ def test_an_alias_moved_by_hand_is_told_and_not_overwritten(judged: Project) -> 
     told = judged.ci_ml("history", "churn").expect(0).out
     assert "\n  rollback (forced): that was a mistake, pass\n" in told
     assert told.count("forced") == 1
+
+
+@pytest.mark.thorough
+def test_another_registry_is_named_with_the_one_of_the_ledger(judged: Project, tmp_path: Path) -> None:
+    judged.ci_ml("promote", "churn").expect(0)
+    here, there = (f"sqlite:///{place}" for place in (promoting.store(judged), tmp_path / "staging.db"))
+    other = Project(root=judged.root, env={**judged.env, "MLFLOW_TRACKING_URI": there})
+    for arguments in (("promote", "churn"), ("rollback", "churn", "--why", "so")):
+        said = " ".join(other.ci_ml(*arguments).expect(2).err.split())
+        assert f"is at {here}, and this is {there}, which has not got it" in said
+        assert "moved by hand" not in said
+    doubts = other.ci_ml("history", "churn", "--format", "json").expect(0).json()["doubts"]
+    assert f"the last that the ledger has of churn is at {here}, and this is {there}" in doubts
+    (doubt,) = other.ci_ml("audit", "show", "churn", "--format", "json").expect(0).json()["doubts"]
+    assert doubt.startswith(
+        f"the last that the ledger has of churn is at {here}; in the registry at {there} nothing is"
+    )
+    other.ci_ml("promote", "churn", "--force").expect(0)
+    assert aliases(other) == aliases(judged) == {"champion": "1"}
+
+
+@pytest.mark.thorough
+def test_a_ledger_that_was_cut_off_is_noticed_by_who_comes_next(judged: Project) -> None:
+    """Also by a clone that remembers nothing: the version names the entry, and keeps naming it."""
+    judged.ci_ml("promote", "churn").expect(0)
+    told = tags(judged, "1")
+    judged.git("update-ref", "refs/ci-ml/ledger", "refs/ci-ml/ledger~1")
+    judged.git("update-ref", "-d", "refs/ci-ml/seen/ledger")
+    for arguments in (("promote", "churn"), ("rollback", "churn", "--why", "so", "--force")):
+        done = judged.ci_ml(*arguments).expect(3)
+        assert f"version 1 of churn names the entry {told['ci-ml.entry'][:19]}, which is not in" in " ".join(
+            done.err.split()
+        )
+    assert tags(judged, "1") == told
+    judged.ci_ml("audit", "verify").expect(10)
 
 
 @pytest.fixture(scope="module")
@@ -491,7 +557,10 @@ def _elsewhere(environment: dict[str, str], folder: Path) -> dict[str, str]:
 def test_killed_at_every_step_and_run_again(
     second: dict[str, Path], environment: dict[str, str], tmp_path: Path, action: str, number: int
 ) -> None:
-    """By SIGKILL, in a process of its own; then the same command again, and the end state is right."""
+    """By SIGKILL, in a process of its own; then the same command again, and the end state is right.
+
+    Also where only the word of it was lost, which nobody knows who runs it again.
+    """
     there = tmp_path / "p"
     shutil.copytree(second[action], there, symlinks=True)
     project = Project(root=there / "repo", env=_elsewhere(environment, there))
@@ -499,8 +568,7 @@ def test_killed_at_every_step_and_run_again(
     wanted = {"champion": "2" if action == "promote" else "1"}
     done = killed(project, "after", number, *arguments)
     assert done.code == -signal.SIGKILL, done.text
-    if not _ended(project, wanted["champion"]):
-        project.ci_ml(*arguments).expect(0)
+    project.ci_ml(*arguments).expect(0)
     assert aliases(project) == wanted
     assert versions(project) == ["1", "2"]
     assert _ended(project, wanted["champion"])
@@ -521,10 +589,11 @@ def test_what_was_killed_is_told(second: dict[str, Path], environment: dict[str,
 
 
 def _ended(project: Project, wanted: str) -> bool:
-    """Whether the last step was done, and at most the word of it was lost: what comes after is another command."""
+    """Whether the last step was done: the version has every tag of what last brought it."""
     places = project.git("ls-tree", "-r", "--name-only", "refs/ci-ml/ledger").split()
     newest = max(name for name in places if name.startswith("entries/"))
     line = project.run("git", "show", f"refs/ci-ml/ledger:{newest}").out
-    if aliases(project).get("champion") != wanted:
-        return False
-    return tags(project, wanted).get("ci-ml.entry") == digest(line.encode())
+    story = project.ci_ml("history", "churn", "--format", "json").expect(0).json()
+    known = {"ci-ml.entry": digest(line.encode())}
+    known |= {f"ci-ml.{name}": story["changes"][0][name] for name in ("commit", "report")}
+    return tags(project, wanted).items() >= known.items()

@@ -7,11 +7,15 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from ci_ml.cli.registry import history
 from ci_ml.core.bundle import Bundle, Part
 from ci_ml.core.promotions import LEASE, Action, fold
 from ci_ml.errors import DependencyError, Overtaken, UsageError
-from ci_ml.usecases.promote import BYTES, COMMIT, ENTRY, Around, Candidate, Moved, promote, rollback
+from ci_ml.usecases.promote import BYTES, COMMIT, ENTRY, REPORT, Around, Candidate, Moved, promote, rollback
+from ci_ml.wiring import promotions, workspace
+from ci_ml.wiring.promotions import History
 from tests.fakes.registry import Job, Killed, World
 
 COMMITS = {"one": "1" * 40, "two": "2" * 40, "three": "3" * 40}
@@ -44,8 +48,10 @@ def promoted(world: World, name: str, *aliases: str, job: Job | None = None, for
     return promote("churn", aliases or ("champion",), candidate(name), around(job or Job(world)), forced=forced)
 
 
-def back(world: World, to: str | None = None, *, job: Job | None = None, forced: bool = False) -> Moved:
-    return rollback("churn", "champion", to, "it drifts", around(job or Job(world)), forced=forced)
+def back(
+    world: World, to: str | None = None, *, why: str = "it drifts", job: Job | None = None, forced: bool = False
+) -> Moved:
+    return rollback("churn", "champion", to, why, around(job or Job(world)), forced=forced)
 
 
 @pytest.fixture
@@ -73,6 +79,14 @@ def consistent(world: World) -> None:
     assert len(set(marks)) == len(marks), "a twin"
     for step in state.done:
         assert step.what.version in world.versions
+
+
+def tagged(world: World, version: str) -> None:
+    """A version has every tag of what last brought it."""
+    step = fold(world.ledger).of_version(version)
+    assert step is not None
+    tags = {ENTRY: step.entry, COMMIT: step.what.commit, REPORT: step.what.report}
+    assert {key: world.versions[version].get(key) for key in tags} == tags
 
 
 def test_a_promotion_is_written_down_before_and_after(world: World) -> None:
@@ -126,6 +140,18 @@ def test_files_that_pass_other_gates_are_entered_and_are_no_other_version(world:
     consistent(world)
 
 
+def test_history_says_what_stays(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    promoted(world, "one")
+    of_files(world, "one", "two", policy="b")
+    steps = tuple(world.ledger)
+    told = History(model="churn", steps=steps, state=fold(steps), aliases=world.aliases, doubts=())
+    monkeypatch.setattr(workspace, "find", lambda *_: None)
+    monkeypatch.setattr(promotions, "history", lambda *_: told)
+    done = CliRunner().invoke(history, ["churn"])
+    assert "UTC  champion stays version 1 by ada\n" in done.output
+    assert "UTC  champion: nothing → version 1 by ada\n" in done.output
+
+
 def test_another_alias_gets_the_version_that_has_the_files(world: World) -> None:
     promoted(world, "one")
     assert of_files(world, "one", "two", "champion", "shadow").version == "1"
@@ -177,9 +203,9 @@ def test_back_and_further_back_and_forth(world: World) -> None:
     for name in COMMITS:
         promoted(world, name)
     assert back(world).version == "2"
-    assert back(world).version == "1"
+    assert back(world, why="it still does").version == "1"
     with pytest.raises(UsageError, match="knows no version of churn that was champion before 1"):
-        back(world)
+        back(world, why="and still")
     assert back(world, "3").version == "3"
     assert back(world).version == "1", "the one that was there before"
     consistent(world)
@@ -232,24 +258,25 @@ def test_killed_at_every_step_and_run_again(action: str, when: str) -> None:
             if action == "promote":
                 promoted(world, "three", "champion", "shadow", job=job)
             else:
+                promoted(world, "three", "champion", "shadow")
                 back(world, job=job)
         except Killed:
             pass
         else:
-            assert number > 8
+            assert number > 6
             return
         world.clock += dt.timedelta(seconds=20)
         if action == "promote":
             promoted(world, "three", "champion", "shadow")
             assert world.aliases == {"champion": "3", "shadow": "3"}
         else:
-            if world.steps[-1] != "mark" or number == 1:
-                back(world)  # else it had come to its end: another would go further back
-            assert world.aliases == {"champion": "1", "shadow": "2"}
+            back(world)
+            assert world.aliases == {"champion": "2", "shadow": "3"}
         consistent(world)
-        assert len(world.versions) == (3 if action == "promote" else 2)
+        assert len(world.versions) == 3
         done = fold(world.ledger).done
-        assert len(done) == 3, "said once"
+        assert len(done) == (3 if action == "promote" else 4), "said once"
+        tagged(world, world.aliases["champion"])
 
 
 @pytest.mark.parametrize("number", range(1, 12))
@@ -262,6 +289,126 @@ def test_whoever_comes_after_a_killed_promotion_can_go_back_at_once(number: int)
     live = world.aliases["champion"]
     back(world)
     assert world.aliases["champion"] == {"3": "2", "2": "1"}[live]
+    consistent(world)
+
+
+@pytest.mark.parametrize("tag", [ENTRY, COMMIT, REPORT])
+@pytest.mark.parametrize("action", ["promote", "rollback", "rollback to"])
+def test_a_version_that_lacks_a_tag_gets_it(world: World, action: str, tag: str) -> None:
+    """Whoever tags one may be killed in between."""
+    promoted(world, "one", "champion", "shadow")
+    if action != "promote":
+        promoted(world, "two")
+        back(world)
+    del world.versions["1"][tag]
+    if action == "promote":
+        assert not promoted(world, "one", "champion", "shadow").changed
+    else:
+        assert not back(world, "1" if action == "rollback to" else None).changed
+    tagged(world, "1")
+
+
+def test_the_same_rollback_again_goes_no_further_and_says_what_does(world: World) -> None:
+    """Who was killed before the word of it cannot know; to go back twice takes a version, or another reason."""
+    for name in COMMITS:
+        promoted(world, name)
+    assert back(world).version == "2"
+    world.clock += dt.timedelta(days=2)
+    again = back(world)
+    assert (again.changed, again.version) == (False, "2")
+    assert again.sentence == (
+        "champion of churn is version 2 already, by this very rollback, since 2026-01-01 12:00 UTC by ada: "
+        "--to 1, or another reason, goes further back"
+    )
+    assert back(world, "1").version == "1"
+    assert "the ledger knows none before that" in back(world).sentence
+    promoted(world, "three", forced=True)
+    assert back(world).version == "1", "of another promotion it is another rollback"
+    consistent(world)
+
+
+def test_the_next_rollback_that_was_killed_is_not_the_one_before(world: World) -> None:
+    for name in COMMITS:
+        promoted(world, name)
+    back(world)
+    with pytest.raises(Killed):
+        back(world, "1", job=Job(world, dies_after=3))
+    assert fold(world.ledger).holder is not None
+    assert back(world).version == "1"
+    consistent(world)
+
+
+def test_a_rollback_of_one_alias_ends_none_of_another(world: World) -> None:
+    for name in ("one", "two"):
+        promoted(world, name, "champion", "shadow")
+    with pytest.raises(Killed):
+        rollback("churn", "shadow", None, "it drifts", around(Job(world, dies_after=6)))
+    assert back(world).version == "1"
+    assert world.aliases == {"champion": "1", "shadow": "1"}
+    consistent(world)
+
+
+def test_a_rollback_after_another_alias_came_to_its_version(world: World) -> None:
+    """What the version was tagged with since says nothing of the rollback."""
+    for name in COMMITS:
+        promoted(world, name)
+    back(world)
+    promoted(world, "two", "shadow")
+    assert back(world, why="it still does").version == "1"
+    consistent(world)
+
+
+@pytest.mark.parametrize("lost", [1, 2, 3])
+def test_a_ledger_that_was_cut_off_is_not_built_on(world: World, lost: int) -> None:
+    """The entry that a version names is what proves it: nothing writes over that, forced or not."""
+    promoted(world, "one")
+    promoted(world, "two")
+    del world.ledger[-lost:]
+    before = {version: dict(tags) for version, tags in world.versions.items()}
+    attempts = (
+        lambda: promoted(world, "two"), lambda: promoted(world, "three", forced=True),
+        lambda: back(world), lambda: back(world, forced=True),
+    )  # fmt: skip
+    for attempt in attempts:
+        with pytest.raises(
+            DependencyError, match=r"version [12] of churn names the entry .*, which is not in the ledger"
+        ):
+            attempt()
+    assert (world.versions, world.aliases, len(world.ledger)) == (before, {"champion": "2"}, 4 - lost)
+
+
+@pytest.mark.parametrize("keeps", [True, False])
+def test_another_registry_is_told_from_an_alias_that_somebody_moved(world: World, keeps: bool) -> None:
+    """Also where its versions have the same numbers; --force begins anew there, and then the first is the other one."""
+    for name in ("one", "two"):
+        promoted(world, name, job=Job(world, keeps_aliases=keeps))
+    there = World(ledger=world.ledger, versions={"2": {COMMIT: "9" * 40, BYTES: "sha256:9"}}, aliases={"champion": "2"})
+    other = {"address": "https://other.example", "keeps_aliases": keeps}
+    attempts = (lambda: promoted(there, "three", job=Job(there, **other)), lambda: back(there, job=Job(there, **other)))
+    for attempt in attempts:
+        with pytest.raises(UsageError) as error:
+            attempt()
+        assert error.value.what == (
+            "the last that the ledger has of churn, version 2 since 2026-01-01 12:00 UTC by ada, is at "
+            "https://mlflow.example, and this is https://other.example, which has not got it"
+        )
+    assert len(world.ledger) == 4
+    assert there.aliases == {"champion": "2"}
+    del there.versions["2"]
+    assert promoted(there, "two", job=Job(there, **other), forced=True).version == "1"
+    assert promoted(there, "three", job=Job(there, **other)).version == "2"
+    with pytest.raises(UsageError, match=r"is at https://other\.example, and this is https://mlflow\.example"):
+        promoted(world, "one", job=Job(world, keeps_aliases=keeps))
+
+
+def test_a_registry_that_has_another_address_is_the_same(world: World) -> None:
+    promoted(world, "one")
+    moved = "https://moved.example"
+    promoted(world, "two", job=Job(world, address=moved))
+    assert back(world, job=Job(world, address=moved)).version == "1"
+    assert world.ledger[-1].what.mlflow.uri == moved, "where it was done, not where the version came from"
+    assert of_files(world, "one", "three", policy="b", job=Job(world, address="https://again.example")).version == "1"
+    assert world.ledger[-1].what.mlflow.uri == "https://again.example"
     consistent(world)
 
 
@@ -435,7 +582,7 @@ def test_going_back_is_to_where_the_alias_has_been(world: World) -> None:
 def test_an_alias_that_was_deleted_by_hand_comes_back_by_force(world: World) -> None:
     promoted(world, "one")
     del world.aliases["champion"]
-    with pytest.raises(Overtaken, match="it is version none"):
+    with pytest.raises(Overtaken, match="champion of churn was deleted by hand, and by the ledger it is version 1"):
         back(world)
     assert back(world, forced=True).version == "1"
     assert world.aliases["champion"] == "1"
@@ -446,7 +593,7 @@ def test_what_was_taken_back_before_the_last_rollback_stays_away_too(world: Worl
     for name in COMMITS:
         promoted(world, name)
     back(world)
-    back(world)
+    back(world, why="it still does")
     for name in ("three", "two"):
         assert "taken back" in promoted(world, name).sentence
     assert world.aliases["champion"] == "1"

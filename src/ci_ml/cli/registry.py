@@ -110,10 +110,11 @@ def _tell(found: "History") -> None:
     lines += [f"! {doubt}" for doubt in found.doubts]
     for row in promotions.rows(found):
         before = f"version {row['previous']}" if row["previous"] else "nothing"
+        went = f"{row['alias']}: {before} → version {row['version']}"
+        if row["previous"] == row["version"]:
+            went = f"{row['alias']} stays version {row['version']}"
         who = f" by {row['by']}" if row["by"] else ""
-        lines.append(
-            f"{row['at'][:16].replace('T', ' ')} UTC  {row['alias']}: {before} → version {row['version']}{who}"
-        )
+        lines.append(f"{row['at'][:16].replace('T', ' ')} UTC  {went}{who}")
         forced = " (forced)" if row["forced"] else ""
         because = f": {row['why']}" if row["why"] else ""
         lines.append(f"  {row['action']}{forced}{because}, {row['outcome'] or 'no report is known'}")

@@ -95,15 +95,12 @@ def policy(found: Evidence) -> None:
         raise Withheld(what, _STALE)
 
 
-def recorded(
-    found: Evidence, digests: Collection[str], here: Collection[str], ledger: Collection[str], *, demanded: bool
-) -> None:
-    """Raises Withheld when verdicts on this commit were recorded, and none of them is this report's.
+def recorded(found: Evidence, digests: Collection[str], here: Collection[str], ledger: Collection[str]) -> None:
+    """Raises Withheld when no record of a verdict on this commit is this report's.
 
     `digests` are what the report may be recorded by: with its waivers and without, and as the same verdict come to
     twice; `here` and `ledger` are the reports that records are about. The ledger's word counts before that of files,
     which whoever edits a report can make anew.
-    A commit without any record is one of a job that left only its report, unless records are `demanded`.
     """
     if ledger and not set(digests) & set(ledger):
         what = f"{found.place} is none of the reports on this commit that the ledger has: it was edited, or made since"
@@ -113,9 +110,9 @@ def recorded(
     if not ledger and here and not set(digests) & set(here):
         what = f"{found.place} is none of the reports that were recorded for this commit: it was edited since"
         raise Withheld(what, _STALE)
-    if demanded and not ledger and not here:
-        what = f"no record says that {found.place} is a verdict on this commit, and `audit` in ci-ml.yaml wants records"
-        raise Withheld(what, "bring what the job that judged has left in .ci-ml/records, or judge this commit again")
+    if not ledger and not here:
+        what = f"no record says that {found.place} is a verdict on this commit: neither the ledger nor a file has one"
+        raise Withheld(what, "bring the folder `records` that the job that judged has left beside it, or judge again")
 
 
 def bytes_(found: Evidence, bundle: Bundle, output: str) -> None:

@@ -8,11 +8,12 @@ in the ledger; the same command again goes on from there. docs/registry.md says 
 import contextlib
 import datetime as dt
 import itertools
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from ci_ml.core import promotions
 from ci_ml.core.bundle import Bundle, Staged
+from ci_ml.core.chain import short
 from ci_ml.core.promotions import (
     LEASE,
     NOUNS,
@@ -27,6 +28,7 @@ from ci_ml.core.promotions import (
     moved,
     next_semantic,
 )
+from ci_ml.core.registry import ADDRESS
 from ci_ml.core.report import WaiverPart
 from ci_ml.core.types import Gap
 from ci_ml.errors import CiMlError, DependencyError, Overtaken, UsageError
@@ -89,7 +91,7 @@ def promote(
     Raises Overtaken when somebody else has the turn or an alias was moved by hand, DependencyError when the registry or
     the ledger is down.
     """
-    state, actual, ended = _settled(model, around)
+    state, actual, ended = _settled(model, around, forced=forced)
     held = _held(model, candidate, state, around)
     wanted = held.what.version if held else None
     if held is None and not around.registry.chooses:
@@ -106,7 +108,8 @@ def promote(
         _refuse_turn(model, state, begun, around.now())
     marks = {COMMIT: candidate.commit, BYTES: candidate.bundle.mark}
     staged = None if held else around.registry.stage(candidate.bundle, candidate.run, candidate.lock, marks)
-    place = held.what.mlflow if held else _placed(staged, around.registry)
+    known = held.what.mlflow.model_copy(update={"uri": around.registry.address}) if held else None
+    place = known or _placed(staged, around.registry)
     training = candidate.training or (held.what.training if held else None)
     what = what.model_copy(update={"mlflow": place, "training": training})
     if begun is not None:
@@ -143,11 +146,13 @@ def rollback(
     `guarded`: the alias asks for approvals, so it never goes where it has not been, forced or not. Raises UsageError
     when there is none, and what `promote` does. It has the right of way before promotions.
     """
-    state, actual, ended = _settled(model, around)
-    ended = ended or _unmarked(alias, state, around)
-    if ended is not None and ended.what.action is Action.ROLLBACK and to in (None, ended.what.version):
+    state, actual, ended = _settled(model, around, forced=forced)
+    mine = ended is not None and ended.what.action is Action.ROLLBACK and alias in ended.what.aliases
+    if ended is not None and mine and to in (None, ended.what.version):
         return _done(ended, around)
     there = actual.get(alias)
+    if to is None and (repeated := _repeated(model, alias, why, state, there, around)):
+        return repeated
     if not forced:
         _refuse_moved(model, (alias,), state, actual)
     known = state.targets.get(alias)
@@ -157,6 +162,7 @@ def rollback(
     if target is None:
         raise UsageError(f"the ledger knows no version of {model} that was {alias} before {there}", "name one: --to")
     if target == there == known:
+        _tag(model, target, state, around)
         sentence = f"{alias} of {model} is version {target} already"
         return Moved(model=model, version=target, previous={alias: there}, sentence=sentence, changed=False)
     found = around.registry.marks(model, target)
@@ -210,7 +216,7 @@ def _back(
         why=why,
         forced=forced,
         **(known.model_dump(include=_KEPT) if known else {}),
-        mlflow=known.mlflow if known else RunPart(uri=around.registry.address),
+        mlflow=(known.mlflow if known else RunPart()).model_copy(update={"uri": around.registry.address}),
     )
 
 
@@ -231,21 +237,41 @@ def _alike(one: Promotion, other: Promotion) -> bool:
     return one.model_copy(update={"version": other.version}).same(other)
 
 
-def _unmarked(alias: str, state: State, around: Around) -> Step | None:
-    """A rollback of an alias that was killed just before its version was tagged: going back once more is not meant."""
-    step = state.set_by(alias)
-    if step is None or step.what.action is not Action.ROLLBACK or not around.registry.keeps_aliases:
+def _repeated(model: str, alias: str, why: str, state: State, there: str | None, around: Around) -> Moved | None:
+    """A rollback that has come to its end, asked for once more: who was killed before the word of it cannot know."""
+    step, holder = state.set_by(alias), state.holder
+    if step is None or (step.what.action, step.what.why, step.what.version) != (Action.ROLLBACK, why, there):
         return None
-    found = around.registry.marks(step.what.model, step.what.version or "")
-    return step if not isinstance(found, Gap) and found.get(ENTRY) != step.entry else None
+    if holder is not None and holder.what.of is Action.ROLLBACK and alias in holder.what.aliases:
+        return None  # the next one has begun
+    earlier = replace(state, done=state.done[: state.done.index(step)])
+    last = earlier.set_by(alias)
+    if step.what.version not in (promotions.before(earlier, alias), last.what.version if last else None):
+        return None  # that one went to a version that it named
+    _tag(model, step.what.version, state, around)
+    further = promotions.before(state, alias)
+    more = f"--to {further}, or another reason, goes further back" if further else "the ledger knows none before that"
+    sentence = f"{alias} of {model} is version {there} already, by this very rollback, since {_when(step)}: {more}"
+    return Moved(model=model, version=there, previous={alias: there}, sentence=sentence, changed=False)
 
 
-def _settled(model: str, around: Around) -> tuple[State, Mapping[str, str], Step | None]:
+def _tag(model: str, version: str | None, state: State, around: Around) -> None:
+    """Let a version have the tags of what last brought it, of which somebody who was killed has left some out."""
+    if version and (step := state.of_version(version)):
+        around.registry.mark(model, version, _tags(step))
+
+
+def _settled(model: str, around: Around, *, forced: bool) -> tuple[State, Mapping[str, str], Step | None]:
     """What the ledger says of a model, where its aliases are, and what has come to its end just now.
 
     What another has done but for saying so is said in its place: every alias is where it was to be brought.
     """
-    state = fold(around.ledger.read(model))
+    versions = around.registry.versions(model)  # before the ledger, which then has whatever they were tagged with
+    steps = around.ledger.read(model)
+    _refuse_lost(model, versions, steps)
+    state = fold(steps)
+    if not forced:
+        _refuse_elsewhere(model, state, around.registry)
     if not around.registry.keeps_aliases:
         return state, state.targets, None
     actual = around.registry.targets(model)
@@ -259,6 +285,40 @@ def _settled(model: str, around: Around) -> tuple[State, Mapping[str, str], Step
     end = _end(holder, version, _digest(holder.what), around)
     around.say(f"version {version} of {model} is {_words(holder.what.aliases)} since what was begun {_when(holder)}")
     return fold(around.ledger.read(model)), actual, end
+
+
+def _refuse_lost(model: str, versions: Mapping[str, Mapping[str, str]], steps: Sequence[Step]) -> None:
+    """The entry that a version names proves what the ledger has lost: nothing is written over it."""
+    known = {step.entry for step in steps}
+    for version, tags in versions.items():
+        if (entry := tags.get(ENTRY)) and entry not in known:
+            raise DependencyError(
+                f"version {version} of {model} names the entry {short(entry)}, which is not in the ledger: that was "
+                "cut off or written anew, or another repository promotes a model of this name",
+                "find out who did that, and set the ledger back: a clone that has read it knows where it was "
+                "(`git rev-parse refs/ci-ml/seen/ledger`), and `ci-ml audit verify` tells whether it then holds",
+            )
+
+
+def _refuse_elsewhere(model: str, state: State, registry: Registry) -> None:
+    """Raises UsageError where the registry is another than that of the ledger's last word.
+
+    One that has moved, or has several addresses, is known by what its version was tagged with.
+    """
+    last = state.done[-1] if state.done else None
+    if last is None or last.what.version is None or last.what.mlflow.uri in (None, registry.address):
+        return
+    found = registry.marks(model, last.what.version)
+    same = (last.what.version, last.what.outputs)
+    before = () if registry.keeps_aliases else state.done  # GitLab's tags stay what they were first
+    ours = {last.entry, *(step.entry for step in before if (step.what.version, step.what.outputs) == same)}
+    if isinstance(found, Gap) or found.get(ENTRY) not in ours:
+        raise UsageError(
+            f"the last that the ledger has of {model}, version {last.what.version} since {_when(last)}, is at "
+            f"{last.what.mlflow.uri}, and this is {registry.address}, which has not got it",
+            f"set {ADDRESS} to the first; a model that is in two registries has a name for each under `registry` in "
+            "ci-ml.yaml; --force begins anew here",
+        )
 
 
 def _is_it(holder: Step, version: str, around: Around) -> bool:
@@ -320,8 +380,7 @@ def _stays(
     steps = list(last.values())
     version = steps[0].what.version if steps else None
     if len(last) == len(aliases) and all(_has(step, candidate) for step in steps):
-        if version:
-            around.registry.mark(model, version, {ENTRY: steps[-1].entry})
+        _tag(model, version, state, around)
         sentence = f"version {version} of {model}, which is {_words(aliases)} already, holds these very files"
         if (made := steps[-1].what.commit) and made != candidate.commit:
             sentence += f": {candidate.commit[:7]} changes nothing of what {made[:7]} has promoted"
@@ -367,8 +426,8 @@ def _refuse_moved(model: str, aliases: tuple[str, ...], state: State, actual: Ma
         step = state.set_by(alias)
         since = f" since {_when(step)}" if step else ""
         raise Overtaken(
-            f"{alias} of {model} was moved by hand: it is version {there or 'none'}, and by the ledger it is version "
-            f"{expected}{since}",
+            f"{alias} of {model} was {f'moved by hand: it is version {there}' if there else 'deleted by hand'}, and by "
+            f"the ledger it is version {expected}{since}",
             f"find out who has; `ci-ml history {model}` tells what the ledger knows, --force takes it as it is",
         )
 

@@ -52,8 +52,11 @@ def history(space: Workspace, model: str) -> History:
             doubts.append(f"where the aliases are now cannot be asked: {error.what}")
     else:
         doubts.extend(models.limits)
-    if aliases is not None:
-        doubts += _moves(model, state, aliases)
+    if aliases is not None and (moves := _moves(model, state, aliases)):
+        there = state.done[-1].what.mlflow.uri if state.done else None
+        if there not in (None, models.address):
+            doubts.append(f"the last that the ledger has of {model} is at {there}, and this is {models.address}")
+        doubts += moves
     if state.holder is not None:
         doubts.append(_under_way(state.holder, over=chronicle.now(space) - state.holder.at >= LEASE))
     return History(model=model, steps=steps, state=state, aliases=aliases, doubts=tuple(doubts))
@@ -73,7 +76,8 @@ def _refuse_unknown(space: Workspace, model: str) -> None:
 
 def _moves(model: str, state: State, aliases: Mapping[str, str]) -> list[str]:
     found = [
-        f"{alias} of {model} was moved by hand: it is version {there or 'none'}, and by the ledger version {expected}"
+        f"{alias} of {model} was {f'moved by hand: it is version {there}' if there else 'deleted by hand'}, and by the "
+        f"ledger it is version {expected}"
         for alias, (expected, there) in promotions.moved(state, aliases, state.targets).items()
     ]
     own = {alias for alias in aliases if alias not in state.targets}

@@ -2,13 +2,13 @@
 
 import contextlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TextIO
 
 from ci_ml.adapters import files, fingerprints
-from ci_ml.adapters.dvc import commands, digests
+from ci_ml.adapters.dvc import commands, definitions, digests
 from ci_ml.core import judgements, promotions, statements
 from ci_ml.core.approvals import Approval, Merged, brought, counted
 from ci_ml.core.bundle import Bundle
@@ -235,20 +235,29 @@ class _Case:
         return found
 
     def require_recorded(self) -> None:
-        """Raises Withheld for a report that is none of those that were recorded for its commit."""
+        """Raises Withheld for a report that no record for its commit is about."""
         whole = (self.report, unwaived(self.report))
         digests = {statements.digest(one.to_json().encode("utf-8", "backslashreplace")) for one in whole}
         digests.add(statements.digest(self.data))
-        here = {name for record in chronicle.kept(self.space) if (name := self._judged(record))}
+        here = {name for record in self._kept() if (name := self._judged(record))}
         found = chronicle.find(self.space, Kind.VERDICT, self.report.head.sha)
         ledger = {entry: name for entry, record in found if (name := self._judged(record))}
         own = judgements.verdict(self.report, name=self.space.project.config, digest="")
         again = {name for entry, record in found if (name := ledger.get(entry)) and judgements.alike(record, own)}
         audit, digests = self.asked.model.config.audit, digests | again
-        candidate.recorded(self.evidence, digests, here, ledger.values(), demanded=audit.sign is not None)
+        candidate.recorded(self.evidence, digests, here, ledger.values())
         mine = [entry for entry, name in ledger.items() if name in digests]
         if mine and audit.sign is not None and (audit.public_keys or audit.identities):
             self._require_signed(mine)
+
+    def _kept(self) -> tuple[Statement, ...]:
+        """Records as files: where ours are, and beside the report that somebody names."""
+        space, beside = self.space, self.asked.place.parent
+        found = chronicle.kept(space)
+        if beside.resolve() != space.output.resolve():
+            with contextlib.suppress(UsageError):  # a folder that is not ours may have anything in it
+                found += chronicle.kept(replace(space, output=beside))
+        return found
 
     def _require_signed(self, entries: Sequence[Entry]) -> None:
         """Raises Withheld where nobody who is believed has signed the record of the verdict."""
@@ -344,11 +353,27 @@ class _Case:
             print(f"note: {path} is not here: DVC gets it", file=self.stream)
             env = publishing.without_token(space.change, space.env)
             target = f"./{self.output.removeprefix(f'{space.project.dvc}/') if space.project.dvc else self.output}"
-            commands.run([["pull", "--quiet", "--", target]], cwd=root / (space.project.dvc or ""), env=env)
+            try:
+                commands.run([["pull", "--", target]], cwd=root / (space.project.dvc or ""), env=env)
+            except DependencyError as error:
+                raise self._nowhere(path, error) from None
         ignore = digests.ignore_rules(space.head_tree, space.project.dvc or "")
         facts = digests.Digests(root=root, outputs={}, stamp=-1.0, ignore=ignore)
         like = self.recorded or Digest(algorithm="md5", value="")
         return fingerprints.bundle(path, root / path, ignore, lambda: str(facts(self.output, like)))
+
+    def _nowhere(self, path: str, error: DependencyError) -> DependencyError:
+        """What is said of a model that is not here, and that DVC does not get."""
+        space = self.space
+        remote = definitions.default_remote(space.head_tree, space.project.dvc or "")
+        where = f"its remote {redact(remote, secrets(space.env))}" if remote else "a remote, for it has none by default"
+        return DependencyError(
+            f"{path} ({self.recorded or 'which dvc.lock has no digest of'}) is neither here nor in DVC's cache, and "
+            f"DVC cannot get it from {where}: {error.what.rstrip(':')}",
+            error.hint
+            or f"`dvc push {path}` from where it is, or look at the remote (`dvc remote list`); where it is gone, "
+            "train and judge again",
+        )
 
 
 def promoted(
@@ -452,7 +477,8 @@ def rolled_back(
         raise UsageError("a rollback has a reason", "say it: --why TEXT")
     around = _around(space, Chronicled(space), stream)
     guarded = model.about.aliases[chosen].approvals > 0
-    done = promote.rollback(name, chosen, to, why.strip()[:2000], around, forced=forced, guarded=guarded)
+    reason = redact(why.strip(), secrets(space.env))[:2000]  # as the ledger has it, by which it is known again
+    done = promote.rollback(name, chosen, to, reason, around, forced=forced, guarded=guarded)
     return _told(space, done, around.registry, stream)
 
 

@@ -2,13 +2,14 @@
 
 import contextlib
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ci_ml.core import promotions, story
 from ci_ml.core.registry import ADDRESS
 from ci_ml.core.story import Held
 from ci_ml.errors import CiMlError, DependencyError
+from ci_ml.ports import Registry
 from ci_ml.usecases import policy
 from ci_ml.wiring import registry, training
 from ci_ml.wiring.workspace import Workspace
@@ -48,21 +49,23 @@ def doubts(space: Workspace, one: Standing, held: Iterable[Held], *, ask: bool =
     if not ask:
         return (f"{one}; the registry was not asked",)
     try:
-        there = _targets(space, one.model)
+        models = _registry(space)
+        there = models.targets(one.model) if models.keeps_aliases else None
     except CiMlError as error:
         return (f"{one}; the registry could not be asked: {error.what}",)
     state = dataclasses.replace(story.state(held, one.model), targets={one.alias: one.version})
     if there is None or not promotions.moved(state, there, [one.alias]):
         return ()
     found = f"{one.alias} is version {there[one.alias]}" if one.alias in there else f"nothing is {one.alias}"
+    made = state.done[-1].what.mlflow.uri if state.done else None
+    if made not in (None, models.address):
+        known = f"the last that the ledger has of {one.model} is at {made}"
+        return (f"{known}; in the registry at {models.address} {found}; {one}",)
     return (f"in the registry {found}, which no entry of the ledger made so; {one}",)
 
 
-def _targets(space: Workspace, model: str) -> Mapping[str, str] | None:
-    """Where the registry has the aliases of a model; None for one that has no aliases.
-
-    A store that is not there is not made. Raises DependencyError when the registry cannot be asked.
-    """
+def _registry(space: Workspace) -> Registry:
+    """The registry, as far as it can be asked: a store that is not there is not made. Raises DependencyError."""
     from ci_ml.adapters.mlflow import registries
 
     if reason := registry.unshared(space):
@@ -71,5 +74,4 @@ def _targets(space: Workspace, model: str) -> Mapping[str, str] | None:
     if (place := registries.missing(tracker, other)) is not None:
         unset = "" if space.env.get(ADDRESS) else f"{ADDRESS} is not set, and "
         raise DependencyError(f"{unset}there is no store {place}")
-    models = registry.models(space)
-    return models.targets(model) if models.keeps_aliases else None
+    return registry.models(space)

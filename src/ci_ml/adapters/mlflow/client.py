@@ -24,6 +24,8 @@ _SETTINGS = {
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     **UNTRACKED,
 }
+_DATABASES = ("postgresql", "mysql", "mssql")
+_ATTEMPTS = 4  # to open a database: a second, beside what each takes
 # Of a version for an alias that nobody has set it says that a parameter is invalid.
 ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 
@@ -34,6 +36,11 @@ def connected(address: str, registry: str | None = None) -> Any:
 
     for name in ("mlflow", "alembic"):  # importing it sets its own levels
         logging.getLogger(name).setLevel(logging.ERROR)
+    if any((place or "").startswith(_DATABASES) for place in (address, registry)):
+        from mlflow.store.db import utils
+
+        # Ten attempts with ever longer pauses are two minutes, and there is no setting for it.
+        utils.MAX_RETRY_COUNT = min(utils.MAX_RETRY_COUNT, _ATTEMPTS)
     return MlflowClient(tracking_uri=address, registry_uri=registry or address)
 
 
