@@ -62,14 +62,7 @@ def sign(config: str | None, output: str | None, kept: bool, models: tuple[str, 
     metavar="FILE",
     help="The signature of the model.  [default: where `ci-ml audit sign --model` leaves it]",
 )
-@click.option(
-    "--key",
-    "keys",
-    multiple=True,
-    type=click.Path(dir_okay=False, path_type=Path),
-    metavar="FILE",
-    help="A public key to believe instead of those that ci-ml.yaml names; may be repeated.",
-)
+@options.believed
 @click.argument("model", type=click.Path(path_type=Path), metavar="PATH")
 def verify_model(
     config: str | None, output: str | None, signature: Path | None, keys: tuple[Path, ...], model: Path

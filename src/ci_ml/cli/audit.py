@@ -55,14 +55,7 @@ def record(config: str | None, output: str | None, files: tuple[Path, ...]) -> N
     help="The digest of an entry that is known from elsewhere, such as an earlier run's; may be repeated.",
 )
 @click.option("--signatures", is_flag=True, help="Every record must be signed, by a key that ci-ml.yaml names.")
-@click.option(
-    "--key",
-    "keys",
-    multiple=True,
-    type=click.Path(dir_okay=False, path_type=Path),
-    metavar="FILE",
-    help="A public key to believe instead of those; may be repeated.",
-)
+@options.believed
 @_registry
 @options.formats("terminal", "json")
 def verify(

@@ -1,6 +1,7 @@
 """Options that several commands have. Layer: cli."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
@@ -31,6 +32,15 @@ policy = click.option(
     default="base",
     show_default=True,
     help="Whose gates judge: `head` tries an edited ci-ml.yaml.",
+)
+
+believed = click.option(
+    "--key",
+    "keys",
+    multiple=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="A public key to believe instead of those that ci-ml.yaml names; may be repeated.",
 )
 
 
