@@ -731,6 +731,7 @@ def test_a_huge_report_fits_the_comment_and_says_what_is_left_out(theirs: GitHub
     document = claimed(theirs)
     one = document["comparisons"][0]
     document["comparisons"] = [{**one, "metric": f"metrics.json:{'é' * 150}{number}"} for number in range(3000)]
+    document["policy"]["comparisons"] = 3000
     document["params"] = [{"path": "p" * 100, "key": f"k{n}", "base": "x" * 60, "head": "y" * 60} for n in range(3000)]
     publish(theirs, document).expect(0)
     [comment] = theirs.comments
